@@ -1,0 +1,39 @@
+# make demo: the whole pipeline on phantoms. make test: the test suite. Both make .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint schema lock install
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "medbench needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: install
+	$(BIN)/snakemake --cores 2 --configfile workflow/presets/demo.yaml
+	@cat results/demo/tables/demo/fid.md
+	@echo
+	@echo "table:   results/demo/tables/demo/fid.md (also .csv, .tex)"
+	@echo "figures: results/demo/figures/demo/"
+
+test: install
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --diff .
+	$(BIN)/mypy medbench
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --configfile workflow/presets/demo.yaml
+
+schema: install
+	$(BIN)/python -c 'import json; from medbench.config import Config; print(json.dumps(Config.model_json_schema(), indent=1))' \
+		> workflow/schemas/config.schema.json
+
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url -o requirements.lock

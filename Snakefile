@@ -1,0 +1,30 @@
+"""The whole study: `snakemake --cores 8 --resources gpu=2`. What runs is the list `run:` in config.yaml."""
+
+from snakemake.utils import min_version
+
+min_version("9.5")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/augment.smk"
+include: "workflow/rules/fidelity.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        [study_products(study) for study in CONFIG.run],
+
+
+for study in CONFIG.studies:
+
+    rule:
+        name:
+            study
+        input:
+            study_products(study),

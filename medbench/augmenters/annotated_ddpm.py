@@ -1,0 +1,157 @@
+"""The annotated diffusion model as an augmenter: DDPM in pixel space under L1, L2 or Huber."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from medbench.augmenters.ancestral import AncestralSampler
+from medbench.augmenters.annotated import AnnotatedUNet
+from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Job, Samples
+from medbench.augmenters.diffusion import ancestral_scheduler, noise_loss, to_model_range
+from medbench.config import AnnotatedDDPM
+from medbench.data.dataset import Split
+from medbench.rng import seed_for
+from medbench.training.checkpoint import CheckpointStore
+from medbench.training.loop import TrainingData, train_network
+
+
+class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
+    """Rogge and Rasul 2022; after Ho et al. 2020. `conditioning: class` trains one network a class."""
+
+    def __init__(self, section: AnnotatedDDPM, spec: ImageSpec):
+        super().__init__(section, spec)
+        self.networks: dict[str, AnnotatedUNet] = {}
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the networks, and of their folders in the saved model."""
+        per_class = self.section.conditioning == "class"
+        return tuple(f"unet_class{k}" for k in range(len(self.spec.classes))) if per_class else ("unet",)
+
+    def fit(self, train: Split, val: Split, job: Job) -> list[dict[str, float | str]]:
+        rows: list[dict[str, float | str]] = []
+        for k, name in enumerate(self.components):
+            torch.manual_seed(seed_for(job.seed, "init", name))
+            task = NoisePrediction(self._new_network(), self.section, self._part(val, k), job)
+            history = train_network(
+                task,
+                _on_device(self._part(train, k), job),
+                self.section,
+                self._steps(k),
+                seed_for(job.seed, "train", name),
+                CheckpointStore(job.checkpoints / name, job.belongs_to),
+                job.runtime,
+                f"{job.title} {name}",
+            )
+            self.networks[name] = task.network
+            rows += [{"component": name, **row} for row in history]
+        return rows
+
+    def sample(self, labels: np.ndarray, job: Job) -> Samples:
+        known = labels if self.section.conditioning != "none" else np.full_like(labels, UNLABELLED)
+        owner = labels if self.section.conditioning == "class" else np.zeros_like(labels)
+        networks = [self.networks[name].to(job.runtime.torch_device).eval() for name in self.components]
+        section = self.section
+        scheduler = ancestral_scheduler(section.schedule, section.timesteps, section.clip_sample)
+        shape = (self.spec.channels, *self.spec.size)
+        sampler = AncestralSampler(networks, scheduler, shape, section.sample_batch_size, job)
+        return sampler.sample(owner, known)
+
+    def save(self, folder: Path) -> None:
+        for name, network in self.networks.items():
+            network.save_pretrained(folder / name)
+        section = self.section
+        ancestral_scheduler(section.schedule, section.timesteps, section.clip_sample).save_pretrained(
+            folder / "scheduler"
+        )
+
+    @classmethod
+    def load(cls, section: AnnotatedDDPM, spec: ImageSpec, folder: Path) -> "AnnotatedDDPMAugmenter":
+        augmenter = cls(section, spec)
+        for name in augmenter.components:
+            augmenter.networks[name] = AnnotatedUNet.from_pretrained(folder / name, local_files_only=True)
+        return augmenter
+
+    def _new_network(self) -> AnnotatedUNet:
+        section = self.section
+        return AnnotatedUNet(
+            channels=self.spec.channels,
+            width=section.width or _nearest_width(min(self.spec.size)),
+            multipliers=section.multipliers,
+            n_classes=len(self.spec.classes) if section.conditioning == "label" else None,
+            standardization=section.weight_standardization,
+        )
+
+    def _steps(self, k: int) -> int:
+        """The total shared out: the first networks take the remainder."""
+        share, remainder = divmod(self.section.steps, len(self.components))
+        return share + (k < remainder)
+
+    def _part(self, split: Split, k: int) -> Split:
+        """The rows that network k learns from, or all where a class has none to be probed on."""
+        rows = np.flatnonzero(split.labels == k) if self.section.conditioning == "class" else np.arange(len(split))
+        return split.rows(rows) if len(rows) else split
+
+
+class NoisePrediction:
+    """Predicting the noise in x_t (Ho et al. 2020, eq. 14, and its L1 and Huber relatives): a Task for the loop."""
+
+    def __init__(self, network: AnnotatedUNet, section: AnnotatedDDPM, val: Split, job: Job):
+        self.network, self.section = network, section
+        scheduler = ancestral_scheduler(section.schedule, section.timesteps, section.clip_sample)
+        self.alphas_cumprod = scheduler.alphas_cumprod.to(job.runtime.torch_device)
+        self.labelled = section.conditioning == "label"
+        self._fixed = self._fixed_set(val, job)
+
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        x = to_model_range(images)
+        if self.section.horizontal_flip:
+            flip = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < 0.5
+            x = torch.where(flip, x.flip(-1), x)
+        timestep = torch.randint(self.section.timesteps, (len(x),), generator=generator, device=x.device)
+        noise = torch.randn(x.shape, generator=generator, device=x.device)
+        predicted = self._predict(self.add_noise(x, noise, timestep), timestep, labels)
+        return noise_loss(predicted, noise, self.section.loss, self.section.huber_beta)
+
+    def probe(self) -> dict[str, float]:
+        """Plain ε-MSE on fixed validation images, times and noise: one scale for every loss."""
+        *_, noise = self._fixed
+        pieces = zip(*(tensor.split(self.section.batch_size) for tensor in self._fixed), strict=True)
+        squares = [F.mse_loss(self._predict(x, t, k).float(), eps, reduction="sum") for x, t, k, eps in pieces]
+        return {"eps_mse": float(torch.stack(squares).sum() / noise.numel())}
+
+    def add_noise(self, x: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+        """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε (Ho et al. 2020, eq. 4), shapes (B, C, H, W), timestep (B,)."""
+        alpha = self.alphas_cumprod[timestep][:, None, None, None]
+        return alpha.sqrt() * x + (1 - alpha).sqrt() * noise
+
+    def _predict(self, x: Tensor, timestep: Tensor, labels: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        predicted: Tensor = self.network(x, timestep, labels if self.labelled else None)
+        return predicted
+
+    def _fixed_set(self, val: Split, job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Noisy images, times, labels and the noise in them. Drawn on the CPU: the same set on every device."""
+        generator = torch.Generator().manual_seed(seed_for(job.probe_seed, "probe"))
+        rows = torch.randperm(len(val), generator=generator)[: self.section.probe_images].numpy()
+        data = _on_device(val.rows(rows), job)
+        timestep = torch.randint(self.section.timesteps, (len(rows),), generator=generator)
+        noise = torch.randn(data.images.shape, generator=generator)
+        timestep, noise = timestep.to(data.images.device), noise.to(data.images.device)
+        return self.add_noise(to_model_range(data.images), noise, timestep), timestep, data.labels, noise
+
+
+def _on_device(split: Split, job: Job) -> TrainingData:
+    """uint8 (N, C, H, W) and labels (N,), once on the device: batches are cut out there."""
+    images = torch.from_numpy(split.images)
+    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    device = job.runtime.torch_device
+    return TrainingData(images.to(device), torch.from_numpy(split.labels).to(device))
+
+
+def _nearest_width(size: int) -> int:
+    """The image's side as in the walk-through (28 for 28×28), down to a multiple of GroupNorm's 4, at least 4."""
+    return max(size // 4 * 4, 4)

@@ -1,0 +1,162 @@
+"""The command line: one verb a stage. Heavy imports wait inside the verbs, so that --help answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medbench.config import (
+    FeaturesStage,
+    FidelityStage,
+    Model,
+    PrepareStage,
+    ReportStage,
+    SampleStage,
+    TrainStage,
+    parse_text,
+)
+from medbench.errors import Interrupted, UserError
+
+app = typer.Typer(
+    name="medbench",
+    help="Which generative augmenter helps a medical image classifier, by how much? One verb a stage;"
+    " Snakemake calls them in order (see README.md).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[str, typer.Option("--config", help="The stage's section: JSON, or a .json or .yaml file.")]
+GeneratorSeed = Annotated[int, typer.Option("--seed", min=0, help="Generator seed.")]
+Checkpoints = Annotated[Path, typer.Option(help="Folder for checkpoints; the same call resumes from it.")]
+
+
+@app.command()
+def fetch(
+    url: Annotated[str, typer.Argument(help="What to download.")],
+    output: Annotated[Path, typer.Argument(help="Where to put it.")],
+    sha256: Annotated[str, typer.Option(help="The hash it must have.")],
+) -> None:
+    """Download a file and verify it."""
+    from medbench.data.fetch import fetch
+
+    fetch(url, output, sha256)
+
+
+@app.command()
+def prepare(
+    output: Annotated[Path, typer.Argument(help="The npz to write; its card goes beside it.")], config: Config
+) -> None:
+    """Turn a phantom, an npz or a folder of images into a dataset in MedMNIST's layout."""
+    stage = _section(PrepareStage, config)
+    from medbench.data.prepare import prepare
+
+    prepare(stage.dataset, stage.name, stage.seed).save(output)
+
+
+@app.command()
+def train(
+    dataset: Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")],
+    model: Annotated[Path, typer.Argument(help="Folder to write.")],
+    config: Config,
+    seed: GeneratorSeed,
+    checkpoints: Checkpoints,
+) -> None:
+    """Train an augmenter on a dataset's train split."""
+    stage = _section(TrainStage, config)
+    from medbench.training.train import train
+
+    train(dataset, model, stage, seed, checkpoints)
+
+
+@app.command()
+def sample(
+    model: Annotated[Path, typer.Argument(help="Folder that `train` wrote.")],
+    output: Annotated[Path, typer.Argument(help="The npz to write.")],
+    config: Config,
+    seed: GeneratorSeed,
+    checkpoints: Checkpoints,
+) -> None:
+    """Generate labelled images with a trained augmenter."""
+    stage = _section(SampleStage, config)
+    from medbench.augmenters.sample import sample
+
+    sample(model, output, stage, seed, checkpoints)
+
+
+@app.command()
+def features(
+    images: Annotated[Path, typer.Argument(help="npz with images.")],
+    output: Annotated[Path, typer.Argument(help="The safetensors file to write.")],
+    config: Config,
+    key: Annotated[str, typer.Option(help="Array of the npz: images, train_images, test_images.")] = "images",
+    weights: Annotated[Path | None, typer.Option(help="Inception weights file; none for random weights.")] = None,
+) -> None:
+    """Extract Inception features of all asked dimensions in one pass."""
+    stage = _section(FeaturesStage, config)
+    from medbench.fidelity.features import features
+
+    features(images, key, output, stage, weights)
+
+
+@app.command()
+def fidelity(
+    dataset: Annotated[Path, typer.Argument(help="npz that `prepare` wrote (labels and groups for the floor).")],
+    output: Annotated[Path, typer.Argument(help="The json to write.")],
+    config: Config,
+    seed: GeneratorSeed,
+    train: Annotated[Path, typer.Option(help="Features of the train split.")],
+    test: Annotated[Path, typer.Option(help="Features of the test split.")],
+    generated: Annotated[Path, typer.Option(help="Features of the generated images.")],
+) -> None:
+    """Measure how close generated images are to real ones, beside the real-against-real floor."""
+    stage = _section(FidelityStage, config)
+    from medbench.fidelity.fidelity import fidelity
+
+    fidelity(dataset, {"train": train, "test": test, "generated": generated}, output, stage, seed)
+
+
+@app.command()
+def tables(
+    run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    config: Config,
+) -> None:
+    """Write a study's tables: csv, md, tex."""
+    stage = _section(ReportStage, config)
+    from medbench.report.fid_table import write_tables
+    from medbench.report.results import StudyResults
+
+    write_tables(StudyResults(run, **dict(stage)), output)
+
+
+@app.command()
+def figures(
+    run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    config: Config,
+) -> None:
+    """Draw a study's figures: png, svg."""
+    stage = _section(ReportStage, config)
+    from medbench.report.figures import write_figures
+    from medbench.report.results import StudyResults
+
+    write_figures(StudyResults(run, **dict(stage)), output)
+
+
+def _section(model: type[Model], config: str) -> Model:
+    return parse_text(model, config, "--config")
+
+
+def main() -> None:
+    """Entry point: a user's mistake ends in one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"medbench: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Interrupted as stop:
+        print(f"medbench: {stop}", file=sys.stderr)
+        sys.exit(128 + stop.signal_number)

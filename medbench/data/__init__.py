@@ -1,0 +1,1 @@
+"""Datasets: labelled images in MedMNIST's layout, with a card."""

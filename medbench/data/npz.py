@@ -1,0 +1,140 @@
+"""A user's npz in MedMNIST's layout: `<split>_images`, `<split>_labels` and, optionally, `<split>_groups`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from medbench.config import NpzDataset
+from medbench.data.dataset import SPLITS, Split, SplitName
+from medbench.data.images import channels_note, convert_all, resize_note
+from medbench.data.source import Source
+from medbench.errors import UserError
+from medbench.files import read_npz, sha256_of
+
+LAYOUT = "expected MedMNIST's layout: train_images, train_labels, val_images, val_labels, test_images, test_labels"
+
+Arrays = Mapping[str, np.ndarray]
+Labels = Mapping[SplitName, np.ndarray]
+
+
+def load_npz(section: NpzDataset, seed: int) -> Source:
+    """Reads and checks the file; nothing in it is drawn, so the seed plays no part.
+
+    Raises:
+        UserError: no such file, another hash, or an array that is not what the layout says, by file and key.
+    """
+    path = Path(section.path)
+    sha256 = _verified(path, section.sha256)
+    arrays = read_npz(path)
+    _check_images(path, arrays)
+    labels = {name: _labels(path, arrays, name) for name in SPLITS}
+    _check_range(path, labels, section.classes)
+    groups = _groups(path, arrays, labels)
+    splits: dict[SplitName, Split] = {}
+    for name in SPLITS:
+        images = convert_all(arrays[f"{name}_images"], section.image_size, section.fit, section.channels)
+        splits[name] = Split(images, labels[name], groups[name])
+    return Source(
+        splits,
+        section.classes or _numbered(path, labels),
+        where=section.path,
+        origin=f"npz file {path.name}",
+        sha256=sha256,
+        notes=_notes(section, arrays["train_images"]),
+    )
+
+
+def _verified(path: Path, expected: str | None) -> str:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file (expected an npz in MedMNIST's layout)")
+    found = sha256_of(path)
+    if expected is not None and found != expected:
+        raise UserError(f"{path}: sha256 is {found}, expected {expected}; fetch the file again or correct the hash")
+    return found
+
+
+def _check_images(path: Path, arrays: Arrays) -> None:
+    missing = [f"{name}_{what}" for name in SPLITS for what in ("images", "labels") if f"{name}_{what}" not in arrays]
+    if missing:
+        raise UserError(f"{path}: lacks {', '.join(missing)} (found {', '.join(arrays) or 'nothing'}; {LAYOUT})")
+    first = arrays["train_images"]
+    for name in SPLITS:
+        key, images = f"{name}_images", arrays[f"{name}_images"]
+        if images.dtype != np.uint8:
+            raise UserError(f"{path}: {key} is {images.dtype}, expected uint8 (0 to 255)")
+        if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
+            raise UserError(f"{path}: {key} has shape {images.shape}, expected (N, H, W) or (N, H, W, 3)")
+        if images.size == 0:
+            raise UserError(f"{path}: {key} is empty, shape {images.shape}; every split needs images")
+        if images.shape[1:] != first.shape[1:]:
+            raise UserError(
+                f"{path}: {key} holds images of shape {images.shape[1:]}, expected {first.shape[1:]} as in train_images"
+            )
+
+
+def _labels(path: Path, arrays: Arrays, name: SplitName) -> np.ndarray:
+    """Labels (N,) int64 of a split, stored as (N,) or (N, 1)."""
+    key, labels, n = f"{name}_labels", arrays[f"{name}_labels"], len(arrays[f"{name}_images"])
+    if labels.dtype.kind not in "iu":
+        raise UserError(f"{path}: {key} is {labels.dtype}, expected integers")
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise UserError(f"{path}: {key} has shape {labels.shape}: several labels an image are not supported yet")
+    if labels.ndim not in (1, 2) or labels.size != len(labels):
+        raise UserError(f"{path}: {key} has shape {labels.shape}, expected (N,) or (N, 1)")
+    if len(labels) != n:
+        raise UserError(f"{path}: {key} has {len(labels)} labels, expected {n}, one for each of {name}_images")
+    return labels.reshape(-1).astype(np.int64)
+
+
+def _check_range(path: Path, labels: Labels, classes: list[str] | None) -> None:
+    """With named classes, labels are 0 to K - 1; without names, at least not negative."""
+    for name in SPLITS:
+        if classes is None and labels[name].min() < 0:
+            raise UserError(f"{path}: {name}_labels holds label {labels[name].min()}, expected 0 or more")
+        if classes is not None and not 0 <= labels[name].min() <= labels[name].max() < len(classes):
+            raise UserError(
+                f"{path}: {name}_labels holds labels {labels[name].min()} to {labels[name].max()}, expected"
+                f" 0 to {len(classes) - 1} for the {len(classes)} classes {', '.join(classes)}"
+            )
+
+
+def _numbered(path: Path, labels: Labels) -> list[str]:
+    """Class names "0" to "K - 1" from labels that use each of these: one stray large label must not make a huge K."""
+    present = np.unique(np.concatenate([labels[name] for name in SPLITS]))
+    expected = np.arange(len(present))
+    if not np.array_equal(present, expected):
+        gap = expected[present != expected][0]
+        raise UserError(
+            f"{path}: labels go up to {present[-1]} but none is {gap}: class {gap} is empty; number the classes from 0"
+            " without gaps, or name them in classes"
+        )
+    return [str(label) for label in expected]
+
+
+def _groups(path: Path, arrays: Arrays, labels: Labels) -> dict[SplitName, np.ndarray]:
+    """Group numbers (N,) int64, one numbering over the splits; without groups in the file, each image is its own."""
+    counts = [len(labels[name]) for name in SPLITS]
+    numbers = np.arange(sum(counts))
+    keys = [f"{name}_groups" for name in SPLITS]
+    if any(key in arrays for key in keys):
+        for key, count in zip(keys, counts, strict=True):
+            _check_group_array(path, key, arrays.get(key), count)
+        numbers = np.unique(np.concatenate([arrays[key] for key in keys]), return_inverse=True)[1]
+    return dict(zip(SPLITS, np.split(numbers, np.cumsum(counts)[:-1]), strict=True))
+
+
+def _check_group_array(path: Path, key: str, groups: np.ndarray | None, count: int) -> None:
+    if groups is None:
+        raise UserError(f"{path}: lacks {key} although other splits have groups; give groups for all splits or none")
+    if groups.shape != (count,) or groups.dtype.kind not in "iuU":
+        raise UserError(
+            f"{path}: {key} is {groups.dtype} of shape {groups.shape}, expected integers or strings of shape ({count},)"
+        )
+
+
+def _notes(section: NpzDataset, images: np.ndarray) -> list[str]:
+    notes = channels_note({1 if images.ndim == 3 else 3}, section.channels)
+    if section.image_size is not None:
+        notes += resize_note({images.shape[2]}, {images.shape[1]}, section.image_size, section.fit)
+    return notes

@@ -1,0 +1,70 @@
+"""Seeded draws of whole groups that keep the share of every class: held-out splits and smaller training sets."""
+
+import numpy as np
+
+from medbench.data.dataset import Split
+
+
+def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random.RandomState) -> np.ndarray:
+    """Marks about `fraction` of the rows of every class, whole groups only, and at least one row of every class.
+
+    Nested: from the same generator state, a smaller fraction marks a subset of what a larger one marks.
+
+    Args:
+        labels: classes (N,), integers.
+        groups: (N,), equal for rows that must stay together.
+        fraction: above 0; from 1 on, everything is marked.
+        rng: one permutation is drawn from it.
+
+    Returns:
+        Boolean mask (N,). For groups of one row, a class of n rows gives round(fraction · n), at least 1.
+
+    scikit-learn's StratifiedGroupKFold draws only fractions 1/k, fails on classes smaller than k, and is not nested.
+    """
+    classes, labels = np.unique(labels, return_inverse=True)
+    ids, groups = np.unique(groups, return_inverse=True)
+    content = np.zeros((len(ids), len(classes)), dtype=np.int64)  # rows a class in each group
+    np.add.at(content, (groups, labels), 1)
+    order = rng.permutation(len(ids))
+    chosen = np.zeros(len(ids), dtype=bool)
+    stratum = _rarest_class(content)
+    for cls in range(len(classes)):
+        members = order[stratum[order] == cls]
+        sizes = content[members].sum(axis=1)
+        # A group is in if its middle row is: the nearest to the target, and it can only gain groups as that grows.
+        chosen[members[np.cumsum(sizes) - sizes / 2 <= fraction * sizes.sum()]] = True
+        chosen[order[content[order, cls] > 0][0]] = True  # whatever the fraction, so that draws stay nested
+    return chosen[groups]
+
+
+def _rarest_class(content: np.ndarray) -> np.ndarray:
+    """For each group (rows of content), the class in it that has the fewest rows overall: the one that needs care."""
+    totals = np.where(content > 0, content.sum(axis=0), np.iinfo(np.int64).max)
+    return totals.argmin(axis=1)
+
+
+def hold_out(
+    labels: np.ndarray, groups: np.ndarray, val_fraction: float, test_fraction: float, rng: np.random.RandomState
+) -> np.ndarray:
+    """Divides rows into train, val and test, stratified, whole groups.
+
+    A class too small for all three is served in the order train, test, val. A fraction of 0 takes nothing; both
+    together are above 0 and below 1.
+
+    Returns:
+        Split names (N,), strings.
+    """
+    names = np.full(len(labels), "train", dtype="<U5")
+    held = val_fraction + test_fraction
+    rest = np.flatnonzero(~draw(labels, groups, 1 - held, rng))
+    names[rest] = "val"
+    if test_fraction and len(rest):
+        names[rest[draw(labels[rest], groups[rest], test_fraction / held, rng)]] = "test"
+    return names
+
+
+def take_fraction(split: Split, fraction: float, rng: np.random.RandomState) -> Split:
+    """About `fraction` of a split, drawn by `draw`, in the order of its rows; 1.0 returns it whole."""
+    if fraction == 1.0:
+        return split
+    return split.rows(np.flatnonzero(draw(split.labels, split.groups, fraction, rng)))

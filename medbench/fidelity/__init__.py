@@ -1,0 +1,1 @@
+"""Fidelity: how close generated images are to real ones."""

@@ -1,0 +1,126 @@
+"""Inception features: torch-fidelity's network, all asked dimensions from one forward pass."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from medbench.errors import UserError
+from medbench.fidelity.random_weights import set_random_weights
+
+NAME = "inception-v3-compat"
+DIMENSIONS = (64, 192, 768, 2048)
+
+
+class InceptionExtractor:
+    """Features of uint8 images, after torch-fidelity's own resizing to 299×299 (bilinear, as TensorFlow 1 does).
+
+    Args:
+        dimensions: of 64, 192, 768, 2048; the forward pass ends with the deepest.
+        state: a state dict in torch-fidelity's naming; None for seeded random weights, for demonstrations only.
+        weights_sha256: of the file that `state` came from, for the description.
+        seed: of the random weights.
+        device: where the network runs.
+
+    Raises:
+        UserError: a dimension that Inception has not, or a state dict of another network.
+    """
+
+    def __init__(
+        self,
+        dimensions: Sequence[int],
+        state: Mapping[str, Tensor] | None,
+        weights_sha256: str | None = None,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ):
+        self.dimensions = tuple(sorted(set(dimensions)))
+        if not self.dimensions or not set(self.dimensions) <= set(DIMENSIONS):
+            raise UserError(f"dimensions: {list(dimensions)} (allowed: one or more of {list(DIMENSIONS)})")
+        self.device = torch.device(device)
+        network = _without_weights(self.dimensions)
+        if state is None:
+            self.description = f"{NAME}, RANDOM weights (seed {seed})"
+            set_random_weights(network, seed)
+        else:
+            self.description = f"{NAME}, weights sha256 {weights_sha256 or 'not given'}"
+            _fill(network, state)
+        self.network = network.to(device=self.device, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def features(
+        self, images: np.ndarray, batch_size: int = 32, progress: Callable[[int, int], None] | None = None
+    ) -> dict[str, np.ndarray]:
+        """One float32 array (N, D) a dimension D, under the key str(D).
+
+        Args:
+            images: uint8, (N, H, W) or (N, H, W, 3); gray ones are repeated to three channels.
+            batch_size: changes speed and memory only.
+            progress: called with (images done, images in all) after each batch.
+
+        Raises:
+            UserError: images of another shape or type, or a feature that is NaN or infinite.
+        """
+        if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
+            raise UserError(f"images are {images.dtype} {images.shape}; give uint8 (N, H, W) or (N, H, W, 3)")
+        arrays = {str(dim): np.empty((len(images), dim), np.float32) for dim in self.dimensions}
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            outputs = self.network(_three_channels(batch).to(self.device))
+            for (key, array), output in zip(arrays.items(), outputs, strict=True):
+                array[start : start + len(batch)] = self._finite(key, output).cpu().numpy()
+            if progress:
+                progress(start + len(batch), len(images))
+        return arrays
+
+    def _finite(self, key: str, output: Tensor) -> Tensor:
+        if not torch.isfinite(output).all():
+            raise UserError(
+                f"features at dimension {key} are NaN or infinite ({self.description}): the weights file is probably "
+                f"truncated or damaged; give a whole one, or do not ask for dimension {key}"
+            )
+        return output
+
+
+def _three_channels(images: np.ndarray) -> Tensor:
+    """(B, 3, H, W) uint8, in memory as channels_last."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images))
+    if pixels.dim() == 3:
+        pixels = pixels[..., None].expand(-1, -1, -1, 3)
+    return pixels.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+class _Network(FeatureExtractorInceptionV3):
+    """torch-fidelity's network without its weights.
+
+    The constructor of torch-fidelity downloads a file or unpickles the one it is given. It is handed an empty state
+    dict in memory, and the weights are set afterwards, from tensors that were read safely.
+    """
+
+    def __init__(self, features: list[str]):
+        empty = io.BytesIO()
+        torch.save({}, empty)
+        empty.seek(0)
+        super().__init__(NAME, features, feature_extractor_weights_path=empty)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        return super().load_state_dict(state_dict, strict=strict and bool(state_dict), assign=assign)
+
+
+def _without_weights(dimensions: Sequence[int]) -> _Network:
+    # On the meta device layers take no memory and no random numbers from the global generator.
+    with torch.device("meta"):
+        network = _Network([str(dim) for dim in dimensions])
+    return network.to_empty(device="cpu")
+
+
+def _fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        problem = " ".join(str(error).split())[:200]
+        raise UserError(f"the weights do not fit {NAME}: {problem}; give torch-fidelity's file") from error

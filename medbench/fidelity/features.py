@@ -1,0 +1,48 @@
+"""The features stage: images in, Inception features of all asked dimensions out."""
+
+from pathlib import Path
+
+from safetensors.numpy import save_file
+
+from medbench.config import FeaturesStage
+from medbench.errors import UserError
+from medbench.fidelity.extractor import InceptionExtractor
+from medbench.fidelity.weights import load_state
+from medbench.files import canonical_json, read_npz, replacing, sha256_of
+from medbench.progress import Progress
+from medbench.runtime import start
+
+
+def features(images_path: Path, key: str, output: Path, stage: FeaturesStage, weights_path: Path | None) -> None:
+    """Writes a safetensors file: one float32 array (N, D) a dimension D, and what made it in its metadata.
+
+    Args:
+        images_path: an npz.
+        key: of its images, uint8 (N, H, W) or (N, H, W, 3).
+        output: the file to write.
+        weights_path: of the Inception weights; not needed where the stage asks for random ones.
+
+    Raises:
+        UserError: no such array, wrong weights, or features that are not finite.
+    """
+    runtime = start(stage)
+    images = read_npz(images_path).get(key)
+    if images is None:
+        raise UserError(f"{images_path}: holds no array named {key!r}")
+    if stage.weights_sha256 and weights_path is None:
+        raise UserError(f"--weights: give the file with sha256 {stage.weights_sha256}")
+    state = load_state(weights_path, stage.weights_sha256) if weights_path and stage.weights_sha256 else None
+    extractor = InceptionExtractor(stage.dimensions, state, stage.weights_sha256, stage.seed, runtime.device)
+    progress = Progress(f"features {images_path.name} {key}", len(images), "image")
+    arrays = extractor.features(images, stage.batch_size, lambda done, total: progress.update(done))
+    progress.close()
+    made_by = {
+        "extractor": extractor.description,
+        "random_weights": state is None,
+        "resize": "bilinear to 299×299 as TensorFlow 1 does",
+        "images_sha256": sha256_of(images_path),
+        **runtime.conditions(),
+    }
+    with replacing(output) as temporary:
+        # One metadata entry: the order of several is not fixed, and the bytes should be.
+        save_file(arrays, temporary, metadata={"medbench": canonical_json(made_by)})

@@ -1,0 +1,96 @@
+"""The fidelity stage: feature files in, distances with their conditions out, in long form."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from threadpoolctl import threadpool_limits
+
+from medbench.config import FidelityStage
+from medbench.data.dataset import Dataset
+from medbench.errors import UserError
+from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
+from medbench.fidelity.frechet import frechet_distance
+from medbench.files import write_json
+
+Features = dict[str, np.ndarray]  # one array (N, D) a dimension D, under str(D)
+REFERENCES = ("train", "test")
+
+
+def fidelity(
+    dataset_path: Path, feature_paths: Mapping[str, Path], output: Path, stage: FidelityStage, generator_seed: int
+) -> None:
+    """Writes FID to train and test, the real-against-real floor and the ratio to it, for every dimension.
+
+    Args:
+        dataset_path: for the training rows' labels and groups, by which the floor is split.
+        feature_paths: files of the features stage under `train`, `test`, `generated`.
+
+    Raises:
+        UserError: features that do not belong together, or too few images.
+    """
+    loaded = {name: read_features(path) for name, path in feature_paths.items()}
+    _require_same_extractor({name: made_by for name, (_, made_by) in loaded.items()}, feature_paths)
+    features = {name: arrays for name, (arrays, _) in loaded.items()}
+    train = Dataset.load(dataset_path).splits["train"]
+    n_floor = floor_size(len(train), len(next(iter(features["generated"].values()))))
+    splits = floor_splits(train.labels, train.groups, n_floor, stage.floor_draws, stage.seed)
+    common = {
+        "dataset": stage.dataset,
+        "augmenter": stage.augmenter,
+        "loss": stage.loss,
+        "generator_seed": generator_seed,
+    }
+    with threadpool_limits(stage.torch_threads):  # sums depend on the number of threads
+        rows = [common | row for row in _rows(features, splits)]
+    conditions = {**loaded["generated"][1], "floor_draws": stage.floor_draws}
+    del conditions["images_sha256"]  # of one image set; the rows are of several
+    write_json(output, {"conditions": conditions, "rows": rows})
+
+
+def read_features(path: Path) -> tuple[Features, dict[str, Any]]:
+    """The arrays of a feature file, and what made them."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, json.loads(file.metadata()["medbench"])  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: is not a readable feature file ({error}); remove it and run again") from error
+
+
+def _rows(features: Mapping[str, Features], splits: list[IndexSplit]) -> Iterator[dict[str, Any]]:
+    for key in sorted(features["generated"], key=int):
+        fake = features["generated"][key]
+        for reference in REFERENCES:
+            real = features[reference][key]
+            yield _row("fid", reference, key, frechet_distance(real, fake), len(real), len(fake))
+        floor = floor_distances(features["train"][key], fake, splits)
+        sizes = (round(np.mean(floor.n_reference)), round(np.mean(floor.n_floor)))
+        yield _row("fid", "train_part", key, floor.generated, *sizes)
+        yield _row("fid_floor", "train_part", key, floor.floor, *sizes)
+        if floor.ratio is not None:
+            yield _row("fid_over_floor", "train_part", key, floor.ratio, *sizes)
+
+
+def _row(metric: str, reference: str, dimension: str, value: float, n_real: int, n_generated: int) -> dict[str, Any]:
+    return {
+        "metric": metric,
+        "reference": reference,
+        "dimension": int(dimension),
+        "value": value,
+        "n_real": n_real,
+        "n_generated": n_generated,
+    }
+
+
+def _require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
+    """Distances between features of two different networks mean nothing."""
+    first, *others = made_by
+    for other in others:
+        if made_by[other]["extractor"] != made_by[first]["extractor"]:
+            raise UserError(
+                f"{paths[other]}: made by {made_by[other]['extractor']}, but {paths[first]} by"
+                f" {made_by[first]['extractor']}; remove both and extract again"
+            )

@@ -1,0 +1,59 @@
+"""The Inception weights: a file from outside, believed only after its hash, and read without running code from it."""
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medbench.errors import UserError
+from medbench.files import sha256_of
+
+if TYPE_CHECKING:
+    from torch import Tensor  # the constants below are wanted where torch's import would take too long
+
+# torch-fidelity's release file: the weights of 2015-12-05 with which FID was defined, converted from TensorFlow.
+RELEASE_URL = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+)
+RELEASE_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+
+
+def load_state(path: Path, sha256: str) -> "dict[str, Tensor]":
+    """The state dict in a `.pth` file.
+
+    Args:
+        path: the file.
+        sha256: of the whole file, 64 hexadecimal digits.
+
+    Raises:
+        UserError: no such file, another hash, or anything but a plain dict of tensors.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such file (expected Inception weights; the usual ones are at {RELEASE_URL})")
+    found = sha256_of(path)
+    if found != sha256.lower():
+        raise UserError(
+            f"{path}: sha256 is {found}, expected {sha256}; "
+            "remove the file and fetch it again, or give the hash of the file you mean"
+        )
+    return _read(path)
+
+
+def _read(path: Path) -> "dict[str, Tensor]":
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of an odd pickle, which is refused in one line below
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path}: cannot be loaded as plain tensors ({_first_line(error)}); give a state dict that torch.save wrote"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"{path}: holds no state dict of tensors; give a file in torch-fidelity's layout")
+    return state
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,113 @@
+"""The sentences under a FID table: the conditions of its numbers, and what they do not show."""
+
+import pandas as pd
+
+from medbench.report.differences import MARK_CLEAR, SEEDS_TO_CLAIM
+from medbench.report.published import published_values
+from medbench.report.results import CONDITION, StudyResults
+
+RANDOM_WEIGHTS = "Made with randomly initialised Inception weights: these numbers only show that the pipeline works."
+MARK_FEW = "†"
+REFERENCES = {"train": "in the training split", "test": "in the test split", "train_part": "in R"}
+
+
+def fid_notes(results: StudyResults) -> list[str]:
+    """Plain sentences for under the FID tables, in reading order."""
+    return [
+        "FID at different dimensions are not comparable.",
+        *_few_images(results.fid),
+        *_conditions(results),
+        *_counts(results),
+        "The real training split is cut once into a part R and draws of a disjoint part F, as large as the generated"
+        " set. Floor: FID of F against R, mean over the draws. Ratio: FID of the generated images against R, divided"
+        " by the floor; at 1 the generated images are as close to R as real images are.",
+        *_published(results),
+        *_seeds(results),
+    ]
+
+
+def few_images(rows: pd.DataFrame) -> pd.Series:
+    """For each row, whether a set has fewer images than dimensions, so that its covariance is singular."""
+    return rows[["n_real", "n_generated"]].min(axis=1) < rows["dimension"]
+
+
+def _few_images(fid: pd.DataFrame) -> list[str]:
+    few = sorted(fid.loc[few_images(fid), "dimension"].unique())
+    if not few:
+        return []
+    where = _listed([str(dimension) for dimension in few])
+    return [
+        f"{MARK_FEW} Fewer images than dimensions in at least one of the two sets (at {where}): the covariance is"
+        " singular and FID is biased upwards; compare only with the floor at equal n."
+    ]
+
+
+def _conditions(results: StudyResults) -> list[str]:
+    texts = {
+        name.removeprefix(CONDITION): results.fid[name].dropna().astype(str).unique().tolist()
+        for name in results.condition_columns
+    }
+    spelled = {name: " or ".join(values) for name, values in texts.items() if values}
+    versions = [f"{name.removeprefix('versions.')} {text}" for name, text in spelled.items() if "versions." in name]
+    others = [
+        f"{name.replace('_', ' ').replace('.', ' ')} {text}"
+        for name, text in spelled.items()
+        if name not in ("extractor", "resize", "random_weights") and "versions." not in name
+    ]
+    sentences = [f"Extractor: {spelled['extractor']}; resize: {spelled['resize']}."]
+    sentences += [f"Package versions: {', '.join(versions)}."] if versions else []
+    sentences += [f"Other conditions: {', '.join(others)}."] if others else []
+    mixed = [name.replace("_", " ") for name, values in texts.items() if len(values) > 1]
+    if mixed:
+        sentences.append(f"Not all values were made under the same conditions: they differ in {_listed(mixed)}.")
+    return sentences
+
+
+def _counts(results: StudyResults) -> list[str]:
+    sentences = []
+    for dataset in results.datasets:
+        rows = results.fid[results.fid["dataset"] == dataset]
+        generated = _numbers(rows.loc[rows["metric"] == "fid", "n_generated"])
+        parts = [f"{generated} generated images a set"]
+        for reference, name in REFERENCES.items():
+            real = rows.loc[rows["reference"] == reference, "n_real"]
+            parts += [f"{_numbers(real)} {name}"] if len(real) else []
+        sentences.append(f"{dataset}: {parts[0]}; real images: {', '.join(parts[1:])}.")
+    return sentences
+
+
+def _published(results: StudyResults) -> list[str]:
+    values = published_values(results.paper, "fid")
+    if not values:
+        return []
+    paper = values[0].paper
+    return [
+        f"Published values: {paper.label}, doi {paper.doi}. Not public: {paper.not_public}. The published values differ"
+        " in loss and dimension at once, so they compare neither; they stand beside ours and are not drawn in figures."
+    ]
+
+
+def _seeds(results: StudyResults) -> list[str]:
+    seeds = f"Generator seeds: {', '.join(str(seed) for seed in results.seeds)}."
+    if len(results.seeds) < SEEDS_TO_CLAIM:
+        return [
+            f"{seeds} With fewer than {SEEDS_TO_CLAIM} generator seeds no difference between losses, or between"
+            " augmenters, is claimed."
+        ]
+    spread = f"{seeds} ± is the standard deviation over them (N − 1), in the table of differences half a 95 % interval."
+    if len(results.augmenters) < 2:
+        return [spread]
+    return [
+        spread,
+        f"{MARK_CLEAR} The 95 % t-interval of the difference, paired by seed, leaves out 0; without the mark no"
+        " difference is shown. The intervals cover the variation between generator seeds only, assume that it is"
+        " roughly normal, and are not corrected for the number of comparisons.",
+    ]
+
+
+def _numbers(counts: pd.Series) -> str:
+    return " or ".join(str(n) for n in sorted(counts.unique()))
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

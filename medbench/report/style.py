@@ -1,0 +1,120 @@
+"""One look for every figure: column width, one colour, marker and dash an augmenter, and the same bytes every time."""
+
+import math
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
+
+from medbench.files import replacing
+
+COLUMN_WIDTH = 3.4  # inches: one column of a two-column page; font sizes are those on the page
+FONT_SIZE = 7.0  # points
+CHARACTER = 0.056  # inches, a character at FONT_SIZE, rather too wide than too narrow
+LINE = 0.15  # inches, a line of text with the gap to the next
+REAL_COLOUR = "0.15"
+RANDOM_RUN = "From a run with randomly initialised Inception weights, which only shows that the pipeline works."
+
+# Okabe and Ito's palette, told apart by readers with any colour vision; neighbours differ in lightness too.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("", (4, 1.5), (1, 1), (6, 1.5, 1, 1.5), (9, 2.5), (3, 1, 1, 1, 1, 1), (1, 3))
+
+STYLE: Any = {  # Any: the stubs list every key that there is
+    "font.size": FONT_SIZE,
+    "axes.titlesize": FONT_SIZE,
+    "axes.labelsize": FONT_SIZE,
+    "xtick.labelsize": FONT_SIZE,
+    "ytick.labelsize": FONT_SIZE,
+    "legend.fontsize": FONT_SIZE,
+    "figure.titlesize": FONT_SIZE,
+    "figure.labelsize": FONT_SIZE,
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so the picture is the same on every machine
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
+    "text.parse_math": False,  # a class may be named with a dollar sign
+    "svg.hashsalt": "medbench",
+}
+
+
+def colours(augmenters: Sequence[str]) -> dict[str, str]:
+    """By place in the study's list, so that an augmenter looks alike in all its figures."""
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(augmenters)}
+
+
+def markers(augmenters: Sequence[str]) -> dict[str, str]:
+    return {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(augmenters)}
+
+
+def dashes(augmenters: Sequence[str]) -> dict[str, Any]:
+    return {name: DASHES[i % len(DASHES)] for i, name in enumerate(augmenters)}
+
+
+def broken(name: str, width: float) -> str:
+    """`name` on lines of at most `width` inches, broken after underscores and spaces, inside a word only if it must."""
+    most = max(2, int(width / CHARACTER))
+    lines = [""]
+    for piece in re.findall(rf"[^_ ]{{1,{most - 1}}}[_ ]?|[_ ]", name):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > most:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def legend_below(figure: Figure, title: str, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """Under the panels: what they show, then the keys in as many columns as the longest label leaves room for.
+
+    The figure grows by the legend's height, so that the panels keep theirs.
+    """
+    handle = 0.4  # inches, with its gaps
+    with mpl.rc_context(STYLE):
+        widest = handle + max(TextPath((0, 0), label, size=FONT_SIZE).get_extents().width for label in labels) / 72
+    columns = max(1, int(COLUMN_WIDTH / widest))
+    figure.set_figheight(figure.get_figheight() + LINE * (1 + math.ceil(len(labels) / columns)))
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        title=title,
+        title_fontsize=FONT_SIZE,
+        handlelength=2.2,
+        columnspacing=1.0,
+        borderpad=0.2,
+    )
+
+
+def warn(figure: Figure, warning: str | None) -> None:
+    """Writes `warning` above everything, on room added to the figure; call it before anything is placed by hand."""
+    if not warning:
+        return
+    text = textwrap.fill(warning, int(COLUMN_WIDTH / CHARACTER))
+    figure.set_figheight(figure.get_figheight() + LINE * (text.count("\n") + 1))
+    look = {"color": "#A00000", "weight": "bold", "fontsize": FONT_SIZE}
+    if figure.get_layout_engine():
+        figure.suptitle(text, **look)  # which the engine makes room for
+    else:
+        figure.suptitle(text, y=1 - 0.03 / figure.get_figheight(), **look)
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Writes <stem>.png at 200 dots an inch and <stem>.svg, without a clock or a version in either."""
+    metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
+    for suffix, fields in metadata.items():
+        with mpl.rc_context(STYLE), replacing(stem.with_name(f"{stem.name}.{suffix}")) as temporary:
+            figure.savefig(temporary, format=suffix, dpi=200, metadata=fields)

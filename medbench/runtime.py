@@ -1,0 +1,46 @@
+"""The machine a stage runs on: device, precision, threads; and what of it belongs beside every number."""
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from medbench.config import RuntimeSection
+
+PACKAGES = ("torch", "torchvision", "diffusers", "accelerate", "torch-fidelity", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    device: str  # cpu or cuda
+    precision: str  # fp32 or bf16, resolved
+    torch_threads: int
+    deterministic: bool
+
+    @property
+    def torch_device(self) -> torch.device:
+        return torch.device(self.device)
+
+    def accelerator(self) -> Accelerator:
+        return Accelerator(cpu=self.device == "cpu", mixed_precision="bf16" if self.precision == "bf16" else "no")
+
+    def conditions(self) -> dict[str, Any]:
+        """Device, precision, threads and package versions: two runs that differ here may differ in the last digits."""
+        hardware = torch.cuda.get_device_name() if self.device == "cuda" else platform.machine()
+        return {**asdict(self), "hardware": hardware, "versions": {name: version(name) for name in PACKAGES}}
+
+
+def start(section: RuntimeSection) -> Runtime:
+    """Applies the section to this process. `auto` precision follows the hardware's capability, never a timing."""
+    torch.set_num_threads(section.torch_threads)
+    if section.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    cuda = torch.cuda.is_available()
+    capable = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    precision = section.precision if section.precision != "auto" else "bf16" if capable else "fp32"
+    return Runtime("cuda" if cuda else "cpu", precision, section.torch_threads, section.deterministic)

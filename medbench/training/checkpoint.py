@@ -1,0 +1,71 @@
+"""Checkpoints that survive a kill: written whole, named by their own hash, bound to what they belong to."""
+
+import hashlib
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medbench.errors import UserError
+from medbench.files import canonical_json, replacing
+
+KEEP = 2  # the newest, and the one before in case the newest is damaged
+
+
+class CheckpointStore:
+    """The checkpoints of one job.
+
+    Args:
+        folder: where they lie; created with the first checkpoint.
+        belongs_to: everything that decides the result (section, seed, data, precision). A checkpoint of anything else
+            is refused, not overwritten: it may be hours of somebody's work.
+    """
+
+    def __init__(self, folder: Path, belongs_to: Any):
+        self.folder = Path(folder)
+        self.key = hashlib.sha256(canonical_json(belongs_to).encode()).hexdigest()
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Writes a checkpoint and removes all but the newest KEEP."""
+        buffer = io.BytesIO()
+        torch.save({"key": self.key, "step": step, "state": state}, buffer)
+        content = buffer.getvalue()
+        with replacing(self.folder / f"step{step:08d}-{_digest(content)}.pt") as temporary:
+            temporary.write_bytes(content)
+        for old in self._newest_first()[KEEP:]:
+            old.unlink()
+
+    def latest(self) -> tuple[int, dict[str, Any]] | None:
+        """Step and state of the newest undamaged checkpoint, or None.
+
+        Raises:
+            UserError: the checkpoint belongs to another section, dataset, seed or precision.
+        """
+        for path, content in self._undamaged():
+            # Our own tensors and plain values; weights_only keeps a planted file from running code.
+            checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            if checkpoint["key"] != self.key:
+                raise UserError(
+                    f"{path}: this checkpoint belongs to other settings, data, seed, precision or packages;"
+                    f" restore them, or remove {self.folder} to start again"
+                )
+            return checkpoint["step"], checkpoint["state"]
+        return None
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob("step*.pt"), reverse=True)
+
+    def _undamaged(self) -> Iterator[tuple[Path, bytes]]:
+        for path in self._newest_first():
+            content = path.read_bytes()
+            if _digest(content) == path.stem.partition("-")[2]:
+                yield path, content
+            else:
+                print(f"medbench: {path}: damaged checkpoint, going back to the one before", file=sys.stderr)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

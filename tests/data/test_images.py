@@ -1,0 +1,167 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from medbench.data.images import ImageError, convert_all, decode, to_square
+
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def colour_image():
+    return Image.fromarray(np.stack([RAMP, RAMP[::-1], RAMP.T], axis=-1))
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """The chunks of a gray PNG with next to no data: only its header is big."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+def test_gray_modes_stay_gray(tmp_path, mode):
+    Image.fromarray(RAMP).convert(mode).save(tmp_path / "a.png")
+    picture = decode(tmp_path / "a.png")
+    assert (picture.image.mode, picture.channels, picture.remarks) == ("L", 1, ())
+    if mode != "1":
+        np.testing.assert_array_equal(np.asarray(picture.image), RAMP)
+
+
+@pytest.mark.parametrize(("mode", "name"), [("RGB", "a.png"), ("RGBA", "a.png"), ("CMYK", "a.tif"), ("RGB", "a.bmp")])
+def test_colour_modes_become_rgb(tmp_path, mode, name):
+    colour_image().convert(mode).save(tmp_path / name)
+    picture = decode(tmp_path / name)
+    assert (picture.image.mode, picture.channels, picture.remarks) == ("RGB", 3, ())
+    np.testing.assert_array_equal(np.asarray(picture.image), np.asarray(colour_image()))
+
+
+def test_a_palette_of_grays_is_gray_and_another_is_colour(tmp_path):
+    gray = Image.fromarray(RAMP).convert("P")
+    gray.putpalette([value for value in range(256) for _ in range(3)])
+    gray.save(tmp_path / "gray.png")
+    np.testing.assert_array_equal(np.asarray(decode(tmp_path / "gray.png").image), RAMP)
+    colour_image().convert("P").save(tmp_path / "colour.png")
+    assert decode(tmp_path / "colour.png").channels == 3
+
+
+def test_sixteen_bits_are_scaled_to_the_whole_range(tmp_path):
+    values = np.array([[0, 128, 129, 257 * 100, 65535, 40000]], dtype=np.uint16)
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(values).save(tmp_path / name)
+        picture = decode(tmp_path / name)
+        assert np.asarray(picture.image).tolist() == [[0, 0, 1, 100, 255, 156]]
+        assert picture.remarks == ("16-bit gray scaled to 8 bits by 1/257",)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_what_is_transparent_becomes_black(tmp_path, mode):
+    image = Image.new(mode, (2, 1), "white")
+    image.putpixel((1, 0), (255, 0) if mode == "LA" else (255, 255, 255, 0))
+    image.save(tmp_path / "a.png")
+    picture = decode(tmp_path / "a.png")
+    assert np.asarray(picture.image)[0, :].reshape(2, -1)[:, 0].tolist() == [255, 0]
+    assert picture.remarks == ("transparency composited over black",)
+
+
+def test_a_photograph_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # the camera was held upright: turn a quarter clockwise to show
+    Image.fromarray(RAMP[:8]).save(tmp_path / "a.png", exif=exif)
+    picture = decode(tmp_path / "a.png")
+    np.testing.assert_array_equal(np.asarray(picture.image), np.rot90(RAMP[:8], -1))
+    assert picture.remarks == ("turned upright by EXIF orientation",)
+
+
+def test_the_content_decides_and_not_the_suffix(tmp_path):
+    colour_image().save(tmp_path / "really.jpg", "JPEG")
+    (tmp_path / "really.jpg").rename(tmp_path / "looks.png")
+    assert decode(tmp_path / "looks.png").image.size == (16, 16)
+
+
+def encoded(image: Image.Image, form: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form)
+    return buffer.getvalue()
+
+
+def noise() -> Image.Image:
+    """Not compressible, so that half of the file is half of the image."""
+    return Image.fromarray(np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8))
+
+
+BROKEN = (
+    {
+        "zero bytes": (b"", r"is empty \(0 bytes\)"),
+        "text": (b"a note, not an image", "is not a readable image"),
+        "a GIF": (encoded(Image.fromarray(RAMP), "GIF"), "is not a readable image"),
+        "bomb": (png_that_claims(200_000, 200_000), "decompression bomb"),
+        "small bomb": (png_that_claims(10_000, 10_000), "decompression bomb"),  # PIL itself only warns of this one
+        "32 bits": (encoded(Image.fromarray(RAMP.astype(np.float32)), "TIFF"), r"has 32-bit pixels \(mode F\)"),
+    }
+    | {
+        f"truncated {form}": (
+            encoded(noise(), form)[: len(encoded(noise(), form)) // 2],
+            "cannot be decoded|not a read",
+        )
+        for form in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+    }
+)
+
+
+@pytest.mark.parametrize(("content", "reason"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_file_gives_a_reason_without_its_path(tmp_path, content, reason):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(ImageError, match=reason) as refusal:
+        decode(tmp_path / "a.png")
+    assert str(tmp_path) not in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP"])
+def test_flipped_bytes_never_raise_anything_else(tmp_path, form):
+    rng = np.random.RandomState(0)
+    good = np.frombuffer(encoded(colour_image(), form), np.uint8)
+    for _ in range(150):
+        damaged = good.copy()
+        damaged[rng.randint(0, len(good), 3)] = rng.randint(0, 256, 3)
+        (tmp_path / "a.png").write_bytes(damaged.tobytes())
+        try:
+            assert decode(tmp_path / "a.png").image.mode in ("L", "RGB")
+        except ImageError as error:
+            assert str(error)
+
+
+def test_a_stack_of_images_in_one_file_is_refused(tmp_path):
+    pages = [Image.fromarray(RAMP), Image.fromarray(RAMP)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageError, match="holds 2 images"):
+        decode(tmp_path / "a.tif")
+
+
+def test_padding_keeps_the_aspect_and_cropping_fills_the_square():
+    disc = Image.fromarray(np.full((40, 20, 3), 90, np.uint8))
+    padded = np.asarray(to_square(disc, 20, "pad"))
+    assert padded.shape == (20, 20, 3)
+    assert (padded[:, 5:15] == 90).all() and (padded[:, :5] == 0).all() and (padded[:, 15:] == 0).all()
+    assert (np.asarray(to_square(disc, 20, "crop")) == 90).all()
+
+
+def test_shrinking_is_antialiased():
+    stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (64, 32)))
+    small = np.asarray(to_square(stripes, 16, "pad"))
+    # One pixel covers two periods, so its true mean is 127.5; picking single pixels would give 0 or 255. The cubic's
+    # negative lobes leave up to 20 levels at the border, where half of the kernel is missing.
+    assert (np.abs(small.astype(int) - 127) < 20).all()
+
+
+def test_images_that_are_right_already_are_not_touched():
+    images = np.zeros((2, 8, 8), np.uint8)
+    assert convert_all(images, 8, "pad", 1) is images
+    assert convert_all(images, None, "pad", None) is images
+    assert convert_all(images, 16, "pad", 3).shape == (2, 16, 16, 3)

@@ -1,0 +1,170 @@
+"""The FID table: its numbers by hand, and the sentences without which it would mislead."""
+
+import csv
+import io
+import itertools
+from pathlib import Path
+
+import pytest
+
+from medbench.errors import UserError
+from medbench.files import write_json
+from medbench.report.fid_table import write_tables
+from medbench.report.markup import tex
+from medbench.report.notes import RANDOM_WEIGHTS
+from medbench.report.results import StudyResults
+
+# value against train by (augmenter, seed); against R it is 1 higher, against test 2 higher
+VALUES = {
+    ("ann_l2", 0): 1.0,
+    ("ann_l2", 1): 2.0,
+    ("ann_l2", 2): 3.0,
+    ("ann_huber", 0): 3.0,
+    ("ann_huber", 1): 5.0,
+    ("ann_huber", 2): 7.0,
+}
+FLOOR = 0.5
+
+
+def fake_run(folder: Path, seeds=(0, 1, 2), paper=None, random_weights=False, dimensions=(64, 768)) -> StudyResults:
+    """One dataset, two augmenters; at dimension 768 every value is ten times the one at 64."""
+    for augmenter, seed in itertools.product(("ann_l2", "ann_huber"), seeds):
+        rows = []
+        for dimension in dimensions:
+            value, scale = VALUES[augmenter, seed], 1 if dimension == 64 else 10
+            for metric, reference, number, n_real in (
+                ("fid", "train", value * scale, 900),
+                ("fid", "test", (value + 2) * scale, 800),
+                ("fid", "train_part", (value + 1) * scale, 600),
+                ("fid_floor", "train_part", FLOOR * scale, 600),
+                ("fid_over_floor", "train_part", (value + 1) / FLOOR, 600),
+            ):
+                rows.append(
+                    {
+                        "dataset": "chest_ct",
+                        "augmenter": augmenter,
+                        "generator_seed": seed,
+                        "loss": augmenter.removeprefix("ann_"),
+                        "metric": metric,
+                        "dimension": dimension,
+                        "reference": reference,
+                        "value": number,
+                        "n_real": n_real,
+                        "n_generated": 300,
+                    }
+                )
+        conditions = {
+            "extractor": "inception-v3-compat",
+            "random_weights": random_weights,
+            "resize": "bilinear",
+            "versions": {"torch": "2.11.0"},
+            "torch_threads": 2,
+        }
+        write_json(
+            folder / "fidelity/chest_ct" / augmenter / f"seed{seed}.json", {"conditions": conditions, "rows": rows}
+        )
+    return StudyResults(folder, "cao2025", ("chest_ct",), ("ann_l2", "ann_huber"), tuple(seeds), paper)
+
+
+def tables(results: StudyResults) -> tuple[str, str, list[dict[str, str]]]:
+    folder = results.folder / "tables"
+    write_tables(results, folder)
+    markdown, latex, long = ((folder / name).read_text("utf-8") for name in ("fid.md", "fid.tex", "fid.csv"))
+    return markdown, latex, list(csv.DictReader(io.StringIO(long)))
+
+
+def markdown_rows(text: str) -> dict[str, list[list[str]]]:
+    """label of the row -> the numbers of each row of that label, in the order of the tables"""
+    rows: dict[str, list[list[str]]] = {}
+    for line in text.splitlines():
+        if line.startswith("|"):
+            _, label, *numbers = (cell.strip() for cell in line.strip("|").split("|"))
+            rows.setdefault(label, []).append(numbers)
+    return rows
+
+
+def test_cells_are_mean_and_standard_deviation_over_seeds(tmp_path):
+    rows = markdown_rows(tables(fake_run(tmp_path))[0])
+    # 1, 2, 3: mean 2, sd 1. 3, 5, 7: mean 5, sd 2. Only 768 exceeds the 300 generated images.
+    assert rows["ann_l2 (L2)"] == [["2.00 ± 1.00", "20.0 ± 10.0†"], ["4.00 ± 1.00", "40.0 ± 10.0†"]]
+    assert rows["ann_huber (Huber)"] == [["5.00 ± 2.00", "50.0 ± 20.0†"], ["7.00 ± 2.00", "70.0 ± 20.0†"]]
+
+
+def test_floor_and_ratio(tmp_path):
+    rows = markdown_rows(tables(fake_run(tmp_path))[0])
+    assert rows["real against real, n = 300"] == [["0.500", "5.00†"]]
+    assert rows["ann_l2 (L2) ÷ floor"] == [["6.00 ± 2.00", "6.00 ± 2.00†"]]  # (2, 3, 4) / 0.5
+
+
+def test_difference_is_paired_by_seed(tmp_path):
+    rows = markdown_rows(tables(fake_run(tmp_path))[0])
+    # 2, 3, 4: mean 3, sd 1; half the 95 % interval is 4.303 / sqrt(3) = 2.48, so 0 lies outside.
+    assert rows["ann_huber − ann_l2"] == [["+3.0 ± 2.5‡", "+30 ± 25‡"]]
+
+
+def test_few_seeds_claim_nothing(tmp_path):
+    markdown, latex, _ = tables(fake_run(tmp_path, seeds=(0, 1)))
+    for text in (markdown, latex):
+        assert "no difference between losses" in text
+        assert "Difference in FID" not in text
+    assert markdown_rows(tables(fake_run(tmp_path, seeds=(0,)))[0])["ann_l2 (L2)"][0] == ["1.00", "10.0†"]
+
+
+def test_published_values_stand_in_their_own_cells_only(tmp_path):
+    markdown, _, rows = tables(fake_run(tmp_path, paper="cao2025"))
+    shown = markdown_rows(markdown)
+    assert shown["images"][0] == ["64", "768", "2048"]  # a column for what only the paper has
+    assert shown["L2, published (Cao et al. 2025)"] == [["0.85", "–", "–"]]
+    assert shown["Huber, published (Cao et al. 2025)"] == [["–", "–", "15.2"]]
+    assert shown["ann_l2 (L2)"][0][2] == "–"
+    published = [(row["loss"], row["dimension"], row["value"]) for row in rows if row["source"] != "this run"]
+    assert published == [("l2", "64", "0.85"), ("huber", "2048", "15.2")]
+    assert "published" not in tables(fake_run(tmp_path))[0].lower()
+
+
+def test_csv_holds_every_seed_with_its_conditions(tmp_path):
+    rows = tables(fake_run(tmp_path))[2]
+    assert len(rows) == 2 * 3 * 2 * 5  # augmenters, seeds, dimensions, values
+    row = next(row for row in rows if row["augmenter"] == "ann_huber" and row["generator_seed"] == "2")
+    assert (row["value"], row["n_real"], row["n_generated"]) == ("7.0", "900", "300")
+    assert (row["condition.versions.torch"], row["condition.torch_threads"]) == ("2.11.0", "2")
+    assert all(("Fewer images" in row["warning"]) == (row["dimension"] == "768") for row in rows)
+
+
+def test_random_weights_are_announced_in_every_form(tmp_path):
+    markdown, latex, rows = tables(fake_run(tmp_path, random_weights=True))
+    assert f"**{RANDOM_WEIGHTS}**" in markdown
+    assert latex.count(RANDOM_WEIGHTS) == latex.count(r"\caption") + 1
+    assert all(row["warning"].startswith(RANDOM_WEIGHTS) for row in rows)
+    assert RANDOM_WEIGHTS not in "".join(str(part) for part in tables(fake_run(tmp_path)))
+
+
+def test_mixed_conditions_are_said(tmp_path):
+    results = fake_run(tmp_path, random_weights=True)
+    fake_run(tmp_path, seeds=(0, 1))
+    assert "not all values were made under the same conditions: they differ in random weights" in (
+        tables(results)[0].lower()
+    )
+
+
+def test_latex_is_escaped_and_balanced(tmp_path):
+    latex = tables(fake_run(tmp_path, paper="cao2025"))[1]
+    body = "\n".join(line for line in latex.splitlines() if r"\label" not in line and not line.startswith("%"))
+    assert r"ann\_huber (Huber) & 5.00 $\pm$ 2.00 & 50.0 $\pm$ 20.0$^\dagger$ & -- \\" in latex
+    assert "_" not in body.replace(r"\_", "")
+    assert body.isascii()
+    for name in ("table", "tabular", "itemize"):
+        assert latex.count(rf"\begin{{{name}}}") == latex.count(rf"\end{{{name}}}") > 0
+    assert tex("50 % & a_b\\") == r"50 \% \& a\_b\textbackslash{}"
+
+
+def test_missing_seed_is_named(tmp_path):
+    results = fake_run(tmp_path)
+    (tmp_path / "fidelity/chest_ct/ann_huber/seed1.json").unlink()
+    with pytest.raises(UserError, match=r"fidelity/chest_ct/ann_huber/seed1\.json"):
+        write_tables(results, tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
+
+
+def test_same_bytes_again(tmp_path):
+    assert tables(fake_run(tmp_path, paper="cao2025")) == tables(fake_run(tmp_path, paper="cao2025"))

@@ -1,0 +1,209 @@
+"""Figures: that they are written for every kind of image, read well with long names, and are the same bytes again."""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from PIL import Image
+
+from medbench.data.dataset import SPLITS, Card, Dataset, Split
+from medbench.errors import UserError
+from medbench.files import write_json, write_npz, write_text
+from medbench.report import FIGURE_SUFFIXES, figure_names, style
+from medbench.report.fid_figure import fid_by_loss
+from medbench.report.figures import write_figures
+from medbench.report.grids import denoising_strip, samples_grid
+from medbench.report.results import StudyResults
+
+CLASSES = ["normal", "squamous.cell.carcinoma"]
+
+
+def images(n: int, channels: int) -> np.ndarray:
+    shape = (n, 12, 12) if channels == 1 else (n, 12, 12, 3)
+    return np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)
+
+
+def fake_run(
+    folder: Path,
+    datasets=("gray", "colour"),
+    augmenters=("ann_l2", "ann_huber"),
+    seeds=(0,),
+    unlabelled=(),
+    dimensions=(64,),
+    random_weights=False,
+) -> StudyResults:
+    """A dataset named "colour..." has 3 channels, any other one."""
+    labels = np.arange(20) % 2
+    for dataset in datasets:
+        channels = 3 if dataset.startswith("colour") else 1
+        card = Card(
+            name=dataset,
+            title="",
+            source="",
+            licence="",
+            citation="",
+            classes=CLASSES,
+            channels=channels,
+            image_size=(12, 12),
+            counts={},
+        )
+        split = Split(images(20, channels), labels, np.arange(20))
+        Dataset(dict.fromkeys(SPLITS, split), card).save(folder / "datasets" / f"{dataset}.npz")
+        for augmenter, seed in itertools.product(augmenters, seeds):
+            name = f"{dataset}/{augmenter}/seed{seed}"
+            write_npz(
+                folder / f"samples/{name}.npz",
+                {
+                    "images": images(20, channels),
+                    "labels": np.full(20, -1) if augmenter in unlabelled else labels,
+                    "trajectory": images(9, channels),
+                    "trajectory_timesteps": np.linspace(1000, 0, 9).astype(np.int64),
+                },
+            )
+            write_text(
+                folder / f"models/{name}/training.csv",
+                "step,images_seen,loss,eps_mse\n50,6400,0.2,0.5\n100,12800,0.1,0.03\n",
+            )
+            rows = [
+                {
+                    "dataset": dataset,
+                    "augmenter": augmenter,
+                    "generator_seed": seed,
+                    "loss": "l2",
+                    "metric": metric,
+                    "dimension": dimension,
+                    "reference": "train_part",
+                    "value": value,
+                    "n_real": 600,
+                    "n_generated": 300,
+                }
+                for metric, value in (("fid", 2.0 + seed), ("fid_floor", 1.0))
+                for dimension in dimensions
+            ]
+            conditions = {"extractor": "x", "resize": "y", "random_weights": random_weights}
+            write_json(folder / f"fidelity/{name}.json", {"conditions": conditions, "rows": rows})
+    return StudyResults(folder, "demo", datasets, augmenters, seeds)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that would have been saved."""
+    figures = []
+    monkeypatch.setattr(style, "save", lambda figure, stem: figures.append(figure))
+    return figures
+
+
+def texts(figure) -> list[Text]:
+    """What is drawn; a figure also keeps ticks that it does not draw."""
+    shown = []
+    with pytest.MonkeyPatch.context() as patch:
+        draw = Text.draw
+        patch.setattr(Text, "draw", lambda text, renderer: (shown.append(text), draw(text, renderer)))
+        FigureCanvasAgg(figure).draw()
+    return [text for text in dict.fromkeys(shown) if text.get_text() and text.get_visible()]
+
+
+def test_all_figures_of_gray_and_colour_images_are_written_twice_alike(tmp_path):
+    results = fake_run(tmp_path, unlabelled=("ann_l2",), random_weights=True)
+    for folder in ("a", "b"):
+        write_figures(results, tmp_path / folder)
+    names = {name + suffix for name in figure_names(results.datasets) for suffix in FIGURE_SUFFIXES}
+    assert {path.name for path in (tmp_path / "a").iterdir()} == names
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        if name.endswith(".svg"):  # matplotlib notes every text in a comment beside its outlines
+            assert "randomly initialised" in (tmp_path / "a" / name).read_text("utf-8").replace("\n", " ")
+        else:
+            with Image.open(tmp_path / "a" / name) as picture:
+                assert picture.width == 680  # a column of a page, 3.4 inches at 200 dots an inch
+    assert plt.get_fignums() == []
+
+
+def test_samples_by_class_and_unlabelled_ones_apart(tmp_path, drawn):
+    samples_grid(fake_run(tmp_path, unlabelled=("ann_l2",)), "gray", tmp_path / "x")
+    words = [text.get_text().replace("\n", " ") for text in texts(drawn[0])]
+    assert words == [
+        "all classes",
+        "real",
+        "ann_l2 (L2)",
+        "normal",
+        "real",
+        "ann_huber (L2)",
+        "squamous.cell.carcinoma",
+        "real",
+        "ann_huber (L2)",
+    ]
+    assert len(drawn[0].axes[0].images) == 6 * 8  # rows, images a row
+
+
+def test_images_of_a_block_belong_to_its_class(tmp_path, drawn):
+    results = fake_run(tmp_path)
+    samples_grid(results, "colour", tmp_path / "x")
+    train = results.dataset("colour").splits["train"]
+    first_of_second_class = drawn[0].axes[0].images[3 * 8].get_array()
+    times = first_of_second_class.shape[0] // 12
+    np.testing.assert_array_equal(first_of_second_class[::times, ::times], train.images[train.labels == 1][0])
+
+
+def test_denoising_ends_at_the_finished_image(tmp_path, drawn):
+    denoising_strip(fake_run(tmp_path), "gray", tmp_path / "x")
+    words = [text.get_text() for text in texts(drawn[0])]
+    assert words[0] == "step t"
+    assert [word for word in words if word.isdigit()] == [str(t) for t in range(1000, -1, -125)]  # once for both rows
+
+
+def test_long_names_are_neither_cut_off_nor_overlap(tmp_path, drawn):
+    datasets = ("colour_chest_ct_aspub_f10", "adatasetwithoutunderscores", "organcmnist_resplit", "b")
+    augmenters = tuple(f"augmenter_with_a_long_name_{i}" for i in range(6))
+    results = fake_run(tmp_path, datasets, augmenters, (0, 1), dimensions=(64, 2048), random_weights=True)
+    fid_by_loss(results, tmp_path / "x")
+    denoising_strip(results, "b", tmp_path / "x")
+    for figure in drawn:
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
+        for word, box in boxes:
+            assert min(box.x0, box.y0) >= 0, word
+            assert min(figure.bbox.x1 - box.x1, figure.bbox.y1 - box.y1) >= 0, word
+        for (one, a), (two, b) in itertools.combinations(boxes, 2):
+            # Half a pixel: lines of text may touch.
+            apart = a.x1 <= b.x0 + 0.5 or b.x1 <= a.x0 + 0.5 or a.y1 <= b.y0 + 0.5 or b.y1 <= a.y0 + 0.5
+            assert apart, (one, two)
+        assert min(text.get_fontsize() for text in texts(figure)) >= 7
+
+
+def test_dimensions_share_no_axis_and_start_at_zero(tmp_path, drawn):
+    fid_by_loss(fake_run(tmp_path, dimensions=(64, 768)), tmp_path / "x")
+    low, high = drawn[0].axes
+    assert not low.get_shared_y_axes().joined(low, high)
+    assert low.get_ylim()[0] == high.get_ylim()[0] == 0
+    assert "more than images" not in low.get_title("left")
+    assert "more than images" in high.get_title("left")
+
+
+def test_an_augmenter_looks_alike_in_every_figure_and_unlike_the_others():
+    names = [f"a{i}" for i in range(7)]
+    for look in (style.colours, style.markers, style.dashes):
+        assert len(set(look(names).values())) == 7
+        assert look(names)["a1"] == look(names[:2])["a1"]
+
+
+@pytest.mark.parametrize("missing", ["models/gray/ann_l2/seed0/training.csv", "samples/gray/ann_l2/seed0.npz"])
+def test_missing_file_is_named(tmp_path, missing):
+    results = fake_run(tmp_path, datasets=("gray",))
+    (tmp_path / missing).unlink()
+    with pytest.raises(UserError, match=missing):
+        write_figures(results, tmp_path / "figures")
+
+
+def test_names_need_no_heavy_import():
+    code = (
+        "import sys; from medbench.report import figure_names; print(figure_names(['ct']));"
+        "sys.exit(any(m in sys.modules for m in ('matplotlib', 'pandas', 'numpy')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['fid_by_loss', 'training_curves', 'samples_ct', 'denoising_ct']"

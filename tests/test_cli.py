@@ -1,0 +1,53 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from medbench import plan
+
+PREPARE = {"name": "mine", "seed": 0, "dataset": {"kind": "npz", "path": "nowhere.npz"}}
+
+
+@pytest.mark.parametrize("verb", [[], *([verb] for verb in plan.STAGES)])
+def test_every_stage_is_a_verb_with_help(medbench, verb):
+    shown = medbench(*verb, "--help")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("Usage: medbench")
+
+
+def test_help_imports_nothing_heavy():
+    """What keeps --help under a second."""
+    code = "import sys, medbench.cli; print([m for m in ('torch', 'diffusers', 'pandas', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(medbench, tmp_path):
+    done = medbench("prepare", tmp_path / "out.npz", "--config", PREPARE)
+    assert done.returncode == 2
+    assert done.stderr.startswith("medbench: datasets.mine: nowhere.npz: no such file")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("nowhere.json", "medbench: --config: nowhere.json: No such file"),
+        ("{not: [json", "medbench: --config: is neither JSON nor YAML"),
+        ({**PREPARE, "colour": 1}, "medbench: --config: unknown key 'colour'"),
+    ],
+)
+def test_a_section_that_cannot_be_used_is_named(medbench, tmp_path, config, message):
+    done = medbench("prepare", tmp_path / "out.npz", "--config", config)
+    assert done.returncode == 2
+    assert done.stderr.startswith(message)
+
+
+def test_prepare_writes_the_dataset_and_its_card(medbench, tmp_path):
+    section = {"kind": "phantom", "subject": "xray", "image_size": 28, "train": 3, "val": 1, "test": 2}
+    done = medbench("prepare", tmp_path / "x.npz", "--config", {"name": "x", "seed": 0, "dataset": section})
+    assert done.returncode == 0, done.stderr
+    assert np.load(tmp_path / "x.npz")["train_images"].shape == (6, 28, 28)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.npz"]

@@ -1,0 +1,128 @@
+import copy
+import json
+
+import pytest
+import yaml
+
+from medbench import plan
+from medbench.config import Config, load, load_files
+from medbench.errors import UserError
+
+MINIMAL = {
+    "name": "mine",
+    "datasets": {"ct": {"kind": "phantom", "subject": "ct"}},
+    "augmenters": {"ddpm": {"kind": "annotated_ddpm"}},
+    "fidelity": {"weights": "random", "n_generated": 10},
+    "studies": {"s": {"datasets": ["ct"], "augmenters": ["ddpm"], "generator_seeds": [0]}},
+    "run": ["s"],
+}
+
+
+def changed(path: str, value: object) -> dict:
+    """MINIMAL with one value set; a key that is not there is added."""
+    raw = copy.deepcopy(MINIMAL)
+    *parents, last = path.split(".")
+    here = raw
+    for key in parents:
+        here = here[key]
+    here[last] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("colour", "red", r"unknown key 'colour' \(allowed: augmenters, datasets"),
+        ("augmenters.ddpm.lose", "l2", r"augmenters\.ddpm: unknown key 'lose' \(allowed: .*loss"),
+        ("datasets.ct.trian", 5, r"datasets\.ct: unknown key 'trian'"),
+        (
+            "augmenters.ddpm.loss",
+            "l3",
+            r"augmenters\.ddpm\.loss: 'l3' is not allowed \(allowed: 'l1', 'l2' or 'huber'\)",
+        ),
+        ("augmenters.ddpm.kind", "gan", r"augmenters\.ddpm\.kind: 'gan' is not allowed \(allowed: 'annotated_ddpm'\)"),
+        (
+            "datasets.ct.kind",
+            "dicom",
+            r"datasets\.ct: kind 'dicom' is not known \(allowed: 'phantom', 'npz', 'folder'\)",
+        ),
+        ("datasets.ct", {"subject": "ct"}, r"datasets\.ct: kind is required"),
+        ("datasets.ct", {"kind": "npz"}, r"datasets\.ct\.path: is required"),
+        ("datasets.ct", {"kind": "folder", "path": "x"}, r"datasets\.ct\.image_size: is required"),
+        ("datasets.ct.train_fraction", 0, r"datasets\.ct\.train_fraction: 0: .*greater than 0"),
+        ("datasets.ct.train_fraction", "half", r"datasets\.ct\.train_fraction: 'half': .*valid number"),
+        ("augmenters.ddpm.steps", -1, r"augmenters\.ddpm\.steps: -1: .*greater than 0"),
+        ("augmenters.ddpm.steps", 2.5, r"augmenters\.ddpm\.steps: 2\.5: .*valid integer"),
+        ("augmenters.ddpm.timesteps", 1, r"augmenters\.ddpm\.timesteps: 1: .*greater than or equal to 2"),
+        ("augmenters.ddpm.width", 30, r"augmenters\.ddpm\.width: 30: .*multiple of 4"),
+        (
+            "fidelity.dimensions",
+            [128],
+            r"fidelity\.dimensions\.0: 128 is not allowed \(allowed: 64, 192, 768 or 2048\)",
+        ),
+        ("fidelity.weights", {"sha256": "a" * 64}, r"fidelity\.weights.*: give either path or url"),
+        ("fidelity.weights", {"path": "x", "sha256": "abc"}, r"fidelity\.weights\.sha256: 'abc'"),
+        ("studies.s.datasets", ["mri"], r"studies\.s\.datasets: 'mri' is not defined under datasets \(defined: ct\)"),
+        ("studies.s.augmenters", ["gan"], r"studies\.s\.augmenters: 'gan' is not defined under augmenters"),
+        ("studies.s.datasets", ["ct", "ct"], r"studies\.s\.datasets: a name is listed twice"),
+        ("run", ["other"], r"run: 'other' is not defined under studies \(defined: s\)"),
+        ("run", [], r"run: \[\]: .*at least 1 item"),
+        ("name", "My Run", r"name: 'My Run'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(path, value, message):
+    with pytest.raises(UserError, match=f"^config: {message}") as error:
+        load(changed(path, value))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_path_is_refused_before_any_job(tmp_path):
+    raw = changed("datasets.ct", {"kind": "folder", "path": "photos/tongue", "image_size": 32})
+    with pytest.raises(
+        UserError, match=r"datasets\.ct\.path: no such path: photos/tongue \(expected one folder a class"
+    ):
+        plan.check_paths(load(raw))
+    raw["datasets"]["ct"] = {"kind": "npz", "path": str(tmp_path / "x.npz")}
+    with pytest.raises(UserError, match=r"datasets\.ct\.path: no such path: .*x\.npz \(expected a npz file\)"):
+        plan.check_paths(load(raw))
+
+
+def test_numbers_may_arrive_as_text():
+    """As they do from `snakemake --config`."""
+    assert load(changed("seed", "5")).seed == 5
+
+
+def test_environment_variables_are_filled_in_and_missed_only_where_needed(monkeypatch):
+    raw = changed("datasets.own", {"kind": "npz", "path": "${MEDBENCH_TEST_NPZ}"})
+    assert load(raw).datasets["own"].path == "${MEDBENCH_TEST_NPZ}"  # defined, but nothing that runs reaches it
+    raw["studies"]["s"]["datasets"] = ["own"]
+    with pytest.raises(UserError, match=r"datasets\.own: the environment variable MEDBENCH_TEST_NPZ is not set"):
+        load(raw)
+    monkeypatch.setenv("MEDBENCH_TEST_NPZ", "here.npz")
+    assert load(raw).datasets["own"].path == "here.npz"
+
+
+def test_a_stage_sees_only_its_own_section():
+    before, after = load(MINIMAL), load(changed("augmenters.other", {"kind": "annotated_ddpm", "loss": "huber"}))
+    assert plan.train_section(before, "ddpm") == plan.train_section(after, "ddpm")
+    assert plan.train_section(after, "other") != plan.train_section(after, "ddpm")
+    resampled = load(changed("augmenters.ddpm.sample_batch_size", 3))
+    assert plan.train_section(before, "ddpm") == plan.train_section(resampled, "ddpm")
+    assert plan.sample_section(before, "ddpm") != plan.sample_section(resampled, "ddpm")
+
+
+def test_the_config_of_the_project_and_its_presets_load(root, monkeypatch):
+    for variable in ("MEDBENCH_PNEUMONIA", "MEDBENCH_INCEPTION"):
+        monkeypatch.setenv(variable, "some/file")
+    monkeypatch.setenv("MEDBENCH_INCEPTION_SHA256", "0" * 64)
+    assert load_files([root / "config.yaml"]).run == ["cao2025", "medienet2025"]
+    for preset in sorted((root / "workflow/presets").glob("*.yaml")):
+        config = load_files([root / "config.yaml", preset])
+        assert config.name == preset.stem
+        stated = yaml.safe_load(preset.read_text())
+        assert set(stated) <= set(Config.model_fields)
+
+
+def test_the_schema_for_editors_is_that_of_the_config(root):
+    written = json.loads((root / "workflow/schemas/config.schema.json").read_text())
+    assert written == json.loads(json.dumps(Config.model_json_schema())), "run `make schema`"

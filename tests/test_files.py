@@ -1,0 +1,82 @@
+import os
+
+import numpy as np
+import pytest
+
+from medbench.errors import UserError
+from medbench.files import canonical_json, read_json, read_npz, replacing, sha256_of, write_npz, write_text
+
+
+def test_same_arrays_same_bytes(tmp_path):
+    arrays = {"images": np.arange(12, dtype=np.uint8).reshape(3, 2, 2), "labels": np.array([0, 1, 0])}
+    for name in ("a.npz", "b.npz"):
+        write_npz(tmp_path / name, arrays)
+        os.utime(tmp_path / name, (0, 0))
+    assert sha256_of(tmp_path / "a.npz") == sha256_of(tmp_path / "b.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npz")["images"], arrays["images"])
+
+
+def test_a_failure_halfway_leaves_the_old_file_and_nothing_else(tmp_path):
+    write_text(tmp_path / "table.md", "old")
+    with pytest.raises(RuntimeError, match="halfway"), replacing(tmp_path / "table.md") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("halfway")
+    assert (tmp_path / "table.md").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["table.md"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    for content in ("old", "new"):
+        with replacing(tmp_path / "model") as temporary:
+            write_text(temporary / f"{content}.txt", content)
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["new.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs a second user")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    tmp_path.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)  # permissions mean nothing to root
+    try:
+        with pytest.raises(UserError, match=r"table\.md: cannot be written: Permission denied"):
+            write_text(tmp_path / "results" / "table.md", "text")
+    finally:
+        if root:
+            os.seteuid(0)
+        tmp_path.chmod(0o755)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut off"])
+def test_what_is_not_an_npz_is_named(tmp_path, content):
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.npz: is not a readable npz"):
+        read_npz(tmp_path / "x.npz")
+
+
+def test_a_flipped_byte_is_named(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", images=np.arange(5000) % 7)
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    content[200] ^= 0xFF
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.npz: is not a readable npz"):
+        read_npz(tmp_path / "x.npz")
+
+
+def test_pickles_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(UserError, match="pickled objects"):
+        read_npz(tmp_path / "x.npz")
+
+
+def test_damaged_json_is_named(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(UserError, match=r"x\.json: is not valid JSON"):
+        read_json(tmp_path / "x.json")
+
+
+def test_canonical_json_has_one_spelling_and_no_nan():
+    assert canonical_json({"b": 1, "a": [1.5, None]}) == '{"a":[1.5,null],"b":1}'
+    with pytest.raises(ValueError, match="Out of range"):
+        canonical_json(float("nan"))

@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from medbench.errors import UserError
+from medbench.training.checkpoint import CheckpointStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = CheckpointStore(tmp_path / "checkpoints", {"loss": "l2"})
+    for step in (10, 20, 30):
+        store.save(step, {"weight": torch.full((3,), float(step)), "history": [{"step": step}]})
+    return store
+
+
+def test_the_newest_two_are_kept(store):
+    assert [path.name[:12] for path in sorted(store.folder.iterdir())] == ["step00000020", "step00000030"]
+    step, state = store.latest()
+    assert (step, state["history"]) == (30, [{"step": 30}])
+    assert torch.equal(state["weight"], torch.full((3,), 30.0))
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
+def test_a_damaged_newest_falls_back_to_the_one_before(store, damage, capsys):
+    newest = sorted(store.folder.iterdir())[-1]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes({"flip": bytes(content), "truncate": bytes(content[:100]), "empty": b""}[damage])
+    assert store.latest()[0] == 20
+    assert "damaged checkpoint, going back" in capsys.readouterr().err
+
+
+def test_none_is_left(store):
+    for path in store.folder.iterdir():
+        path.write_bytes(b"damaged")
+    assert store.latest() is None
+
+
+def test_a_checkpoint_of_another_section_is_refused_and_kept(store):
+    other = CheckpointStore(store.folder, {"loss": "huber"})
+    with pytest.raises(UserError, match=r"belongs to other settings.*remove .*checkpoints to start again"):
+        other.latest()
+    assert store.latest()[0] == 30

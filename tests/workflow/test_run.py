@@ -1,0 +1,123 @@
+"""A study smaller than the demo, run whole, then edited: what runs again and what does not."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TINY = """
+name: tiny
+torch_threads: 1
+datasets:
+  phantom_xray: {train: 8, val: 4, test: 4}
+augmenters:
+  annotated_l2: {width: 8, multipliers: [1, 2], timesteps: 4, steps: 2, batch_size: 4, horizontal_flip: false}
+fidelity: {weights: random, dimensions: [64], n_generated: 6}
+studies:
+  tiny: {datasets: [phantom_xray], augmenters: [annotated_l2], generator_seeds: [0]}
+run: [tiny]
+"""
+
+
+class Project:
+    """A copy of the project that a test may edit."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def snakemake(self, *arguments: str) -> str:
+        command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--configfile", "tiny.yaml", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def would_run(self) -> set[str]:
+        return set(re.findall(r"^rule (\w+):", self.snakemake("-n"), re.MULTILINE)) - {"all"}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        text = (self.folder / path).read_text()
+        assert old in text
+        (self.folder / path).write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The tiny study, run to its end once for all tests of this file."""
+    root = Path(__file__).parents[2]
+    folder = tmp_path_factory.mktemp("project") / "medbench"
+    folder.mkdir()
+    for name in ("medbench", "workflow", "profiles"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(root / name, folder)
+    (folder / "tiny.yaml").write_text(TINY)
+    project = Project(folder)
+    project.snakemake()
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """The finished study in a copy of its own."""
+    shutil.copytree(finished.folder, tmp_path / "copy", copy_function=shutil.copy2)
+    return Project(tmp_path / "copy")
+
+
+AFTER_TRAINING = {"train", "sample", "features_generated", "fidelity", "tables", "figures"}
+
+
+def test_everything_is_there_and_says_that_its_weights_are_random(finished):
+    results = finished.folder / "results/tiny"
+    table = (results / "tables/tiny/fid.md").read_text()
+    assert "phantom_xray" in table
+    assert "random" in table.lower()
+    figures = {path.name for path in (results / "figures/tiny").glob("*.png")}
+    assert {"fid_by_loss.png", "training_curves.png", "samples_phantom_xray.png"} <= figures
+    assert not list((results / "checkpoints").rglob("*.pt"))
+
+
+def test_a_second_run_does_nothing(project):
+    assert "Nothing to be done" in project.snakemake()
+
+
+def test_a_comment_reruns_nothing(project):
+    project.edit("medbench/training/loop.py", "import torch\n", "# a comment\nimport torch\n")
+    project.edit("medbench/fidelity/frechet.py", '"""', '"""Reworded. ')
+    assert project.would_run() == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "reruns"),
+    [
+        ("medbench/training/loop.py", "set_to_none=True", "set_to_none=False", AFTER_TRAINING),
+        ("medbench/augmenters/annotated/unet.py", "10000", "20000", AFTER_TRAINING),
+        ("medbench/fidelity/floor.py", "n_real // 2", "n_real // 3", {"fidelity", "tables", "figures"}),
+        ("medbench/report/curves.py", "import ", "one = 1\nimport ", {"figures"}),
+    ],
+)
+def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, reruns):
+    project.edit(path, old, new)
+    assert project.would_run() == reruns
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reruns"),
+    [
+        ("steps: 2", "steps: 3", AFTER_TRAINING),
+        ("n_generated: 6", "n_generated: 7", AFTER_TRAINING - {"train"}),
+        ("run: [tiny]", "run: [tiny]\nprecision: fp32", AFTER_TRAINING),
+    ],
+)
+def test_an_edited_setting_reruns_the_stages_that_have_it(project, old, new, reruns):
+    project.edit("tiny.yaml", old, new)
+    assert project.would_run() == reruns
+
+
+def test_a_definition_that_nothing_reaches_reruns_nothing(project):
+    project.edit("tiny.yaml", "augmenters:\n", "augmenters:\n  another: {kind: annotated_ddpm, loss: l1}\n")
+    assert project.would_run() == set()

@@ -1,0 +1,46 @@
+"""From a dataset to generated images."""
+
+
+rule train:
+    input:
+        dataset="results/{run}/datasets/{dataset}.npz",
+        card="results/{run}/datasets/{dataset}.json",
+    output:
+        model=directory("results/{run}/models/{dataset}/{augmenter}/seed{seed}"),
+    log:
+        "results/{run}/logs/train/{dataset}-{augmenter}-seed{seed}.log",
+    conda:
+        "../envs/medbench.yaml"
+    threads: CONFIG.torch_threads
+    resources:
+        gpu=1,
+        mem_mb=3000,
+    params:
+        section=train_section,
+        code=augmenter_code("train"),
+        checkpoints="results/{run}/checkpoints/train/{dataset}-{augmenter}-seed{seed}",
+    shell:
+        "medbench train {input.dataset:q} {output.model:q} --config {params.section:q}"
+        " --seed {wildcards.seed} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
+
+
+rule sample:
+    input:
+        model="results/{run}/models/{dataset}/{augmenter}/seed{seed}",
+    output:
+        samples="results/{run}/samples/{dataset}/{augmenter}/seed{seed}.npz",
+    log:
+        "results/{run}/logs/sample/{dataset}-{augmenter}-seed{seed}.log",
+    conda:
+        "../envs/medbench.yaml"
+    threads: CONFIG.torch_threads
+    resources:
+        gpu=1,
+        mem_mb=2000,
+    params:
+        section=sample_section,
+        code=augmenter_code("sample"),
+        checkpoints="results/{run}/checkpoints/sample/{dataset}-{augmenter}-seed{seed}",
+    shell:
+        "medbench sample {input.model:q} {output.samples:q} --config {params.section:q}"
+        " --seed {wildcards.seed} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"

@@ -1,0 +1,90 @@
+"""What the rules share: the checked config, and what a wildcard means. The thinking is in medbench/plan.py."""
+
+import sys
+from pathlib import Path
+
+from medbench import plan
+from medbench.config import load
+from medbench.errors import UserError
+
+# A job finds `medbench` beside the Python that runs Snakemake, also where that environment has not been activated.
+shell.prefix(f'PATH="$PATH:{Path(sys.executable).parent}"; ')
+
+try:
+    CONFIG = load(config)
+    plan.check_paths(CONFIG)
+except UserError as error:
+    sys.exit(f"medbench: {error}")
+
+
+wildcard_constraints:
+    run=r"[a-z0-9_]+",
+    dataset=r"[a-z0-9_]+",
+    augmenter=r"[a-z0-9_]+",
+    study=r"[a-z0-9_]+",
+    split="train|test",
+    seed=r"\d+",
+
+
+# Of the Inception weights: how `features` is told of the file, and where `fetch` gets it.
+WEIGHTS_OPTION = " ".join(f"--weights '{path}'" for path in plan.weights_file(CONFIG))
+
+
+def weights_source(wildcards):
+    return CONFIG.fidelity.weights.model_dump()
+
+
+def study_products(study):
+    run = f"results/{CONFIG.name}"
+    return [f"{run}/tables/{study}/fid.md", f"{run}/figures/{study}"]
+
+
+def of_study(pattern):
+    """Input function: one file of `pattern` for each generator of the study."""
+
+    def files(wildcards):
+        generators = plan.models(CONFIG, wildcards.study)
+        return [
+            pattern.format(run=wildcards.run, **vars(generator))
+            for generator in generators
+        ]
+
+    return files
+
+
+def dataset_cards(wildcards):
+    names = CONFIG.studies[wildcards.study].datasets
+    return [f"results/{wildcards.run}/datasets/{name}.json" for name in names]
+
+
+def dataset_files(wildcards):
+    return list(plan.dataset_files(CONFIG, wildcards.dataset).values())
+
+
+def augmenter_code(stage):
+    """Params function: the fingerprint of a stage with the code of the augmenter that it runs."""
+
+    def code(wildcards):
+        return plan.code_of(stage, CONFIG.augmenters[wildcards.augmenter].kind)
+
+    return code
+
+
+def prepare_section(wildcards):
+    return plan.prepare_section(CONFIG, wildcards.dataset)
+
+
+def train_section(wildcards):
+    return plan.train_section(CONFIG, wildcards.augmenter)
+
+
+def sample_section(wildcards):
+    return plan.sample_section(CONFIG, wildcards.augmenter)
+
+
+def fidelity_section(wildcards):
+    return plan.fidelity_section(CONFIG, wildcards.dataset, wildcards.augmenter)
+
+
+def report_section(wildcards):
+    return plan.report_section(CONFIG, wildcards.study)

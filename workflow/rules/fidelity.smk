@@ -1,0 +1,71 @@
+"""From images to Inception features and to FID."""
+
+
+rule features_real:
+    input:
+        images="results/{run}/datasets/{dataset}.npz",
+        weights=plan.weights_file(CONFIG),
+    output:
+        features="results/{run}/features/{dataset}/{split}.safetensors",
+    log:
+        "results/{run}/logs/features/{dataset}-{split}.log",
+    conda:
+        "../envs/medbench.yaml"
+    threads: CONFIG.torch_threads
+    resources:
+        gpu=1,
+        mem_mb=2500,
+    params:
+        section=plan.features_section(CONFIG),
+        code=plan.code_of("features"),
+        weights=WEIGHTS_OPTION,
+    shell:
+        "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
+        " --key {wildcards.split}_images {params.weights} > {log:q} 2>&1"
+
+
+rule features_generated:
+    input:
+        images="results/{run}/samples/{dataset}/{augmenter}/seed{seed}.npz",
+        weights=plan.weights_file(CONFIG),
+    output:
+        features="results/{run}/features/{dataset}/{augmenter}/seed{seed}.safetensors",
+    log:
+        "results/{run}/logs/features/{dataset}-{augmenter}-seed{seed}.log",
+    conda:
+        "../envs/medbench.yaml"
+    threads: CONFIG.torch_threads
+    resources:
+        gpu=1,
+        mem_mb=2500,
+    params:
+        section=plan.features_section(CONFIG),
+        code=plan.code_of("features"),
+        weights=WEIGHTS_OPTION,
+    shell:
+        "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
+        " {params.weights} > {log:q} 2>&1"
+
+
+rule fidelity:
+    input:
+        dataset="results/{run}/datasets/{dataset}.npz",
+        train="results/{run}/features/{dataset}/train.safetensors",
+        test="results/{run}/features/{dataset}/test.safetensors",
+        generated="results/{run}/features/{dataset}/{augmenter}/seed{seed}.safetensors",
+    output:
+        scores="results/{run}/fidelity/{dataset}/{augmenter}/seed{seed}.json",
+    log:
+        "results/{run}/logs/fidelity/{dataset}-{augmenter}-seed{seed}.log",
+    conda:
+        "../envs/medbench.yaml"
+    threads: CONFIG.torch_threads
+    resources:
+        mem_mb=1500,
+    params:
+        section=fidelity_section,
+        code=plan.code_of("fidelity"),
+    shell:
+        "medbench fidelity {input.dataset:q} {output.scores:q} --config {params.section:q}"
+        " --seed {wildcards.seed} --train {input.train:q} --test {input.test:q}"
+        " --generated {input.generated:q} > {log:q} 2>&1"
