@@ -21,7 +21,7 @@ demo: install
 	@echo "figures: results/demo/figures/demo/"
 
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from medbench.config import (
     parse_text,
 )
 from medbench.errors import Interrupted, UserError
+from medbench.usage import report_usage
 
 app = typer.Typer(
     name="medbench",
@@ -26,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    result_callback=report_usage,
 )
 
 Config = Annotated[str, typer.Option("--config", help="The stage's section: JSON, or a .json or .yaml file.")]

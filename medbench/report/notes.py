@@ -1,5 +1,7 @@
 """The sentences under a FID table: the conditions of its numbers, and what they do not show."""
 
+from typing import Any
+
 import pandas as pd
 
 from medbench.report.differences import MARK_CLEAR, SEEDS_TO_CLAIM
@@ -8,6 +10,7 @@ from medbench.report.results import CONDITION, StudyResults
 
 RANDOM_WEIGHTS = "Made with randomly initialised Inception weights: these numbers only show that the pipeline works."
 MARK_FEW = "†"
+NO_NUMBER_DEPENDS_ON = ("checkpoint_every", "log_every", "probe_images", "sample_batch_size")
 REFERENCES = {"train": "in the training split", "test": "in the test split", "train_part": "in R"}
 
 
@@ -18,9 +21,11 @@ def fid_notes(results: StudyResults) -> list[str]:
         *_few_images(results.fid),
         *_conditions(results),
         *_counts(results),
-        "The real training split is cut once into a part R and draws of a disjoint part F, as large as the generated"
-        " set. Floor: FID of F against R, mean over the draws. Ratio: FID of the generated images against R, divided"
-        " by the floor; at 1 the generated images are as close to R as real images are.",
+        "Each draw of the floor cuts the real training split, stratified and by patient, into a part F as large as"
+        " the generated set, but at most half, and the rest R. Floor: FID of F against R, mean over the draws. Ratio:"
+        " FID of as many generated images against the same R, divided by the floor; at 1 they are as close to R as"
+        " other real images are. The generators were trained on F and R alike.",
+        *_training(results),
         *_published(results),
         *_seeds(results),
     ]
@@ -68,12 +73,32 @@ def _counts(results: StudyResults) -> list[str]:
     for dataset in results.datasets:
         rows = results.fid[results.fid["dataset"] == dataset]
         generated = _numbers(rows.loc[rows["metric"] == "fid", "n_generated"])
-        parts = [f"{generated} generated images a set"]
+        card = results.card(dataset)
+        size = "×".join(str(side) for side in (*card.image_size, card.channels))
+        parts = [f"{card.title}, {size}, {generated} generated images a set"]
         for reference, name in REFERENCES.items():
             real = rows.loc[rows["reference"] == reference, "n_real"]
             parts += [f"{_numbers(real)} {name}"] if len(real) else []
         sentences.append(f"{dataset}: {parts[0]}; real images: {', '.join(parts[1:])}.")
     return sentences
+
+
+def _training(results: StudyResults) -> list[str]:
+    """Every setting of the generators: first what they share, then each one's own."""
+    settings = results.settings
+    first = next(iter(settings.values()))
+    shared = [key for key in first if all(key in own and own[key] == first[key] for own in settings.values())]
+    sentences = [f"All generators: {_spelled_settings({key: first[key] for key in shared})}."]
+    for name, own in settings.items():
+        differing = {key: value for key, value in own.items() if key not in shared}
+        sentences += [f"{name}: {_spelled_settings(differing)}."] if differing else []
+    return sentences
+
+
+def _spelled_settings(settings: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key.replace('_', ' ')} {value}" for key, value in sorted(settings.items()) if key not in NO_NUMBER_DEPENDS_ON
+    )
 
 
 def _published(results: StudyResults) -> list[str]:

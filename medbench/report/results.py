@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medbench.data.dataset import Dataset
+from medbench.data.dataset import Card, Dataset, card_path
 from medbench.errors import UserError
 from medbench.files import read_json, read_npz
 
@@ -67,6 +67,20 @@ class StudyResults:
 
     def dataset(self, name: str) -> Dataset:
         return Dataset.load(self.folder / "datasets" / f"{name}.npz")
+
+    def card(self, name: str) -> Card:
+        return Card.model_validate(read_json(card_path(self.folder / "datasets" / f"{name}.npz")))
+
+    @cached_property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """augmenter -> the section that its models were trained with, and the precision and device that did it."""
+        found = {}
+        for augmenter in self.augmenters:
+            model = self.folder / "models" / self.datasets[0] / augmenter / f"seed{self.seeds[0]}" / "medbench.json"
+            described = read_json(model)
+            trained_on = {key: described["runtime"][key] for key in ("precision", "device")}
+            found[augmenter] = described["augmenter"] | trained_on
+        return found
 
     @cached_property
     def labels(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from medbench.data.dataset import Card
 from medbench.errors import UserError
 from medbench.files import write_json
 from medbench.report.fid_table import write_tables
@@ -63,6 +64,28 @@ def fake_run(folder: Path, seeds=(0, 1, 2), paper=None, random_weights=False, di
         write_json(
             folder / "fidelity/chest_ct" / augmenter / f"seed{seed}.json", {"conditions": conditions, "rows": rows}
         )
+        described = {
+            "augmenter": {
+                "kind": "annotated_ddpm",
+                "loss": augmenter.removeprefix("ann_"),
+                "steps": 2800,
+                "log_every": 9,
+            },
+            "runtime": {"precision": "fp32", "device": "cpu"},
+        }
+        write_json(folder / "models/chest_ct" / augmenter / f"seed{seed}" / "medbench.json", described)
+    card = Card(
+        name="chest_ct",
+        title="Chest CT",
+        source="",
+        licence="",
+        citation="",
+        classes=["normal", "cancer"],
+        channels=1,
+        image_size=(28, 28),
+        counts={},
+    )
+    write_json(folder / "datasets/chest_ct.json", card.model_dump())
     return StudyResults(folder, "cao2025", ("chest_ct",), ("ann_l2", "ann_huber"), tuple(seeds), paper)
 
 
@@ -168,3 +191,13 @@ def test_missing_seed_is_named(tmp_path):
 
 def test_same_bytes_again(tmp_path):
     assert tables(fake_run(tmp_path, paper="cao2025")) == tables(fake_run(tmp_path, paper="cao2025"))
+
+
+def test_settings_stand_under_the_table_the_shared_ones_once(tmp_path):
+    md, tex_text, _ = tables(fake_run(tmp_path))
+    assert "All generators: device cpu, kind annotated_ddpm, precision fp32, steps 2800." in md
+    assert "- ann_l2: loss l2." in md
+    assert "- ann_huber: loss huber." in md
+    assert "log every" not in md  # no number depends on it
+    assert "chest_ct: Chest CT, 28×28×1, 300 generated images a set" in md
+    assert "steps 2800" in tex_text

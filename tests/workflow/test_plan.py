@@ -59,8 +59,6 @@ def test_a_mistake_in_the_config_is_one_line_before_any_job(root, tmp_path):
     command = [SNAKEMAKE, "--snakefile", root / "Snakefile", "--cores", "1", "--config", "run=[nothing]"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("medbench")]
-    assert said == [
-        "medbench: config: run: 'nothing' is not defined under studies (defined: cao2025, medienet2025)"
-    ]
+    assert said == ["medbench: config: run: 'nothing' is not defined under studies (defined: cao2025, medienet2025)"]
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr

@@ -87,7 +87,7 @@ def test_a_second_run_does_nothing(project):
 
 def test_a_comment_reruns_nothing(project):
     project.edit("medbench/training/loop.py", "import torch\n", "# a comment\nimport torch\n")
-    project.edit("medbench/fidelity/frechet.py", '"""', '"""Reworded. ')
+    project.edit("medbench/fidelity/frechet.py", "The Fréchet distance between", "Reworded: the distance of")
     assert project.would_run() == set()
 
 
@@ -97,7 +97,7 @@ def test_a_comment_reruns_nothing(project):
         ("medbench/training/loop.py", "set_to_none=True", "set_to_none=False", AFTER_TRAINING),
         ("medbench/augmenters/annotated/unet.py", "10000", "20000", AFTER_TRAINING),
         ("medbench/fidelity/floor.py", "n_real // 2", "n_real // 3", {"fidelity", "tables", "figures"}),
-        ("medbench/report/curves.py", "import ", "one = 1\nimport ", {"figures"}),
+        ("medbench/report/curves.py", "pad=3", "pad=4", {"figures"}),
     ],
 )
 def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, reruns):

@@ -4,6 +4,7 @@
 rule tables:
     input:
         scores=of_study("results/{run}/fidelity/{dataset}/{augmenter}/seed{seed}.json"),
+        models=of_study("results/{run}/models/{dataset}/{augmenter}/seed{seed}"),
         cards=dataset_cards,
     output:
         csv="results/{run}/tables/{study}/fid.csv",

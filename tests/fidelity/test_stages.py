@@ -1,0 +1,92 @@
+"""The features and fidelity stages: files in, files out, and what they refuse."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from medbench.config import FeaturesStage, FidelityStage
+from medbench.errors import UserError
+from medbench.fidelity.features import features
+from medbench.fidelity.fidelity import fidelity, read_features
+from medbench.fidelity.frechet import frechet_distance
+from medbench.files import canonical_json, read_json, sha256_of, write_npz
+
+STAGE = FeaturesStage(weights_sha256=None, dimensions=(64,), batch_size=4, seed=0, torch_threads=1)
+
+
+@pytest.fixture
+def images(tmp_path):
+    drawn = np.random.RandomState(0).randint(0, 256, (5, 12, 12)).astype(np.uint8)
+    write_npz(tmp_path / "images.npz", {"images": drawn})
+    return tmp_path / "images.npz"
+
+
+def test_features_say_what_made_them_and_come_out_the_same(tmp_path, images):
+    for name in ("a", "b"):
+        features(images, "images", tmp_path / name, STAGE, None)
+    assert sha256_of(tmp_path / "a") == sha256_of(tmp_path / "b")
+    arrays, made_by = read_features(tmp_path / "a")
+    assert {key: (array.dtype, array.shape) for key, array in arrays.items()} == {"64": (np.float32, (5, 64))}
+    assert made_by["random_weights"] is True
+    assert made_by["images_sha256"] == sha256_of(images)
+    assert (made_by["precision"], made_by["torch_threads"]) == ("fp32", 1)
+
+
+def test_features_refuse_what_is_not_there(tmp_path, images):
+    with pytest.raises(UserError, match=r"images\.npz: holds no array named 'test_images'"):
+        features(images, "test_images", tmp_path / "out", STAGE, None)
+    pretrained = STAGE.model_copy(update={"weights_sha256": "0" * 64})
+    with pytest.raises(UserError, match="--weights: give the file with sha256 0000"):
+        features(images, "images", tmp_path / "out", pretrained, None)
+    (tmp_path / "weights.pth").write_bytes(b"other")
+    with pytest.raises(UserError, match=r"weights\.pth"):
+        features(images, "images", tmp_path / "out", pretrained, tmp_path / "weights.pth")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def feature_files(tmp_path, tiny_dataset):
+    """A dataset of 40 training images, features of its splits, and generated ones shifted by 1 in each dimension."""
+    tiny_dataset().save(tmp_path / "tiny.npz")
+    rng = np.random.RandomState(0)
+    arrays = {name: rng.randn(40, 64).astype(np.float32) for name in ("train", "test")}
+    arrays["generated"] = rng.randn(30, 64).astype(np.float32) + 1
+    for name, array in arrays.items():
+        made_by = {"extractor": "some network", "random_weights": False, "images_sha256": name}
+        save_file({"64": array}, tmp_path / name, metadata={"medbench": canonical_json(made_by)})
+    return arrays, {name: tmp_path / name for name in arrays}
+
+
+STAGE_OF_TINY = FidelityStage(dataset="tiny", augmenter="a", loss="l2", floor_draws=3, torch_threads=1, seed=0)
+
+
+def test_fidelity_rows(tmp_path, feature_files):
+    arrays, paths = feature_files
+    fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 7)
+    written = read_json(tmp_path / "out.json")
+    rows = {(row["metric"], row["reference"]): row for row in written["rows"]}
+    assert rows["fid", "train"]["value"] == pytest.approx(frechet_distance(arrays["train"], arrays["generated"]))
+    assert rows["fid", "test"]["value"] == pytest.approx(frechet_distance(arrays["test"], arrays["generated"]))
+    part, floor = rows["fid", "train_part"], rows["fid_floor", "train_part"]
+    # 30 were generated, but a floor of more than half of the 40 real ones would leave the larger part as F.
+    assert (part["n_real"], part["n_generated"]) == (floor["n_real"], floor["n_generated"]) == (20, 20)
+    assert part["value"] - floor["value"] == pytest.approx(64, rel=0.25)  # the squared shift; the rest is sampling
+    assert rows["fid_over_floor", "train_part"]["value"] == pytest.approx(part["value"] / floor["value"])
+    assert all(row["generator_seed"] == 7 and row["loss"] == "l2" for row in written["rows"])
+    assert written["conditions"] == {"extractor": "some network", "random_weights": False, "floor_draws": 3}
+
+
+def test_features_of_two_networks_are_not_compared(tmp_path, feature_files):
+    arrays, paths = feature_files
+    made_by = canonical_json({"extractor": "another network", "random_weights": False})
+    save_file({"64": arrays["test"]}, paths["test"], metadata={"medbench": made_by})
+    with pytest.raises(UserError, match=r"test: made by another network, but .*train by some network"):
+        fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_a_damaged_feature_file_is_named(tmp_path, feature_files):
+    _, paths = feature_files
+    paths["train"].write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"train: is not a readable feature file"):
+        fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
