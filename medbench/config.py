@@ -27,6 +27,9 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Precision = Literal["auto", "fp32", "bf16"]
 Dimension = Literal[64, 192, 768, 2048]
 Model = TypeVar("Model", bound=BaseModel)
+# Each study is a Snakemake target beside these.
+RULES = {"all", "fetch_weights", "prepare", "train", "sample", "features_real", "features_generated", "fidelity"}
+RULES |= {"tables", "figures"}
 UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -122,7 +125,8 @@ class AnnotatedDDPM(AugmenterSection):
     timesteps: Annotated[int, Field(ge=2)] = 300
     clip_sample: bool | None = None  # clip x0 to [-1, 1]; None: only for cosine, which needs it
     conditioning: Literal["none", "label", "class"] = "none"
-    horizontal_flip: bool = False  # true only to follow a study that mirrored its images
+    # None: where the dataset says that a mirror keeps the meaning; true only to follow a study that mirrored its images
+    horizontal_flip: bool | None = None
 
 
 AnyAugmenter = AnnotatedDDPM  # becomes a union told apart by `kind`, like AnyDataset, with the second kind
@@ -174,6 +178,8 @@ class Config(Section):
     def _names_are_defined(self) -> "Config":
         _require("run", self.run, self.studies, "studies")
         for name, study in self.studies.items():
+            if name in RULES:
+                raise ValueError(f"studies.{name}: is the name of a rule of the workflow; give the study another")
             _require(f"studies.{name}.datasets", study.datasets, self.datasets, "datasets")
             _require(f"studies.{name}.augmenters", study.augmenters, self.augmenters, "augmenters")
         return self

@@ -67,6 +67,9 @@ def _writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        failed = Path(error.filename or path)
+        if not (failed.is_relative_to(path.parent) or path.is_relative_to(failed)):
+            raise  # it was another file that could not be read
         raise UserError(
             f"{path}: cannot be written: {error.strerror or error} (free the disk or choose a writable folder)"
         ) from error

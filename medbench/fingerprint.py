@@ -6,19 +6,53 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-# What a stage gets from these is in its section, or changes no number.
-IGNORED = {"medbench.config", "medbench.errors", "medbench.progress", "medbench.cli"}
+from medbench import augmenters, data
+
+STAGES = {
+    "fetch": "medbench.data.fetch",
+    "prepare": "medbench.data.prepare",
+    "train": "medbench.training.train",
+    "sample": "medbench.augmenters.sample",
+    "features": "medbench.fidelity.features",
+    "fidelity": "medbench.fidelity.fidelity",
+    "tables": "medbench.report.fid_table",
+    "figures": "medbench.report.figures",
+}
+# What a stage gets from these is in its section, or changes no number; the kind that a registry finds is added by name.
+IGNORED = {
+    "medbench.augmenters",
+    "medbench.config",
+    "medbench.data",
+    "medbench.errors",
+    "medbench.fingerprint",
+    "medbench.progress",
+}
+SAMPLERS = {
+    "medbench.augmenters.ancestral"
+}  # an augmenter's class holds both fit and sample; these serve only the latter
+
+
+def code_of(stage: str, kind: str | None = None) -> str:
+    """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
+    registry = data.KINDS if stage == "prepare" else augmenters.KINDS
+    modules = [STAGES[stage], *([registry[kind].partition(":")[0]] if kind else [])]
+    return fingerprint(*modules, without=frozenset(SAMPLERS if stage == "train" else ()))
 
 
 @cache
-def fingerprint(*modules: str) -> str:
-    """Hash of the syntax trees, without docstrings, of these modules and of all of medbench that they import."""
+def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
+    """Hash of the syntax trees, without docstrings, of these modules and of all of medbench that they import.
+
+    Args:
+        modules: by full name.
+        without: modules that are left out, and what only they import.
+    """
     seen: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
         path = _path(module)
-        if path and module not in seen:
+        if path and module not in seen and module not in IGNORED | without:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             waiting += _imported(tree)
             seen[module] = ast.dump(_without_docstrings(tree))
@@ -34,7 +68,7 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        yield from (name for name in names if name.startswith("medbench.") and name not in IGNORED)
+        yield from (name for name in names if name.startswith("medbench."))
 
 
 @cache

@@ -1,11 +1,12 @@
 """What a config asks for: the models a run needs, and the section that each stage gets as canonical JSON."""
 
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from medbench.augmenters import KINDS
 from medbench.config import (
     Config,
     FeaturesStage,
@@ -22,18 +23,6 @@ from medbench.config import (
 )
 from medbench.errors import UserError
 from medbench.files import canonical_json
-from medbench.fingerprint import fingerprint
-
-STAGES = {
-    "fetch": "medbench.data.fetch",
-    "prepare": "medbench.data.prepare",
-    "train": "medbench.training.train",
-    "sample": "medbench.augmenters.sample",
-    "features": "medbench.fidelity.features",
-    "fidelity": "medbench.fidelity.fidelity",
-    "tables": "medbench.report.fid_table",
-    "figures": "medbench.report.figures",
-}
 
 
 @dataclass(frozen=True)
@@ -57,11 +46,15 @@ def models(config: Config, study: str) -> list[Model]:
 
 
 def check_paths(config: Config) -> None:
-    """Refuses a run whose files are not there before any job starts.
+    """Refuses a run whose files are not there, or whose results cannot be written, before any job starts.
 
     Raises:
-        UserError: the first path of a listed study that does not exist.
+        UserError: the first path of a listed study that does not exist, or the results folder.
     """
+    results = Path("results", config.name)
+    existing = next(path for path in (results, *results.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        raise UserError(f"{results}: cannot be written: {existing} is read-only (choose a writable folder)")
     for study in reached(config).values():
         for name in study.datasets:
             for key, path in dataset_files(config, name).items():
@@ -84,17 +77,22 @@ def dataset_files(config: Config, name: str) -> dict[str, str]:
     return {}
 
 
+def folder_state(config: Config, name: str) -> str:
+    """Changes when a file below a folder dataset is added, removed or written; Snakemake looks at the folder alone."""
+    section = config.datasets[name]
+    if not isinstance(section, FolderDataset):
+        return ""
+    files = sorted(path for path in Path(section.path).rglob("*") if path.is_file())
+    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(canonical_json(states).encode()).hexdigest()[:16]
+
+
 def weights_file(config: Config) -> list[str]:
     """The Inception weights: no path or one; where only a URL is given, the file that fetch will put there."""
     weights = config.fidelity.weights
     if not isinstance(weights, WeightsFile):
         return []
     return [weights.path or f"resources/weights/{Path(urlparse(str(weights.url)).path).name}"]
-
-
-def code_of(stage: str, kind: str | None = None) -> str:
-    """Fingerprint of a stage's code, with that of the augmenter's kind where the stage runs one."""
-    return fingerprint(STAGES[stage], *([KINDS[kind].partition(":")[0]] if kind else []))
 
 
 # The sections ---------------------------------------------------------------------------------------------------

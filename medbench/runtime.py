@@ -43,4 +43,6 @@ def start(section: RuntimeSection) -> Runtime:
     cuda = torch.cuda.is_available()
     capable = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
     precision = section.precision if section.precision != "auto" else "bf16" if capable else "fp32"
+    if precision == "fp32":  # TF32, a GPU's default for convolutions, keeps 10 bits of the mantissa
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return Runtime("cuda" if cuda else "cpu", precision, section.torch_threads, section.deterministic)

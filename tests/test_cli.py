@@ -1,15 +1,18 @@
+import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from medbench import plan
+from medbench import cli
+from medbench.fingerprint import STAGES
 
 PREPARE = {"name": "mine", "seed": 0, "dataset": {"kind": "npz", "path": "nowhere.npz"}}
 
 
-@pytest.mark.parametrize("verb", [[], *([verb] for verb in plan.STAGES)])
+@pytest.mark.parametrize("verb", [[], *([verb] for verb in STAGES)])
 def test_every_stage_is_a_verb_with_help(medbench, verb):
     shown = medbench(*verb, "--help")
     assert shown.returncode == 0
@@ -52,3 +55,26 @@ def test_prepare_writes_the_dataset_and_its_card(medbench, tmp_path):
     assert done.returncode == 0, done.stderr
     assert np.load(tmp_path / "x.npz")["train_images"].shape == (6, 28, 28)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.npz"]
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs a second user")
+def test_a_read_only_results_folder_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys):
+    section = json.dumps({"name": "x", "seed": 0, "dataset": {"kind": "phantom", "subject": "xray", "train": 1}})
+    target = tmp_path / "results" / "x.npz"
+    target.parent.mkdir(mode=0o555)
+    monkeypatch.setattr(sys, "argv", ["medbench", "prepare", str(target), "--config", section])
+    root = os.geteuid() == 0
+    if root:
+        tmp_path.chmod(0o755)
+        os.seteuid(65534)  # permissions mean nothing to root
+    try:
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    finally:
+        if root:
+            os.seteuid(0)
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"medbench: {target}: cannot be written: Permission denied")
+    assert said.count("\n") == 1
+    assert list(target.parent.iterdir()) == []

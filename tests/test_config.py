@@ -1,11 +1,12 @@
 import copy
 import json
+import re
 
 import pytest
 import yaml
 
 from medbench import plan
-from medbench.config import Config, load, load_files
+from medbench.config import RULES, Config, load, load_files
 from medbench.errors import UserError
 
 MINIMAL = {
@@ -126,3 +127,26 @@ def test_the_config_of_the_project_and_its_presets_load(root, monkeypatch):
 def test_the_schema_for_editors_is_that_of_the_config(root):
     written = json.loads((root / "workflow/schemas/config.schema.json").read_text())
     assert written == json.loads(json.dumps(Config.model_json_schema())), "run `make schema`"
+
+
+def test_a_folder_is_prepared_again_when_a_file_in_it_changes(tmp_path):
+    raw = changed("datasets.own", {"kind": "folder", "path": str(tmp_path), "image_size": 32})
+    config = load(raw)
+    (tmp_path / "white").mkdir()
+    states = [plan.folder_state(config, "own")]
+    for content in (b"one", b"other"):
+        (tmp_path / "white" / "1.png").write_bytes(content)
+        states.append(plan.folder_state(config, "own"))
+    assert len(set(states)) == 3
+    assert plan.folder_state(config, "own") == states[-1]
+    assert plan.folder_state(config, "ct") == ""
+
+
+def test_no_study_has_the_name_of_a_rule(root):
+    rules = set(
+        re.findall(r"^rule (\w+):", "".join(path.read_text() for path in root.glob("workflow/rules/*.smk")), re.M)
+    )
+    assert rules | {"all"} == RULES
+    raw = changed("studies.train", MINIMAL["studies"]["s"])
+    with pytest.raises(UserError, match=r"studies\.train: is the name of a rule"):
+        load(raw)

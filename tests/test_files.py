@@ -25,6 +25,11 @@ def test_a_failure_halfway_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["table.md"]
 
 
+def test_a_file_that_cannot_be_read_is_not_called_unwritable(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "out" / "table.md"):
+        open(tmp_path / "in" / "missing.txt")
+
+
 def test_a_folder_is_replaced_as_a_whole(tmp_path):
     for content in ("old", "new"):
         with replacing(tmp_path / "model") as temporary:

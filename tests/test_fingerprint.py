@@ -1,7 +1,7 @@
 import pytest
 
 from medbench import fingerprint as module
-from medbench.plan import STAGES, code_of
+from medbench.fingerprint import STAGES, code_of
 
 
 @pytest.fixture

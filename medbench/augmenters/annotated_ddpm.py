@@ -13,6 +13,7 @@ from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Job, Samp
 from medbench.augmenters.diffusion import ancestral_scheduler, noise_loss, to_model_range
 from medbench.config import AnnotatedDDPM
 from medbench.data.dataset import Split
+from medbench.errors import UserError
 from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import TrainingData, train_network
@@ -35,7 +36,7 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
         rows: list[dict[str, float | str]] = []
         for k, name in enumerate(self.components):
             torch.manual_seed(seed_for(job.seed, "init", name))
-            task = NoisePrediction(self._new_network(), self.section, self._part(val, k), job)
+            task = NoisePrediction(self._new_network(), self.section, self._flips(), self._part(val, k), job)
             history = train_network(
                 task,
                 _on_device(self._part(train, k), job),
@@ -72,11 +73,19 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
     def load(cls, section: AnnotatedDDPM, spec: ImageSpec, folder: Path) -> "AnnotatedDDPMAugmenter":
         augmenter = cls(section, spec)
         for name in augmenter.components:
-            augmenter.networks[name] = AnnotatedUNet.from_pretrained(folder / name, local_files_only=True)
+            augmenter.networks[name] = AnnotatedUNet.from_pretrained(
+                folder / name, local_files_only=True, use_safetensors=True
+            )
         return augmenter
 
     def _new_network(self) -> AnnotatedUNet:
         section = self.section
+        halvings = len(section.multipliers) - 1
+        if min(self.spec.size) < 2**halvings:
+            raise UserError(
+                f"multipliers {list(section.multipliers)} halve the image {halvings} times, too often for"
+                f" {min(self.spec.size)} pixels; give fewer multipliers or a larger image_size"
+            )
         return AnnotatedUNet(
             channels=self.spec.channels,
             width=section.width or _nearest_width(min(self.spec.size)),
@@ -84,6 +93,9 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
             n_classes=len(self.spec.classes) if section.conditioning == "label" else None,
             standardization=section.weight_standardization,
         )
+
+    def _flips(self) -> bool:
+        return self.spec.horizontal_flip if self.section.horizontal_flip is None else self.section.horizontal_flip
 
     def _steps(self, k: int) -> int:
         """The total shared out: the first networks take the remainder."""
@@ -99,8 +111,8 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
 class NoisePrediction:
     """Predicting the noise in x_t (Ho et al. 2020, eq. 14, and its L1 and Huber relatives): a Task for the loop."""
 
-    def __init__(self, network: AnnotatedUNet, section: AnnotatedDDPM, val: Split, job: Job):
-        self.network, self.section = network, section
+    def __init__(self, network: AnnotatedUNet, section: AnnotatedDDPM, flips: bool, val: Split, job: Job):
+        self.network, self.section, self.flips = network, section, flips
         scheduler = ancestral_scheduler(section.schedule, section.timesteps, section.clip_sample)
         self.alphas_cumprod = scheduler.alphas_cumprod.to(job.runtime.torch_device)
         self.labelled = section.conditioning == "label"
@@ -108,7 +120,7 @@ class NoisePrediction:
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         x = to_model_range(images)
-        if self.section.horizontal_flip:
+        if self.flips:
             flip = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < 0.5
             x = torch.where(flip, x.flip(-1), x)
         timestep = torch.randint(self.section.timesteps, (len(x),), generator=generator, device=x.device)

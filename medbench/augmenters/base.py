@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,13 +23,14 @@ class ImageSpec:
     channels: int
     size: tuple[int, int]  # height, width in pixels
     classes: tuple[str, ...]
+    horizontal_flip: bool  # whether a mirror keeps the meaning
 
     def described(self) -> dict[str, Any]:
-        return {"channels": self.channels, "size": list(self.size), "classes": list(self.classes)}
+        return asdict(self) | {"size": list(self.size), "classes": list(self.classes)}
 
     @staticmethod
     def of(described: Mapping[str, Any]) -> "ImageSpec":
-        return ImageSpec(described["channels"], tuple(described["size"]), tuple(described["classes"]))
+        return ImageSpec(**{**described, "size": tuple(described["size"]), "classes": tuple(described["classes"])})
 
 
 @dataclass(frozen=True)

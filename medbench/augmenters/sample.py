@@ -1,14 +1,18 @@
 """The sample stage: a model folder in, labelled images out."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.labels import proportional_labels
-from medbench.config import SampleStage
+from medbench.config import AugmenterSection, SampleStage
+from medbench.errors import UserError
 from medbench.files import read_json, remove_folder, sha256_of_folder, write_npz
+from medbench.fingerprint import code_of
 from medbench.rng import seed_for
 from medbench.runtime import start
 
@@ -25,6 +29,7 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
     """
     runtime = start(stage)
     model = read_json(model_folder / "medbench.json")
+    _require_trained_as(stage.augmenter, model["augmenter"], model_folder)
     spec = ImageSpec.of(model["images"])
     augmenter = augmenter_class(stage.augmenter.kind).load(stage.augmenter, spec, model_folder)
     job = Job(
@@ -34,6 +39,7 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
         belongs_to={
             "model": sha256_of_folder(model_folder),
             "stage": stage.model_dump(mode="json"),
+            "code": code_of("sample", stage.augmenter.kind),
             "runtime": runtime.conditions(),
         },
         runtime=runtime,
@@ -42,3 +48,10 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
     labels = proportional_labels(np.array(model["train_counts"]), stage.n)
     write_npz(output, augmenter.sample(labels, job).arrays())
     remove_folder(checkpoints)
+
+
+def _require_trained_as(section: AugmenterSection, trained: Mapping[str, Any], model_folder: Path) -> None:
+    """Refuses to sample a model with settings that it was not trained with."""
+    for key, value in section.model_dump(mode="json", exclude=set(section.SAMPLING_ONLY)).items():
+        if trained.get(key) != value:
+            raise UserError(f"{model_folder}: was trained with {key} {trained.get(key)}, not {value}; train it again")

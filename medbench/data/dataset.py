@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from medbench.errors import UserError
 from medbench.files import read_json, read_npz, sha256_of, write_json, write_npz
 
 SplitName = Literal["train", "val", "test"]
@@ -69,13 +70,20 @@ class Dataset:
 
     @staticmethod
     def load(path: Path) -> "Dataset":
-        """A dataset that `save` wrote."""
+        """A dataset that `save` wrote.
+
+        Raises:
+            UserError: a file is missing, or the npz is not the one that the card describes.
+        """
+        card = Card.model_validate(read_json(card_path(path)))
         arrays = read_npz(path)
+        if sha256_of(path) != card.npz_sha256:
+            raise UserError(f"{path}: is damaged or was changed since it was prepared; remove it and run again")
         splits = {
             name: Split(arrays[f"{name}_images"], arrays[f"{name}_labels"][:, 0], arrays[f"{name}_groups"])
             for name in SPLITS
         }
-        return Dataset(splits, Card.model_validate(read_json(card_path(path))))
+        return Dataset(splits, card)
 
 
 def card_path(npz: Path) -> Path:

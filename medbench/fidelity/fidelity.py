@@ -14,7 +14,7 @@ from medbench.data.dataset import Dataset
 from medbench.errors import UserError
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance
-from medbench.files import write_json
+from medbench.files import sha256_of, write_json
 
 Features = dict[str, np.ndarray]  # one array (N, D) a dimension D, under str(D)
 REFERENCES = ("train", "test")
@@ -33,7 +33,9 @@ def fidelity(
         UserError: features that do not belong together, or too few images.
     """
     loaded = {name: read_features(path) for name, path in feature_paths.items()}
-    _require_same_extractor({name: made_by for name, (_, made_by) in loaded.items()}, feature_paths)
+    made_by = {name: origin for name, (_, origin) in loaded.items()}
+    _require_same_extractor(made_by, feature_paths)
+    _require_features_of(dataset_path, made_by, feature_paths)
     features = {name: arrays for name, (arrays, _) in loaded.items()}
     train = Dataset.load(dataset_path).splits["train"]
     n_floor = floor_size(len(train), len(next(iter(features["generated"].values()))))
@@ -46,7 +48,7 @@ def fidelity(
     }
     with threadpool_limits(stage.torch_threads):  # sums depend on the number of threads
         rows = [common | row for row in _rows(features, splits)]
-    conditions = {**loaded["generated"][1], "floor_draws": stage.floor_draws}
+    conditions = {**made_by["generated"], "floor_draws": stage.floor_draws}
     del conditions["images_sha256"]  # of one image set; the rows are of several
     write_json(output, {"conditions": conditions, "rows": rows})
 
@@ -94,3 +96,13 @@ def _require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Map
                 f"{paths[other]}: made by {made_by[other]['extractor']}, but {paths[first]} by"
                 f" {made_by[first]['extractor']}; remove both and extract again"
             )
+
+
+def _require_features_of(
+    dataset_path: Path, made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]
+) -> None:
+    """Rows of features are matched with the dataset's labels and groups."""
+    sha256 = sha256_of(dataset_path)
+    for name in REFERENCES:
+        if made_by[name]["images_sha256"] != sha256:
+            raise UserError(f"{paths[name]}: holds features of other images than {dataset_path}; extract them again")

@@ -9,13 +9,7 @@ from medbench.errors import UserError
 from medbench.files import sha256_of
 
 if TYPE_CHECKING:
-    from torch import Tensor  # the constants below are wanted where torch's import would take too long
-
-# torch-fidelity's release file: the weights of 2015-12-05 with which FID was defined, converted from TensorFlow.
-RELEASE_URL = (
-    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
-)
-RELEASE_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+    from torch import Tensor
 
 
 def load_state(path: Path, sha256: str) -> "dict[str, Tensor]":
@@ -29,7 +23,7 @@ def load_state(path: Path, sha256: str) -> "dict[str, Tensor]":
         UserError: no such file, another hash, or anything but a plain dict of tensors.
     """
     if not Path(path).is_file():
-        raise UserError(f"{path}: no such file (expected Inception weights; the usual ones are at {RELEASE_URL})")
+        raise UserError(f"{path}: no such file (expected torch-fidelity's Inception weights)")
     found = sha256_of(path)
     if found != sha256.lower():
         raise UserError(

@@ -9,7 +9,7 @@ from medbench.report.results import StudyResults
 
 
 def write_figures(results: StudyResults, folder: Path) -> None:
-    """Writes every name of `figure_names(results.datasets)` into `folder`, as .png and .svg.
+    """Writes fid_by_loss, training_curves, and samples and denoising of each dataset into `folder`, as .png and .svg.
 
     Raises:
         UserError: a file of the study is missing, or the folder cannot be written.

@@ -88,7 +88,7 @@ def _training(results: StudyResults) -> list[str]:
     settings = results.settings
     first = next(iter(settings.values()))
     shared = [key for key in first if all(key in own and own[key] == first[key] for own in settings.values())]
-    sentences = [f"All generators: {_spelled_settings({key: first[key] for key in shared})}."]
+    sentences = [f"All generators were trained with: {_spelled_settings({key: first[key] for key in shared})}."]
     for name, own in settings.items():
         differing = {key: value for key, value in own.items() if key not in shared}
         sentences += [f"{name}: {_spelled_settings(differing)}."] if differing else []
@@ -96,9 +96,9 @@ def _training(results: StudyResults) -> list[str]:
 
 
 def _spelled_settings(settings: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{key.replace('_', ' ')} {value}" for key, value in sorted(settings.items()) if key not in NO_NUMBER_DEPENDS_ON
-    )
+    """What is None follows from the data or from another setting, as the config says."""
+    said = {key: value for key, value in settings.items() if value is not None and key not in NO_NUMBER_DEPENDS_ON}
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sorted(said.items()))
 
 
 def _published(results: StudyResults) -> list[str]:

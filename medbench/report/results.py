@@ -73,13 +73,19 @@ class StudyResults:
 
     @cached_property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """augmenter -> the section that its models were trained with, and the precision and device that did it."""
+        """augmenter -> the section that its models were trained with, and every precision and device that did it."""
         found = {}
         for augmenter in self.augmenters:
-            model = self.folder / "models" / self.datasets[0] / augmenter / f"seed{self.seeds[0]}" / "medbench.json"
-            described = read_json(model)
-            trained_on = {key: described["runtime"][key] for key in ("precision", "device")}
-            found[augmenter] = described["augmenter"] | trained_on
+            described = [
+                read_json(self.folder / "models" / dataset / augmenter / f"seed{seed}" / "medbench.json")
+                for dataset in self.datasets
+                for seed in self.seeds
+            ]
+            trained_on = {
+                key: " or ".join(sorted({model["runtime"][key] for model in described}))
+                for key in ("precision", "device")
+            }
+            found[augmenter] = described[0]["augmenter"] | trained_on
         return found
 
     @cached_property

@@ -49,7 +49,7 @@ class CheckpointStore:
             checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             if checkpoint["key"] != self.key:
                 raise UserError(
-                    f"{path}: this checkpoint belongs to other settings, data, seed, precision or packages;"
+                    f"{path}: this checkpoint belongs to other settings, data, seed, precision, code or packages;"
                     f" restore them, or remove {self.folder} to start again"
                 )
             return checkpoint["step"], checkpoint["state"]

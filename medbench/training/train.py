@@ -8,6 +8,7 @@ from medbench.augmenters.base import ImageSpec, Job
 from medbench.config import TrainStage
 from medbench.data.dataset import Dataset
 from medbench.files import remove_folder, replacing, sha256_of, write_json
+from medbench.fingerprint import code_of
 from medbench.rng import seed_for
 from medbench.runtime import start
 
@@ -24,7 +25,7 @@ def train(dataset_path: Path, model_folder: Path, stage: TrainStage, generator_s
     runtime = start(stage)
     dataset = Dataset.load(dataset_path)
     card = dataset.card
-    spec = ImageSpec(card.channels, card.image_size, tuple(card.classes))
+    spec = ImageSpec(card.channels, card.image_size, tuple(card.classes), card.horizontal_flip)
     described = {
         "name": stage.name,
         "augmenter": stage.augmenter.model_dump(mode="json"),
@@ -42,7 +43,7 @@ def train(dataset_path: Path, model_folder: Path, stage: TrainStage, generator_s
         seed=seed_for(stage.seed, "generator", generator_seed),
         probe_seed=seed_for(stage.seed, "probe"),
         checkpoints=checkpoints,
-        belongs_to=described,
+        belongs_to={**described, "code": code_of("train", stage.augmenter.kind)},
         runtime=runtime,
         title=f"train {card.name} {stage.name} seed {generator_seed}",
     )

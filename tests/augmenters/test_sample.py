@@ -7,7 +7,7 @@ import pytest
 from medbench.augmenters import ancestral
 from medbench.augmenters.sample import sample
 from medbench.config import AnnotatedDDPM, SampleStage, TrainStage
-from medbench.errors import Interrupted
+from medbench.errors import Interrupted, UserError
 from medbench.files import read_npz, sha256_of
 from medbench.training.train import train
 
@@ -92,3 +92,8 @@ def test_interrupted_and_resumed_gives_the_same_bytes(tmp_path, model, monkeypat
     sampled(folder, tmp_path / "cut.npz", stage())
     assert len(calls) == 2 + 2  # one batch of three was finished
     assert sha256_of(tmp_path / "cut.npz") == sha256_of(tmp_path / "whole.npz")
+
+
+def test_a_model_is_not_sampled_with_settings_it_was_not_trained_with(tmp_path, model):
+    with pytest.raises(UserError, match="was trained with timesteps 12, not 20; train it again"):
+        sampled(model(), tmp_path / "s.npz", stage(timesteps=20))

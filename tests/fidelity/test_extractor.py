@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from medbench.data.phantoms import render_split
 from medbench.errors import UserError
 from medbench.fidelity.extractor import DIMENSIONS, InceptionExtractor
+from medbench.fidelity.frechet import frechet_distance
 from medbench.fidelity.weights import load_state
 from medbench.files import sha256_of
 
@@ -93,6 +95,23 @@ def test_progress_counts_images(images):
     extractor = InceptionExtractor([64], None)
     extractor.features(images, batch_size=4, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(4, 10), (8, 10), (10, 10)]
+
+
+def test_nan_weights_are_refused_where_they_are_asked_for(extractor, images):
+    state = {name: tensor.clone() for name, tensor in extractor.network.state_dict().items()}
+    state["Mixed_7c.branch1x1.conv.weight"][0] = float("nan")
+    assert list(InceptionExtractor([64, 768], state).features(images[:2])) == ["64", "768"]
+    with pytest.raises(UserError, match=r"dimension 2048 are NaN or infinite"):
+        InceptionExtractor(DIMENSIONS, state).features(images[:2])
+
+
+def test_fid_from_images_on_equals_torch_fidelitys(extractor, features, images):
+    """Ours against its own network, statistics and solver, on the same images and weights."""
+    theirs = torch_fidelity_features(extractor, images)
+    for array, expected in zip(features.values(), theirs, strict=True):
+        statistics = [fid_features_to_statistics(torch.from_numpy(part)) for part in (expected[:5], expected[5:])]
+        fid = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+        assert frechet_distance(array[:5], array[5:]) == pytest.approx(fid, rel=1e-4)  # the stated agreement
 
 
 @needs_trunk

@@ -51,8 +51,9 @@ def feature_files(tmp_path, tiny_dataset):
     rng = np.random.RandomState(0)
     arrays = {name: rng.randn(40, 64).astype(np.float32) for name in ("train", "test")}
     arrays["generated"] = rng.randn(30, 64).astype(np.float32) + 1
+    sha256 = sha256_of(tmp_path / "tiny.npz")
     for name, array in arrays.items():
-        made_by = {"extractor": "some network", "random_weights": False, "images_sha256": name}
+        made_by = {"extractor": "some network", "random_weights": False, "images_sha256": sha256}
         save_file({"64": array}, tmp_path / name, metadata={"medbench": canonical_json(made_by)})
     return arrays, {name: tmp_path / name for name in arrays}
 
@@ -83,6 +84,13 @@ def test_features_of_two_networks_are_not_compared(tmp_path, feature_files):
     with pytest.raises(UserError, match=r"test: made by another network, but .*train by some network"):
         fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
     assert not (tmp_path / "out.json").exists()
+
+
+def test_features_of_other_images_are_refused(tmp_path, feature_files, tiny_dataset):
+    _, paths = feature_files
+    tiny_dataset(seed=1).save(tmp_path / "tiny.npz")
+    with pytest.raises(UserError, match=r"train: holds features of other images than .*tiny\.npz; extract them again"):
+        fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
 
 
 def test_a_damaged_feature_file_is_named(tmp_path, feature_files):

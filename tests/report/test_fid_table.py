@@ -70,6 +70,7 @@ def fake_run(folder: Path, seeds=(0, 1, 2), paper=None, random_weights=False, di
                 "loss": augmenter.removeprefix("ann_"),
                 "steps": 2800,
                 "log_every": 9,
+                "width": None,
             },
             "runtime": {"precision": "fp32", "device": "cpu"},
         }
@@ -195,7 +196,7 @@ def test_same_bytes_again(tmp_path):
 
 def test_settings_stand_under_the_table_the_shared_ones_once(tmp_path):
     md, tex_text, _ = tables(fake_run(tmp_path))
-    assert "All generators: device cpu, kind annotated_ddpm, precision fp32, steps 2800." in md
+    assert "All generators were trained with: device cpu, kind annotated_ddpm, precision fp32, steps 2800." in md
     assert "- ann_l2: loss l2." in md
     assert "- ann_huber: loss huber." in md
     assert "log every" not in md  # no number depends on it

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
+from medbench.augmenters.base import ImageSpec
 from medbench.config import AnnotatedDDPM, TrainStage
+from medbench.errors import UserError
 from medbench.files import read_json, sha256_of
+from medbench.training import train as stage_module
 from medbench.training.train import train
 
 SECTION = {
@@ -76,13 +80,15 @@ def test_killed_and_resumed_the_model_is_bit_identical(tmp_path, dataset, medben
     assert not checkpoints.exists()
 
 
-def test_two_losses_start_alike_and_are_probed_alike(tmp_path, dataset):
+def test_two_losses_see_the_same_weights_batches_and_noise(tmp_path, dataset):
+    """Below its corner β Huber is MSE / 2β: equal draws make the two losses of the first step proportional."""
     rows = {}
     for loss in ("l2", "huber"):
-        train(dataset, tmp_path / loss, stage(loss=loss, steps=1, learning_rate=1e-12), 0, tmp_path / "checkpoints")
+        settings = stage(loss=loss, huber_beta=100, steps=1, learning_rate=1e-12)
+        train(dataset, tmp_path / loss, settings, 0, tmp_path / "checkpoints")
         rows[loss] = logged(tmp_path / loss)[0]
+    assert float(rows["l2"]["loss"]) == pytest.approx(2 * 100 * float(rows["huber"]["loss"]), rel=1e-5)
     assert rows["l2"]["eps_mse"] == rows["huber"]["eps_mse"]
-    assert rows["l2"]["loss"] != rows["huber"]["loss"]
 
 
 def test_one_model_a_class_shares_out_the_steps(tmp_path, dataset):
@@ -97,7 +103,12 @@ def test_the_model_says_what_it_is(tmp_path, dataset):
     described = read_json(tmp_path / "model" / "medbench.json")
     assert described["generator_seed"] == 3
     assert described["runtime"]["precision"] == "fp32"
-    assert described["images"] == {"channels": 1, "size": [12, 12], "classes": ["dark", "bright"]}
+    assert described["images"] == {
+        "channels": 1,
+        "size": [12, 12],
+        "classes": ["dark", "bright"],
+        "horizontal_flip": False,
+    }
     assert described["dataset_sha256"] == sha256_of(dataset)
 
 
@@ -117,3 +128,30 @@ def test_a_checkpoint_of_other_data_is_refused_with_exit_code_2(tmp_path, datase
     assert "belongs to other settings, data" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "m").exists()
+
+
+def test_a_checkpoint_of_other_code_is_refused(tmp_path, dataset, monkeypatch):
+    """Half a model by the old code and half by the new would be neither."""
+    settings = stage(steps=2)
+    monkeypatch.setattr(stage_module, "remove_folder", lambda folder: None)  # leaves the checkpoint, as a kill would
+    train(dataset, tmp_path / "model", settings, 0, tmp_path / "checkpoints")
+    monkeypatch.setattr(stage_module, "code_of", lambda *names: "edited")
+    with pytest.raises(UserError, match="belongs to other settings, data, seed, precision, code"):
+        train(dataset, tmp_path / "model", settings, 0, tmp_path / "checkpoints")
+
+
+def test_images_are_mirrored_where_the_dataset_or_the_study_says_so():
+    def flips(section, card):
+        return AnnotatedDDPMAugmenter(
+            stage(horizontal_flip=section).augmenter, ImageSpec(1, (8, 8), ("a",), card)
+        )._flips()
+
+    assert [flips(None, False), flips(None, True), flips(True, False), flips(False, True)] == [False, True, True, False]
+
+
+def test_images_too_small_for_the_network_are_refused(tmp_path, tiny_dataset):
+    tiny_dataset(size=8).save(tmp_path / "small.npz")
+    with pytest.raises(
+        UserError, match=r"multipliers \[1, 1, 1, 1, 1\] halve the image 4 times, too often for 8 pixels"
+    ):
+        train(tmp_path / "small.npz", tmp_path / "m", stage(multipliers=[1] * 5), 0, tmp_path / "c")

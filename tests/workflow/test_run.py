@@ -96,6 +96,8 @@ def test_a_comment_reruns_nothing(project):
     [
         ("medbench/training/loop.py", "set_to_none=True", "set_to_none=False", AFTER_TRAINING),
         ("medbench/augmenters/annotated/unet.py", "10000", "20000", AFTER_TRAINING),
+        ("medbench/augmenters/ancestral.py", "SNAPSHOTS = 9", "SNAPSHOTS = 8", AFTER_TRAINING - {"train"}),
+        ("medbench/data/npz.py", "LAYOUT = ", 'LAYOUT = "" + ', set()),
         ("medbench/fidelity/floor.py", "n_real // 2", "n_real // 3", {"fidelity", "tables", "figures"}),
         ("medbench/report/curves.py", "pad=3", "pad=4", {"figures"}),
     ],

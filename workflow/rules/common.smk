@@ -2,13 +2,18 @@
 
 import sys
 from pathlib import Path
+from shlex import quote
 
 from medbench import plan
 from medbench.config import load
 from medbench.errors import UserError
+from medbench.fingerprint import code_of
 
-# A job finds `medbench` beside the Python that runs Snakemake, also where that environment has not been activated.
-shell.prefix(f'PATH="$PATH:{Path(sys.executable).parent}"; ')
+# A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.
+USES_CONDA = "conda" in map(str, workflow.deployment_settings.deployment_method)
+PATHS = [] if USES_CONDA else [f"PATH={quote(str(Path(sys.executable).parent))}:$PATH"]
+PATHS += [f"PYTHONPATH={quote(workflow.basedir)}"]
+shell.prefix(f'export {" ".join(PATHS)}; medbench() ( python -m medbench "$@" ); ')
 
 try:
     CONFIG = load(config)
@@ -27,7 +32,9 @@ wildcard_constraints:
 
 
 # Of the Inception weights: how `features` is told of the file, and where `fetch` gets it.
-WEIGHTS_OPTION = " ".join(f"--weights '{path}'" for path in plan.weights_file(CONFIG))
+WEIGHTS_OPTION = " ".join(
+    f"--weights {quote(path)}" for path in plan.weights_file(CONFIG)
+)
 
 
 def weights_source(wildcards):
@@ -61,11 +68,19 @@ def dataset_files(wildcards):
     return list(plan.dataset_files(CONFIG, wildcards.dataset).values())
 
 
+def folder_state(wildcards):
+    return plan.folder_state(CONFIG, wildcards.dataset)
+
+
+def prepare_code(wildcards):
+    return code_of("prepare", CONFIG.datasets[wildcards.dataset].kind)
+
+
 def augmenter_code(stage):
     """Params function: the fingerprint of a stage with the code of the augmenter that it runs."""
 
     def code(wildcards):
-        return plan.code_of(stage, CONFIG.augmenters[wildcards.augmenter].kind)
+        return code_of(stage, CONFIG.augmenters[wildcards.augmenter].kind)
 
     return code
 

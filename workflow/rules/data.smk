@@ -23,12 +23,14 @@ rule prepare:
         card="results/{run}/datasets/{dataset}.json",
     log:
         "results/{run}/logs/prepare/{dataset}.log",
+    priority: 1  # a broken image anywhere is found before hours of training elsewhere
     conda:
         "../envs/medbench.yaml"
     resources:
         mem_mb=1000,
     params:
         section=prepare_section,
-        code=plan.code_of("prepare"),
+        files=folder_state,
+        code=prepare_code,
     shell:
         "medbench prepare {output.npz:q} --config {params.section:q} > {log:q} 2>&1"

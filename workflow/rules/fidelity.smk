@@ -17,7 +17,7 @@ rule features_real:
         mem_mb=2500,
     params:
         section=plan.features_section(CONFIG),
-        code=plan.code_of("features"),
+        code=code_of("features"),
         weights=WEIGHTS_OPTION,
     shell:
         "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
@@ -40,7 +40,7 @@ rule features_generated:
         mem_mb=2500,
     params:
         section=plan.features_section(CONFIG),
-        code=plan.code_of("features"),
+        code=code_of("features"),
         weights=WEIGHTS_OPTION,
     shell:
         "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
@@ -64,7 +64,7 @@ rule fidelity:
         mem_mb=1500,
     params:
         section=fidelity_section,
-        code=plan.code_of("fidelity"),
+        code=code_of("fidelity"),
     shell:
         "medbench fidelity {input.dataset:q} {output.scores:q} --config {params.section:q}"
         " --seed {wildcards.seed} --train {input.train:q} --test {input.test:q}"

@@ -16,7 +16,7 @@ rule tables:
         "../envs/medbench.yaml"
     params:
         section=report_section,
-        code=plan.code_of("tables"),
+        code=code_of("tables"),
     shell:
         "medbench tables results/{wildcards.run} $(dirname {output.csv:q})"
         " --config {params.section:q} > {log:q} 2>&1"
@@ -40,7 +40,7 @@ rule figures:
         "../envs/medbench.yaml"
     params:
         section=report_section,
-        code=plan.code_of("figures"),
+        code=code_of("figures"),
     shell:
         "medbench figures results/{wildcards.run} {output.folder:q}"
         " --config {params.section:q} > {log:q} 2>&1"

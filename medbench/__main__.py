@@ -1,0 +1,5 @@
+"""`python -m medbench`, the same as `medbench`."""
+
+from medbench.cli import main
+
+main()

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from medbench.data.dataset import SPLITS, Dataset
+from medbench.errors import UserError
+
+
+def test_saved_and_loaded_is_the_same(tmp_path, tiny_dataset):
+    dataset = tiny_dataset(channels=3)
+    dataset.save(tmp_path / "tiny.npz")
+    loaded = Dataset.load(tmp_path / "tiny.npz")
+    for name in SPLITS:
+        for field in ("images", "labels", "groups"):
+            np.testing.assert_array_equal(getattr(loaded.splits[name], field), getattr(dataset.splits[name], field))
+    assert loaded.card.model_dump(exclude={"npz_sha256"}) == dataset.card.model_dump(exclude={"npz_sha256"})
+
+
+def test_the_npz_is_in_medmnists_layout(tmp_path, tiny_dataset):
+    tiny_dataset().save(tmp_path / "tiny.npz")
+    arrays = np.load(tmp_path / "tiny.npz")
+    assert arrays["train_images"].dtype == np.uint8
+    assert arrays["train_labels"].shape == (40, 1)
+
+
+def test_a_changed_npz_is_refused(tmp_path, tiny_dataset):
+    tiny_dataset().save(tmp_path / "tiny.npz")
+    arrays = dict(np.load(tmp_path / "tiny.npz"))
+    np.savez(tmp_path / "tiny.npz", **{**arrays, "test_labels": 1 - arrays["test_labels"]})
+    with pytest.raises(UserError, match=r"tiny\.npz: is damaged or was changed since it was prepared; remove it"):
+        Dataset.load(tmp_path / "tiny.npz")
+
+
+def test_an_npz_without_a_card_is_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", train_images=np.zeros(1))
+    with pytest.raises(UserError, match=r"x\.json: cannot be read"):
+        Dataset.load(tmp_path / "x.npz")
