@@ -27,7 +27,7 @@ def test_a_failure_halfway_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_a_file_that_cannot_be_read_is_not_called_unwritable(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "out" / "table.md"):
-        open(tmp_path / "in" / "missing.txt")
+        (tmp_path / "in" / "missing.txt").read_text()
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path):
