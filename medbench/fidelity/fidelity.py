@@ -57,7 +57,8 @@ def read_features(path: Path) -> tuple[Features, dict[str, Any]]:
     """The arrays of a feature file, and what made them."""
     try:
         with safe_open(path, framework="numpy") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, json.loads(file.metadata()["medbench"])  # noqa: SIM118
+            keys = file.keys()
+            return {key: file.get_tensor(key) for key in keys}, json.loads(file.metadata()["medbench"])
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: is not a readable feature file ({error}); remove it and run again") from error
 

@@ -1,5 +1,6 @@
 """What a study left in its run folder, loaded for tables and figures."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,16 +30,19 @@ class StudyResults:
     seeds: Sequence[int]  # generator seeds
     paper: str | None = None  # a key of medbench.report.published
 
+    @property
+    def generators(self) -> list[tuple[str, str, int]]:
+        """Dataset, augmenter and seed of every model of the study."""
+        return list(itertools.product(self.datasets, self.augmenters, self.seeds))
+
     @cached_property
     def fid(self) -> pd.DataFrame:
         """One row a value: the rows of every fidelity file, its conditions in columns `condition.<name>`."""
         rows = []
-        for dataset in self.datasets:
-            for augmenter in self.augmenters:
-                for seed in self.seeds:
-                    content = read_json(self.folder / "fidelity" / dataset / augmenter / f"seed{seed}.json")
-                    conditions = _flat(content["conditions"], CONDITION)
-                    rows += [row | conditions for row in content["rows"] if row["metric"] in FID_METRICS]
+        for dataset, augmenter, seed in self.generators:
+            content = read_json(self.folder / "fidelity" / dataset / augmenter / f"seed{seed}.json")
+            conditions = _flat(content["conditions"], CONDITION)
+            rows += [row | conditions for row in content["rows"] if row["metric"] in FID_METRICS]
         return pd.DataFrame(rows)
 
     @property
@@ -54,11 +58,9 @@ class StudyResults:
     def curves(self) -> pd.DataFrame:
         """One row a logged step: dataset, augmenter, generator_seed, step, images_seen, loss, eps_mse."""
         logs = []
-        for dataset in self.datasets:
-            for augmenter in self.augmenters:
-                for seed in self.seeds:
-                    log = _read_csv(self.folder / "models" / dataset / augmenter / f"seed{seed}" / "training.csv")
-                    logs.append(log.assign(dataset=dataset, augmenter=augmenter, generator_seed=seed))
+        for dataset, augmenter, seed in self.generators:
+            log = _read_csv(self.folder / "models" / dataset / augmenter / f"seed{seed}" / "training.csv")
+            logs.append(log.assign(dataset=dataset, augmenter=augmenter, generator_seed=seed))
         return pd.concat(logs, ignore_index=True)
 
     def samples(self, dataset: str, augmenter: str) -> dict[str, np.ndarray]:
@@ -74,19 +76,11 @@ class StudyResults:
     @cached_property
     def settings(self) -> dict[str, dict[str, Any]]:
         """augmenter -> the section that its models were trained with, and every precision and device that did it."""
-        found = {}
-        for augmenter in self.augmenters:
-            described = [
-                read_json(self.folder / "models" / dataset / augmenter / f"seed{seed}" / "medbench.json")
-                for dataset in self.datasets
-                for seed in self.seeds
-            ]
-            trained_on = {
-                key: " or ".join(sorted({model["runtime"][key] for model in described}))
-                for key in ("precision", "device")
-            }
-            found[augmenter] = described[0]["augmenter"] | trained_on
-        return found
+        models: dict[str, list[dict[str, Any]]] = {name: [] for name in self.augmenters}
+        for dataset, augmenter, seed in self.generators:
+            model = self.folder / "models" / dataset / augmenter / f"seed{seed}" / "medbench.json"
+            models[augmenter].append(read_json(model))
+        return {name: _settings(described) for name, described in models.items()}
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -96,6 +90,12 @@ class StudyResults:
             name: name if pd.isna(losses[name]) else f"{name} ({LOSS_NAMES.get(losses[name], losses[name])})"
             for name in self.augmenters
         }
+
+
+def _settings(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The section that all of them share, and where they were trained."""
+    where = {key: " or ".join(sorted({model["runtime"][key] for model in models})) for key in ("precision", "device")}
+    return models[0]["augmenter"] | where
 
 
 def _flat(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:

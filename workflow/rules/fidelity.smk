@@ -21,10 +21,10 @@ rule features_real:
         weights=WEIGHTS_OPTION,
     shell:
         "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
-        " --key {wildcards.split}_images {params.weights} > {log:q} 2>&1"
+        " --key {params.key} {params.weights} > {log:q} 2>&1"
 
 
-rule features_generated:
+use rule features_real as features_generated with:
     input:
         images="results/{run}/samples/{dataset}/{augmenter}/seed{seed}.npz",
         weights=plan.weights_file(CONFIG),
@@ -32,19 +32,11 @@ rule features_generated:
         features="results/{run}/features/{dataset}/{augmenter}/seed{seed}.safetensors",
     log:
         "results/{run}/logs/features/{dataset}-{augmenter}-seed{seed}.log",
-    conda:
-        "../envs/medbench.yaml"
-    threads: CONFIG.torch_threads
-    resources:
-        gpu=1,
-        mem_mb=2500,
     params:
         section=plan.features_section(CONFIG),
         code=code_of("features"),
         weights=WEIGHTS_OPTION,
-    shell:
-        "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
-        " {params.weights} > {log:q} 2>&1"
+        key="images",
 
 
 rule fidelity:
