@@ -144,7 +144,11 @@ def test_a_folder_is_prepared_again_when_a_file_in_it_changes(tmp_path):
 
 def test_no_study_has_the_name_of_a_rule(root):
     rules = set(
-        re.findall(r"^rule (\w+):", "".join(path.read_text() for path in root.glob("workflow/rules/*.smk")), re.M)
+        re.findall(
+            r"^(?:rule|use rule \w+ as) (\w+)",
+            "".join(path.read_text() for path in root.glob("workflow/rules/*.smk")),
+            re.M,
+        )
     )
     assert rules | {"all"} == RULES
     raw = changed("studies.train", MINIMAL["studies"]["s"])

@@ -19,6 +19,7 @@ rule features_real:
         section=plan.features_section(CONFIG),
         code=code_of("features"),
         weights=WEIGHTS_OPTION,
+        key="{split}_images",
     shell:
         "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
         " --key {params.key} {params.weights} > {log:q} 2>&1"
