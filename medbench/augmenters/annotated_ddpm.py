@@ -54,7 +54,8 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         known = labels if self.section.conditioning != "none" else np.full_like(labels, UNLABELLED)
         owner = labels if self.section.conditioning == "class" else np.zeros_like(labels)
-        networks = [self.networks[name].to(job.runtime.torch_device).eval() for name in self.components]
+        device, layout = job.runtime.torch_device, torch.channels_last
+        networks = [self.networks[name].to(device, memory_format=layout).eval() for name in self.components]
         section = self.section
         scheduler = ancestral_scheduler(section.schedule, section.timesteps, section.clip_sample)
         shape = (self.spec.channels, *self.spec.size)
