@@ -13,6 +13,7 @@ from medbench.report import style
 from medbench.report.results import StudyResults
 
 SAMPLES = 8  # images of a row of samples
+UNLABELLED_ROWS = 3  # where one block stands for all classes, it shows more of each
 STAGES = 10  # the most images of a row of denoising
 LABEL_ROOM = 0.95  # inches, left of the images
 GAP = 0.03  # inches, between images
@@ -41,8 +42,8 @@ def samples_grid(results: StudyResults, dataset: str, stem: Path) -> None:
     labelled = [name for name in generated if name not in unlabelled]
     rows: list[Row] = []
     if unlabelled:
-        rows.append(Row("real", _spaced(train.images), "all classes"))
-        rows += [Row(results.labels[name], _spaced(generated[name]["images"])) for name in unlabelled]
+        rows += _several("real", train.images, "all classes")
+        rows += [row for name in unlabelled for row in _several(results.labels[name], generated[name]["images"])]
     for label, title in enumerate(classes if labelled else []):
         rows.append(Row("real", _spaced(train.images[train.labels == label]), title))
         for name in labelled:
@@ -63,6 +64,13 @@ def denoising_strip(results: StudyResults, dataset: str, stem: Path) -> None:
         rows.append(Row(results.labels[name], _spaced(made["trajectory"], STAGES), *heading))
         shown = captions
     _draw(rows, stem, style.RANDOM_RUN if results.random_weights else None)
+
+
+def _several(label: str, images: np.ndarray, heading: str = "") -> list[Row]:
+    """Rows of one source, of which the first is labelled."""
+    shown = _spaced(images, UNLABELLED_ROWS * SAMPLES)
+    first, *others = [shown[i : i + SAMPLES] for i in range(0, len(shown), SAMPLES)]
+    return [Row(label, first, heading), *(Row("", more) for more in others)]
 
 
 def _spaced(values: np.ndarray, most: int = SAMPLES) -> np.ndarray:

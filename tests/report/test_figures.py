@@ -143,7 +143,7 @@ def test_samples_by_class_and_unlabelled_ones_apart(tmp_path, drawn):
         "real",
         "ann_huber (L2)",
     ]
-    assert len(drawn[0].axes[0].images) == 6 * 8  # rows, images a row
+    assert len(drawn[0].axes[0].images) == 2 * 20 + 4 * 8  # all 20 of a set without labels; 8 a row by class
 
 
 def test_images_of_a_block_belong_to_its_class(tmp_path, drawn):
