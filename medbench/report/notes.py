@@ -22,9 +22,9 @@ def fid_notes(results: StudyResults) -> list[str]:
         *_conditions(results),
         *_counts(results),
         "Each draw of the floor cuts the real training split, stratified and with no known patient in both parts, into"
-        " a part F as large as the generated set, but at most half, and the rest R. Floor: FID of F against R, mean over"
-        " the draws. Ratio: FID of as many generated images against the same R, divided by the floor; at 1 they are as"
-        " close to R as other real images are. The generators were trained on F and R alike.",
+        " a part F as large as the generated set, but at most half, and the rest R. Floor: FID of F against R, mean"
+        " over the draws. Ratio: FID of as many generated images against the same R, divided by the floor; at 1 they"
+        " are as close to R as other real images are. The generators were trained on F and R alike.",
         *_training(results),
         *_published(results),
         *_seeds(results),
