@@ -15,7 +15,7 @@ EXPORTS = (
     [] if USES_CONDA else [f"PATH={quote(str(Path(sys.executable).parent))}:$PATH"]
 )
 EXPORTS += [f"PYTHONPATH={quote(workflow.basedir)}"]
-# glibc gives large blocks back to the system at every free and takes them anew, page by page: 1.7 × a training step's time.
+# glibc gives large blocks back to the system at every free and takes them anew, page by page: 1.4 × a step's time.
 EXPORTS += ["MALLOC_TRIM_THRESHOLD_=4294967296", "MALLOC_MMAP_THRESHOLD_=4294967296"]
 shell.prefix(f'export {" ".join(EXPORTS)}; medbench() ( python -m medbench "$@" ); ')
 
