@@ -66,6 +66,6 @@ def medbench():
     def run(*arguments: object, **options) -> subprocess.CompletedProcess:
         texts = [json.dumps(a) if isinstance(a, dict) else str(a) for a in arguments]
         command = [str(Path(sys.executable).parent / "medbench"), *texts]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, **options)
 
     return run

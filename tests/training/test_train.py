@@ -23,7 +23,7 @@ SECTION = {
     "width": 8,
     "multipliers": [1, 2],
     "timesteps": 10,
-    "steps": 60,
+    "steps": 200,
     "batch_size": 8,
     "log_every": 7,
     "checkpoint_every": 5,
@@ -118,7 +118,7 @@ def test_a_checkpoint_of_other_data_is_refused_with_exit_code_2(tmp_path, datase
         "train", dataset, tmp_path / "file" / "m", "--config", STAGE, "--seed", 0, "--checkpoints", tmp_path / "c"
     )
     assert (blocked.returncode, blocked.stderr.count("cannot be written")) == (2, 1)  # trained, and not lost:
-    assert list((tmp_path / "c" / "unet").glob("step00000060-*"))
+    assert list((tmp_path / "c" / "unet").glob("step00000200-*"))
     tiny_dataset(seed=1).save(dataset)
     refused = medbench(
         "train", dataset, tmp_path / "m", "--config", STAGE, "--seed", 0, "--checkpoints", tmp_path / "c"
