@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -264,17 +264,6 @@ def load(raw: Mapping[str, Any]) -> Config:
     return config
 
 
-def load_files(paths: Iterable[Path]) -> Config:
-    """The same from files, later ones over earlier ones: mappings merge, everything else is replaced."""
-    merged: dict[str, Any] = {}
-    for path in paths:
-        try:
-            merged = _merge(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
-        except (OSError, yaml.YAMLError) as error:
-            raise UserError(f"{path}: cannot be read as YAML: {str(error).splitlines()[0]}") from error
-    return load(merged)
-
-
 def parse(model: type[Model], raw: Any, where: str) -> Model:
     """`raw` checked against a section's model, environment variables filled in.
 
@@ -322,12 +311,6 @@ def _expand(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _expand(item) for key, item in value.items()}
     return [_expand(item) for item in value] if isinstance(value, list) else value
-
-
-def _merge(base: Any, over: Any) -> Any:
-    if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
-        return over
-    return {**base, **{key: _merge(base.get(key), value) for key, value in over.items()}}
 
 
 def _explain(error: ValidationError, raw: Any) -> str:

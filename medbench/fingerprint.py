@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from medbench import augmenters, data
+from medbench.registry import module_of
 
 STAGES = {
     "fetch": "medbench.data.fetch",
@@ -26,16 +27,16 @@ IGNORED = {
     "medbench.errors",
     "medbench.fingerprint",
     "medbench.progress",
+    "medbench.registry",
 }
-SAMPLERS = {
-    "medbench.augmenters.ancestral"
-}  # an augmenter's class holds both fit and sample; these serve only the latter
+# An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.
+SAMPLERS = {"medbench.augmenters.ancestral"}
 
 
 def code_of(stage: str, kind: str | None = None) -> str:
     """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
     registry = data.KINDS if stage == "prepare" else augmenters.KINDS
-    modules = [STAGES[stage], *([registry[kind].partition(":")[0]] if kind else [])]
+    modules = [STAGES[stage], *([module_of(registry[kind])] if kind else [])]
     return fingerprint(*modules, without=frozenset(SAMPLERS if stage == "train" else ()))
 
 

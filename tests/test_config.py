@@ -4,9 +4,10 @@ import re
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from medbench import plan
-from medbench.config import RULES, Config, load, load_files
+from medbench.config import RULES, Config, load
 from medbench.errors import UserError
 
 MINIMAL = {
@@ -116,11 +117,12 @@ def test_the_config_of_the_project_and_its_presets_load(root, monkeypatch):
     for variable in ("MEDBENCH_PNEUMONIA", "MEDBENCH_INCEPTION"):
         monkeypatch.setenv(variable, "some/file")
     monkeypatch.setenv("MEDBENCH_INCEPTION_SHA256", "0" * 64)
-    assert load_files([root / "config.yaml"]).run == ["cao2025", "medienet2025"]
+    full = yaml.safe_load((root / "config.yaml").read_text())
+    assert load(full).run == ["cao2025", "medienet2025"]
     for preset in sorted((root / "workflow/presets").glob("*.yaml")):
-        config = load_files([root / "config.yaml", preset])
-        assert config.name == preset.stem
-        stated = yaml.safe_load(preset.read_text())
+        stated, merged = yaml.safe_load(preset.read_text()), copy.deepcopy(full)
+        update_config(merged, stated)  # as Snakemake does it
+        assert load(merged).name == preset.stem
         assert set(stated) <= set(Config.model_fields)
 
 

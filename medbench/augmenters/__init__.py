@@ -1,7 +1,8 @@
 """Augmenters by kind. A kind is imported only when it is asked for, so listing them costs nothing."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from medbench.registry import imported
 
 if TYPE_CHECKING:
     from medbench.augmenters.base import Augmenter
@@ -13,6 +14,5 @@ KINDS = {
 
 def augmenter_class(kind: str) -> "type[Augmenter]":
     """The class behind a kind that the config has accepted."""
-    module, _, name = KINDS[kind].partition(":")
-    found: type[Augmenter] = getattr(import_module(module), name)
+    found: type[Augmenter] = imported(KINDS[kind])
     return found

@@ -1,8 +1,6 @@
 """The stage `prepare`: a dataset's config section becomes images in MedMNIST's layout and a card."""
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import Any
+from collections.abc import Mapping
 
 from medbench.config import AnyDataset
 from medbench.data import KINDS
@@ -10,6 +8,7 @@ from medbench.data.dataset import Card, Dataset, Split, SplitName, class_counts
 from medbench.data.source import Source, absent_classes, check
 from medbench.data.subset import take_fraction
 from medbench.errors import UserError
+from medbench.registry import imported
 from medbench.rng import numpy_rng
 
 
@@ -28,7 +27,7 @@ def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
         UserError: anything wrong with the input, as `datasets.<name>: <file>: <what>`.
     """
     try:
-        source = _loader(section.kind)(section, seed)
+        source: Source = imported(KINDS[section.kind])(section, seed)
         check(source)
     except UserError as error:
         raise UserError(f"datasets.{name}: {error}") from error
@@ -41,13 +40,6 @@ def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
             " stratified by class, whole groups"
         )
     return Dataset(splits, _card(section, name, source, splits, notes + absent_classes(splits, source.classes)))
-
-
-def _loader(kind: str) -> Callable[[Any, int], Source]:
-    """The function behind a kind that the config has accepted: (section, seed) -> Source."""
-    module, _, name = KINDS[kind].partition(":")
-    found: Callable[[Any, int], Source] = getattr(import_module(module), name)
-    return found
 
 
 def _card(section: AnyDataset, name: str, source: Source, splits: Mapping[SplitName, Split], notes: list[str]) -> Card:

@@ -14,7 +14,7 @@ from medbench.data.dataset import Dataset
 from medbench.errors import UserError
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance
-from medbench.files import sha256_of, write_json
+from medbench.files import write_json
 
 Features = dict[str, np.ndarray]  # one array (N, D) a dimension D, under str(D)
 REFERENCES = ("train", "test")
@@ -35,9 +35,10 @@ def fidelity(
     loaded = {name: read_features(path) for name, path in feature_paths.items()}
     made_by = {name: origin for name, (_, origin) in loaded.items()}
     _require_same_extractor(made_by, feature_paths)
-    _require_features_of(dataset_path, made_by, feature_paths)
+    dataset = Dataset.load(dataset_path)
+    _require_features_of(dataset, made_by, feature_paths)
     features = {name: arrays for name, (arrays, _) in loaded.items()}
-    train = Dataset.load(dataset_path).splits["train"]
+    train = dataset.splits["train"]
     n_floor = floor_size(len(train), len(next(iter(features["generated"].values()))))
     splits = floor_splits(train.labels, train.groups, n_floor, stage.floor_draws, stage.seed)
     common = {
@@ -99,11 +100,10 @@ def _require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Map
             )
 
 
-def _require_features_of(
-    dataset_path: Path, made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]
-) -> None:
+def _require_features_of(dataset: Dataset, made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
     """Rows of features are matched with the dataset's labels and groups."""
-    sha256 = sha256_of(dataset_path)
     for name in REFERENCES:
-        if made_by[name]["images_sha256"] != sha256:
-            raise UserError(f"{paths[name]}: holds features of other images than {dataset_path}; extract them again")
+        if made_by[name]["images_sha256"] != dataset.card.npz_sha256:
+            raise UserError(
+                f"{paths[name]}: holds features of other images than {dataset.card.name}; extract them again"
+            )

@@ -7,7 +7,7 @@ from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.config import TrainStage
 from medbench.data.dataset import Dataset
-from medbench.files import remove_folder, replacing, sha256_of, write_json
+from medbench.files import remove_folder, replacing, write_json
 from medbench.fingerprint import code_of
 from medbench.rng import seed_for
 from medbench.runtime import start
@@ -33,7 +33,7 @@ def train(dataset_path: Path, model_folder: Path, stage: TrainStage, generator_s
         "generator_seed": generator_seed,
         "images": spec.described(),
         "train_counts": card.counts["train"],
-        "dataset_sha256": sha256_of(dataset_path),
+        "dataset_sha256": card.npz_sha256,
         "runtime": runtime.conditions(),
     }
     augmenter = augmenter_class(stage.augmenter.kind)(stage.augmenter, spec)

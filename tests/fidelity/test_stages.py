@@ -89,7 +89,7 @@ def test_features_of_two_networks_are_not_compared(tmp_path, feature_files):
 def test_features_of_other_images_are_refused(tmp_path, feature_files, tiny_dataset):
     _, paths = feature_files
     tiny_dataset(seed=1).save(tmp_path / "tiny.npz")
-    with pytest.raises(UserError, match=r"train: holds features of other images than .*tiny\.npz; extract them again"):
+    with pytest.raises(UserError, match=r"train: holds features of other images than tiny; extract them again"):
         fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
 
 
