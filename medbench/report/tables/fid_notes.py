@@ -4,9 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.report.differences import MARK_CLEAR, SEEDS_TO_CLAIM
+from medbench.report.conditions import card_of, conditions_of, described, listed, mixed, remaining, stated, varying
+from medbench.report.gaps import gap_sentences
 from medbench.report.published import published_values
-from medbench.report.results import CONDITION, StudyResults
+from medbench.report.results import StudyResults
+from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
 
 RANDOM_WEIGHTS = "Made with randomly initialised Inception weights: these numbers only show that the pipeline works."
 MARK_FEW = "†"
@@ -15,8 +17,9 @@ REFERENCES = {"train": "in the training split", "test": "in the test split", "tr
 
 
 def fid_notes(results: StudyResults) -> list[str]:
-    """Plain sentences for under the FID tables, in reading order."""
+    """Plain sentences for under the FID tables, in reading order: first what is missing."""
     return [
+        *gap_sentences(results, "fidelity"),
         "FID at different dimensions are not comparable.",
         *_few_images(results.fid),
         *_conditions(results),
@@ -40,7 +43,7 @@ def _few_images(fid: pd.DataFrame) -> list[str]:
     few = sorted(fid.loc[few_images(fid), "dimension"].unique())
     if not few:
         return []
-    where = _listed([str(dimension) for dimension in few])
+    where = listed([str(dimension) for dimension in few])
     return [
         f"{MARK_FEW} Fewer images than dimensions in at least one of the two sets (at {where}): the covariance is"
         " singular and FID is biased upwards; compare only with the floor at equal n."
@@ -48,44 +51,35 @@ def _few_images(fid: pd.DataFrame) -> list[str]:
 
 
 def _conditions(results: StudyResults) -> list[str]:
-    texts = {
-        name.removeprefix(CONDITION): results.fid[name].dropna().astype(str).unique().tolist()
-        for name in results.condition_columns
-    }
-    spelled = {name: " or ".join(values) for name, values in texts.items() if values}
-    versions = [f"{name.removeprefix('versions.')} {text}" for name, text in spelled.items() if "versions." in name]
-    others = [
-        f"{name.replace('_', ' ').replace('.', ' ')} {text}"
-        for name, text in spelled.items()
-        if name not in ("extractor", "resize", "random_weights") and "versions." not in name
-    ]
-    sentences = [f"Extractor: {spelled['extractor']}; resize: {spelled['resize']}."]
-    sentences += [f"Package versions: {', '.join(versions)}."] if versions else []
-    sentences += [f"Other conditions: {', '.join(others)}."] if others else []
-    mixed = [name.replace("_", " ") for name, values in texts.items() if len(values) > 1]
-    if mixed:
-        sentences.append(f"Not all values were made under the same conditions: they differ in {_listed(mixed)}.")
-    return sentences
+    found = conditions_of(results.fid)
+    if not found:
+        return []
+    extractor = f"Extractor: {stated(found, 'extractor')}; resize: {stated(found, 'resize')}."
+    return [extractor, *remaining(found, ("extractor", "resize", "random_weights")), *mixed(varying(found))]
 
 
 def _counts(results: StudyResults) -> list[str]:
     sentences = []
     for dataset in results.datasets:
-        rows = results.fid[results.fid["dataset"] == dataset]
+        rows, card = results.fid[results.fid["dataset"] == dataset], card_of(results, dataset)
+        if card is None or rows.empty:
+            continue
         generated = _numbers(rows.loc[rows["metric"] == "fid", "n_generated"])
-        card = results.card(dataset)
-        size = "×".join(str(side) for side in (*card.image_size, card.channels))
-        parts = [f"{card.title}, {size}, {generated} generated images a set"]
+        parts = []
         for reference, name in REFERENCES.items():
             real = rows.loc[rows["reference"] == reference, "n_real"]
             parts += [f"{_numbers(real)} {name}"] if len(real) else []
-        sentences.append(f"{dataset}: {parts[0]}; real images: {', '.join(parts[1:])}.")
+        sentences.append(
+            f"{dataset}: {described(card)}, {generated} generated images a set; real images: {', '.join(parts)}."
+        )
     return sentences
 
 
 def _training(results: StudyResults) -> list[str]:
     """Every setting of the generators: first what they share, then each one's own."""
     settings = results.settings
+    if not settings:
+        return []
     first = next(iter(settings.values()))
     shared = [key for key in first if all(key in own and own[key] == first[key] for own in settings.values())]
     sentences = [f"All generators were trained with: {_spelled_settings({key: first[key] for key in shared})}."]
@@ -132,7 +126,3 @@ def _seeds(results: StudyResults) -> list[str]:
 
 def _numbers(counts: pd.Series) -> str:
     return " or ".join(str(n) for n in sorted(counts.unique()))
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

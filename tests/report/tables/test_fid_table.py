@@ -3,17 +3,18 @@
 import csv
 import io
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from medbench.data.dataset import Card
 from medbench.errors import UserError
-from medbench.files import write_json
-from medbench.report.fid_table import write_tables
-from medbench.report.markup import tex
-from medbench.report.notes import RANDOM_WEIGHTS
+from medbench.files import write_json, write_text
 from medbench.report.results import StudyResults
+from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
+from medbench.report.tables.markup import tex
+from medbench.report.tables.write import write_tables
 
 # value against train by (augmenter, seed); against R it is 1 higher, against test 2 higher
 VALUES = {
@@ -180,14 +181,56 @@ def test_latex_is_escaped_and_balanced(tmp_path):
     for name in ("table", "tabular", "itemize"):
         assert latex.count(rf"\begin{{{name}}}") == latex.count(rf"\end{{{name}}}") > 0
     assert tex("50 % & a_b\\") == r"50 \% \& a\_b\textbackslash{}"
+    assert tex("[0, 1] → ×2 | ≤") == r"{[}0, 1{]} $\rightarrow$ $\times$2 \textbar{} $\leq$"
 
 
-def test_missing_seed_is_named(tmp_path):
+def test_a_missing_seed_is_a_gap_beside_the_others(tmp_path):
     results = fake_run(tmp_path)
     (tmp_path / "fidelity/chest_ct/ann_huber/seed1.json").unlink()
-    with pytest.raises(UserError, match=r"fidelity/chest_ct/ann_huber/seed1\.json"):
+    for name in ("train", "test", "ann_huber/seed1"):
+        write_text(tmp_path / f"features/chest_ct/{name}.safetensors", "")
+    results = replace(results, expected={"fidelity/chest_ct/ann_huber/seed1.json": "a hash"})
+    markdown, _, long = tables(results)
+    rows = markdown_rows(markdown)
+    assert rows["ann_huber (Huber) (2 of 3 runs)"][0] == ["5.00 ± 2.83", "50.0 ± 28.3†"]  # 3 and 7
+    assert rows["ann_l2 (L2)"][0] == ["2.00 ± 1.00", "20.0 ± 10.0†"]
+    # Two pairs are too few to claim a difference from.
+    assert rows["ann_huber − ann_l2 (2 of 3 runs)"] == [["missing", "missing"]]
+    assert "- Missing: fidelity of chest_ct, ann_huber, seed1" in markdown
+    (gap,) = [row for row in long if row["note"] == "missing"]
+    assert [gap[name] for name in ("augmenter", "generator_seed", "value")] == ["ann_huber", "1", ""]
+
+
+def test_a_missing_augmenter_is_a_row_of_gaps(tmp_path):
+    results = fake_run(tmp_path)
+    for seed in results.seeds:
+        (tmp_path / f"fidelity/chest_ct/ann_huber/seed{seed}.json").unlink()
+    rows = markdown_rows(tables(results)[0])
+    assert rows["ann_huber (Huber)"] == [["missing", "missing"]] * 2
+    assert rows["ann_huber (Huber) ÷ floor"] == rows["ann_huber − ann_l2"] == [["missing", "missing"]]
+    assert rows["real against real, n = 300"] == [["0.500", "5.00†"]]
+
+
+def test_a_study_without_any_result_has_tables_of_gaps(tmp_path):
+    results = StudyResults(tmp_path, "cao2025", ("chest_ct",), ("ann_l2", "ann_huber"), (0, 1, 2), "cao2025")
+    markdown, latex, long = tables(results)
+    rows = markdown_rows(markdown)
+    assert rows["ann_l2"] == [["missing", "missing"], ["missing"]]  # at the paper's dimensions, then at none
+    assert rows["L2, published (Cao et al. 2025)"] == [["0.85", "–"]]
+    assert rows["real against real"] == [["missing"]]
+    assert "missing" in latex
+    assert sum(row["note"] == "missing" for row in long) == 2 * 3
+
+
+def test_the_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    results = fake_run(tmp_path)
+    write_text(tmp_path / "tables/old.md", "of an earlier config")
+    (tmp_path / "fidelity/chest_ct/ann_l2/seed0.json").write_text("{")
+    with pytest.raises(UserError, match=r"ann_l2/seed0\.json: is not valid JSON"):
         write_tables(results, tmp_path / "tables")
-    assert not (tmp_path / "tables").exists()
+    assert [path.name for path in (tmp_path / "tables").iterdir()] == ["old.md"]
+    tables(fake_run(tmp_path))
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == ["fid.csv", "fid.md", "fid.tex"]
 
 
 def test_same_bytes_again(tmp_path):

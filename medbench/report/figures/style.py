@@ -4,26 +4,35 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
+from medbench.arms import OVERSAMPLE, Arm
 from medbench.files import replacing
+from medbench.report.results import StudyResults
 
 COLUMN_WIDTH = 3.4  # inches: one column of a two-column page; font sizes are those on the page
 FONT_SIZE = 7.0  # points
 CHARACTER = 0.056  # inches, a character at FONT_SIZE, rather too wide than too narrow
 LINE = 0.15  # inches, a line of text with the gap to the next
 REAL_COLOUR = "0.15"
+CONTROL_COLOUR = "0.55"
+MISSING = "missing"
+GAP_TEXT: Any = {"color": "0.45", "style": "italic"}
+ON_WHITE: Any = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.0}}
 RANDOM_RUN = "From a run with randomly initialised Inception weights, which only shows that the pipeline works."
 
 # Okabe and Ito's palette, told apart by readers with any colour vision; neighbours differ in lightness too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+ONLY_DASH = (1, 2)
 DASHES = ("", (4, 1.5), (1, 1), (6, 1.5, 1, 1.5), (9, 2.5), (3, 1, 1, 1, 1, 1), (1, 3))
 
 STYLE: Any = {  # Any: the stubs list every key that there is
@@ -64,15 +73,71 @@ def dashes(augmenters: Sequence[str]) -> dict[str, Any]:
     return {name: DASHES[i % len(DASHES)] for i, name in enumerate(augmenters)}
 
 
+def linestyle(dash: Any) -> Any:
+    """What Line2D takes, of what seaborn takes."""
+    return (0, dash) if dash else "-"
+
+
+@dataclass(frozen=True)
+class ArmLook:
+    colour: str
+    marker: str
+    dash: Any  # lengths on and off, in line widths; "" is solid
+    width: float = 1.2  # points
+    filled: bool = True
+
+    @property
+    def line(self) -> dict[str, Any]:
+        return {"color": self.colour, "linestyle": linestyle(self.dash), "linewidth": self.width}
+
+    @property
+    def mean(self) -> dict[str, Any]:
+        face = self.colour if self.filled else "white"
+        return {"marker": self.marker, "markersize": 4.5, "markerfacecolor": face, "markeredgecolor": self.colour}
+
+
+def arm_look(results: StudyResults, name: str) -> ArmLook:
+    """Its augmenter's look: a wider line for a larger ratio; sparse dots and an open marker without real images."""
+    arm = Arm.parse(name)
+    if arm.extra is None:
+        return ArmLook(REAL_COLOUR, "H", "", width=0.9)
+    width = _width(results, arm)
+    if arm.extra == OVERSAMPLE:
+        return ArmLook(CONTROL_COLOUR, ">", (2, 1), width)
+    names, own = results.augmenters, arm.extra
+    colour, marker, dash = colours(names)[own], markers(names)[own], dashes(names)[own]
+    return ArmLook(colour, marker, dash, width) if arm.real else ArmLook(colour, marker, ONLY_DASH, filled=False)
+
+
+def _width(results: StudyResults, arm: Arm) -> float:
+    arms = map(Arm.parse, results.arms)
+    ratios = sorted({other.ratio for other in arms if other.extra == arm.extra and other.real} | {arm.ratio})
+    return float(np.linspace(0.7, 1.9, len(ratios))[ratios.index(arm.ratio)]) if len(ratios) > 1 else 1.2
+
+
 def broken(name: str, width: float) -> str:
-    """`name` on lines of at most `width` inches, broken after underscores and spaces, inside a word only if it must."""
+    """`name` on lines of at most `width` inches, broken between words, inside one only if it must."""
     most = max(2, int(width / CHARACTER))
+    ends = r"[_ ]|\.(?=[^\W\d])"  # the dot of squamous.cell, not that of 0.5
     lines = [""]
-    for piece in re.findall(rf"[^_ ]{{1,{most - 1}}}[_ ]?|[_ ]", name):
+    for piece in re.findall(rf"(?:(?!{ends}).){{1,{most - 1}}}(?:{ends})?|{ends}", name):
         if lines[-1] and len(lines[-1] + piece.rstrip()) > most:
             lines.append("")
         lines[-1] += piece
     return "\n".join(line.rstrip() for line in lines)
+
+
+def wrapped(text: str) -> str:
+    """On lines as wide as a column."""
+    return textwrap.fill(text, int(COLUMN_WIDTH / CHARACTER))
+
+
+def missing_note(names: Sequence[str], most: int = 4) -> str:
+    """A sentence that names what is not there, or nothing."""
+    if not names:
+        return ""
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return f" Missing: {', '.join(names[:most])}{more}."
 
 
 def legend_below(figure: Figure, title: str, handles: Sequence[Artist], labels: Sequence[str]) -> None:
@@ -80,11 +145,12 @@ def legend_below(figure: Figure, title: str, handles: Sequence[Artist], labels: 
 
     The figure grows by the legend's height, so that the panels keep theirs.
     """
+    title = wrapped(title)
     handle = 0.4  # inches, with its gaps
     with mpl.rc_context(STYLE):
         widest = handle + max(TextPath((0, 0), label, size=FONT_SIZE).get_extents().width for label in labels) / 72
     columns = max(1, int(COLUMN_WIDTH / widest))
-    figure.set_figheight(figure.get_figheight() + LINE * (1 + math.ceil(len(labels) / columns)))
+    figure.set_figheight(figure.get_figheight() + LINE * (title.count("\n") + 1 + math.ceil(len(labels) / columns)))
     figure.legend(
         handles,
         labels,
@@ -99,11 +165,20 @@ def legend_below(figure: Figure, title: str, handles: Sequence[Artist], labels: 
     )
 
 
+def caption(figure: Figure, text: str) -> None:
+    """What is shown, under the panels, where there are no keys to explain."""
+    text = wrapped(text)
+    figure.set_figheight(figure.get_figheight() + LINE * (text.count("\n") + 1))
+    figure.legend(
+        [], [], loc="outside lower center", frameon=False, title=text, title_fontsize=FONT_SIZE, borderpad=0.2
+    )
+
+
 def warn(figure: Figure, warning: str | None) -> None:
     """Writes `warning` above everything, on room added to the figure; call it before anything is placed by hand."""
     if not warning:
         return
-    text = textwrap.fill(warning, int(COLUMN_WIDTH / CHARACTER))
+    text = wrapped(warning)
     figure.set_figheight(figure.get_figheight() + LINE * (text.count("\n") + 1))
     look = {"color": "#A00000", "weight": "bold", "fontsize": FONT_SIZE}
     if figure.get_layout_engine():

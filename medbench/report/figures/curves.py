@@ -1,5 +1,6 @@
 """Training curves on one scale: the plain ε-MSE on a fixed validation set, whatever loss was trained."""
 
+import textwrap
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,20 +11,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from medbench.report import style
+from medbench.report.figures import style
 from medbench.report.results import StudyResults
 
 TITLE = "ε-MSE: error of the predicted noise, fixed validation set"
 
 
 def training_curves(results: StudyResults, stem: Path) -> None:
-    """ε-MSE against step, a panel a dataset on shared axes: line = mean over seeds, band = smallest to largest."""
+    """ε-MSE against step, a panel a dataset on shared axes: line = mean over seeds, band = smallest to largest.
+
+    Not drawn where no model was trained.
+    """
     curves = results.curves.dropna(subset="eps_mse")
+    if curves.empty:
+        return
     with mpl.rc_context(style.STYLE):
         figure = Figure(figsize=(style.COLUMN_WIDTH, 0.3 + 1.1 * len(results.datasets)), layout="constrained")
         panels = figure.subplots(len(results.datasets), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         for ax, dataset in zip(panels, results.datasets, strict=True):
-            _panel(ax, curves[curves["dataset"] == dataset], results)
+            own = curves[curves["dataset"] == dataset]
+            if len(own):
+                _panel(ax, own, results)
+            ax.set(xlabel="", ylabel="ε-MSE")
+            _gaps(ax, own, results)
             ax.set_title(dataset, loc="left", pad=3)
         _log_scale(panels[0], curves["eps_mse"])
         panels[-1].set_xlabel("training step")
@@ -50,7 +60,19 @@ def _panel(ax: Axes, curves: pd.DataFrame, results: StudyResults) -> None:
         legend=False,
         ax=ax,
     )
-    ax.set(xlabel="", ylabel="ε-MSE")
+
+
+def _gaps(ax: Axes, curves: pd.DataFrame, results: StudyResults) -> None:
+    """Names, in the corner that curves leave free, the models without a curve: an augmenter, or some of its seeds."""
+    there = set(zip(curves["augmenter"], curves["generator_seed"], strict=True))
+    names = []
+    for name in results.augmenters:
+        seeds = [seed for seed in results.seeds if (name, seed) not in there]
+        some = "" if len(seeds) == len(results.seeds) else f" seed {' and '.join(map(str, seeds))}"
+        names += [f"{results.labels[name]}{some}"] if seeds else []
+    if names:
+        text = textwrap.fill(f"{style.MISSING}: {', '.join(names)}", 45)
+        ax.text(0.99, 0.97, text, transform=ax.transAxes, ha="right", va="top", **style.GAP_TEXT, **style.ON_WHITE)
 
 
 def _log_scale(ax: Axes, values: pd.Series) -> None:
@@ -64,7 +86,7 @@ def _log_scale(ax: Axes, values: pd.Series) -> None:
 def _legend(figure: Figure, results: StudyResults) -> None:
     colours, dashes = style.colours(results.augmenters), style.dashes(results.augmenters)
     handles = [
-        Line2D([], [], color=colours[name], linestyle=(0, dashes[name]) if dashes[name] else "-", linewidth=1.1)
+        Line2D([], [], color=colours[name], linestyle=style.linestyle(dashes[name]), linewidth=1.1)
         for name in results.augmenters
     ]
     style.legend_below(figure, TITLE, handles, [results.labels[name] for name in results.augmenters])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -11,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from medbench.report import style
-from medbench.report.notes import RANDOM_WEIGHTS, few_images
+from medbench.report.figures import style
 from medbench.report.results import StudyResults
+from medbench.report.tables.fid_notes import RANDOM_WEIGHTS, few_images
 
 SPREAD = 0.8  # of the room of a dataset, taken by its augmenters: what seaborn's stripplot takes
 MEAN: dict[str, Any] = {"markersize": 4.5, "markeredgewidth": 0}
@@ -24,9 +25,12 @@ def fid_by_loss(results: StudyResults, stem: Path) -> None:
     """A black point a seed, a coloured one their mean, a dashed line the floor.
 
     The generated sets are drawn against the reference of the floor where every dataset has one, against the whole
-    training split otherwise. Published values are not drawn: how they were made is not public.
+    training split otherwise. Published values are not drawn: how they were made is not public. Nothing is drawn where
+    no set was measured.
     """
     fid = results.fid
+    if fid.empty:
+        return
     values, reference = _values(fid)
     floor = fid[fid["metric"] == "fid_floor"]
     dimensions = sorted(values["dimension"].unique())
@@ -37,10 +41,13 @@ def fid_by_loss(results: StudyResults, stem: Path) -> None:
             shown, its_floor = values[values["dimension"] == dimension], floor[floor["dimension"] == dimension]
             _panel(ax, shown, results)
             _floor(ax, its_floor, results)
+            _gaps(ax, shown, results)
             ax.set_ylim(0, 1.12 * pd.concat([shown["value"], its_floor["value"]]).max())
         _name_datasets(panels[-1], results)
         figure.align_ylabels(panels)
-        _legend(figure, f"FID of generated images against {reference}", results, with_floor=len(floor) > 0)
+        missing = style.missing_note(_missing_seeds(fid, results))
+        title = f"FID of generated images against {reference}{'.' if missing else ''}{missing}"
+        _legend(figure, title, results, with_floor=len(floor) > 0)
         style.warn(figure, RANDOM_WEIGHTS if results.random_weights else None)
     style.save(figure, stem)
 
@@ -90,6 +97,27 @@ def _floor(ax: Axes, floor: pd.DataFrame, results: StudyResults) -> None:
         # Sets of another size have another floor, hence a line each.
         for _, value in floor[floor["dataset"] == dataset].groupby("n_generated")["value"].mean().items():
             ax.plot([place - 0.45, place + 0.45], [value, value], **FLOOR)
+
+
+def _gaps(ax: Axes, values: pd.DataFrame, results: StudyResults) -> None:
+    """A word where an augmenter of which no seed was measured would stand."""
+    n, there = len(results.augmenters), set(zip(values["dataset"], values["augmenter"], strict=True))
+    shifts = np.linspace(-0.5, 0.5, n) * (SPREAD - SPREAD / n) if n > 1 else [0.0]
+    upright: Any = {"rotation": 90, "ha": "center", "va": "bottom", **style.GAP_TEXT, **style.ON_WHITE}
+    for place, dataset in enumerate(results.datasets):
+        for shift, name in zip(shifts, results.augmenters, strict=True):
+            if (dataset, name) not in there:
+                ax.text(place + shift, 0.06, style.MISSING, transform=ax.get_xaxis_transform(), **upright)
+
+
+def _missing_seeds(fid: pd.DataFrame, results: StudyResults) -> list[str]:
+    measured = set(zip(fid["dataset"], fid["augmenter"], fid["generator_seed"], strict=True))
+    partly = {(dataset, name) for dataset, name, _ in measured}
+    return [
+        f"{name} seed {seed} ({dataset})"
+        for dataset, name, seed in results.generators
+        if (dataset, name) in partly and (dataset, name, seed) not in measured
+    ]
 
 
 def _name_datasets(ax: Axes, results: StudyResults) -> None:

@@ -6,17 +6,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
 from PIL import Image
 
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
-from medbench.errors import UserError
 from medbench.files import write_json, write_npz, write_text
-from medbench.report import style
-from medbench.report.fid_figure import fid_by_loss
-from medbench.report.figures import write_figures
-from medbench.report.grids import denoising_strip, samples_grid
+from medbench.report.figures import style
+from medbench.report.figures.fid import fid_by_loss
+from medbench.report.figures.grids import denoising_strip, samples_grid
+from medbench.report.figures.write import write_figures
 from medbench.report.results import StudyResults
 
 DATASETS = ("gray", "colour")
@@ -69,6 +66,8 @@ def fake_run(
                 folder / f"models/{name}/training.csv",
                 "step,images_seen,loss,eps_mse\n50,6400,0.2,0.5\n100,12800,0.1,0.03\n",
             )
+            model = {"augmenter": {"loss": "l2"}, "runtime": {"precision": "fp32", "device": "cpu"}}
+            write_json(folder / f"models/{name}/medbench.json", model)
             rows = [
                 {
                     "dataset": dataset,
@@ -88,24 +87,6 @@ def fake_run(
             conditions = {"extractor": "x", "resize": "y", "random_weights": random_weights}
             write_json(folder / f"fidelity/{name}.json", {"conditions": conditions, "rows": rows})
     return StudyResults(folder, "demo", datasets, augmenters, seeds)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that would have been saved."""
-    figures = []
-    monkeypatch.setattr(style, "save", lambda figure, stem: figures.append(figure))
-    return figures
-
-
-def texts(figure) -> list[Text]:
-    """What is drawn; a figure also keeps ticks that it does not draw."""
-    shown = []
-    with pytest.MonkeyPatch.context() as patch:
-        draw = Text.draw
-        patch.setattr(Text, "draw", lambda text, renderer: (shown.append(text), draw(text, renderer)))
-        FigureCanvasAgg(figure).draw()
-    return [text for text in dict.fromkeys(shown) if text.get_text() and text.get_visible()]
 
 
 def test_all_figures_of_gray_and_colour_images_are_written_twice_alike(tmp_path):
@@ -129,7 +110,7 @@ def test_all_figures_of_gray_and_colour_images_are_written_twice_alike(tmp_path)
     assert plt.get_fignums() == []
 
 
-def test_samples_by_class_and_unlabelled_ones_apart(tmp_path, drawn):
+def test_samples_by_class_and_unlabelled_ones_apart(tmp_path, drawn, texts):
     samples_grid(fake_run(tmp_path, unlabelled=("ann_l2",)), "gray", tmp_path / "x")
     words = [text.get_text().replace("\n", " ") for text in texts(drawn[0])]
     assert words == [
@@ -155,29 +136,21 @@ def test_images_of_a_block_belong_to_its_class(tmp_path, drawn):
     np.testing.assert_array_equal(first_of_second_class[::times, ::times], train.images[train.labels == 1][0])
 
 
-def test_denoising_ends_at_the_finished_image(tmp_path, drawn):
+def test_denoising_ends_at_the_finished_image(tmp_path, drawn, texts):
     denoising_strip(fake_run(tmp_path), "gray", tmp_path / "x")
     words = [text.get_text() for text in texts(drawn[0])]
     assert words[0] == "step t"
     assert [word for word in words if word.isdigit()] == [str(t) for t in range(1000, -1, -125)]  # once for both rows
 
 
-def test_long_names_are_neither_cut_off_nor_overlap(tmp_path, drawn):
+def test_long_names_are_neither_cut_off_nor_overlap(tmp_path, drawn, check_legible):
     datasets = ("colour_chest_ct_aspub_f10", "adatasetwithoutunderscores", "organcmnist_resplit", "b")
     augmenters = tuple(f"augmenter_with_a_long_name_{i}" for i in range(6))
     results = fake_run(tmp_path, datasets, augmenters, (0, 1), dimensions=(64, 2048), random_weights=True)
     fid_by_loss(results, tmp_path / "x")
     denoising_strip(results, "b", tmp_path / "x")
     for figure in drawn:
-        boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
-        for word, box in boxes:
-            assert min(box.x0, box.y0) >= 0, word
-            assert min(figure.bbox.x1 - box.x1, figure.bbox.y1 - box.y1) >= 0, word
-        for (one, a), (two, b) in itertools.combinations(boxes, 2):
-            # Half a pixel: lines of text may touch.
-            apart = a.x1 <= b.x0 + 0.5 or b.x1 <= a.x0 + 0.5 or a.y1 <= b.y0 + 0.5 or b.y1 <= a.y0 + 0.5
-            assert apart, (one, two)
-        assert min(text.get_fontsize() for text in texts(figure)) >= 7
+        check_legible(figure)
 
 
 def test_dimensions_share_no_axis_and_start_at_zero(tmp_path, drawn):
@@ -196,9 +169,47 @@ def test_an_augmenter_looks_alike_in_every_figure_and_unlike_the_others():
         assert look(names)["a1"] == look(names[:2])["a1"]
 
 
-@pytest.mark.parametrize("missing", ["models/gray/ann_l2/seed0/training.csv", "samples/gray/ann_l2/seed0.npz"])
-def test_missing_file_is_named(tmp_path, missing):
-    results = fake_run(tmp_path, datasets=("gray",))
-    (tmp_path / missing).unlink()
-    with pytest.raises(UserError, match=missing):
-        write_figures(results, tmp_path / "figures")
+@pytest.mark.parametrize(
+    ("missing", "figures", "said"),
+    [
+        ("models/gray/ann_l2/seed0/training.csv", {"training_curves"}, "missing: ann_l2 (L2) seed 0"),
+        ("models/gray/ann_l2/seed*/training.csv", {"training_curves"}, "missing: ann_l2 (L2)"),
+        ("fidelity/gray/ann_l2/seed1.json", {"fid_by_loss"}, "Missing: ann_l2 seed 1 (gray)."),
+        ("fidelity/gray/ann_l2/seed*.json", {"fid_by_loss"}, "missing"),
+        ("samples/gray/ann_l2/seed0.npz", {"samples_gray", "denoising_gray"}, "missing"),
+    ],
+)
+def test_a_gap_is_named_where_it_belongs_and_the_rest_is_drawn(tmp_path, missing, figures, said):
+    results = fake_run(tmp_path, seeds=(0, 1))
+    for path in list(tmp_path.glob(missing)):
+        path.unlink()
+    write_figures(results, tmp_path / "figures")
+    drawn = {path.stem: path.read_text("utf-8").replace("\n", " ") for path in (tmp_path / "figures").glob("*.svg")}
+    assert {"fid_by_loss", "training_curves", "samples_colour", "denoising_colour", *figures} <= set(drawn)
+    assert {name for name, svg in drawn.items() if said in svg} == figures
+
+
+def test_a_gap_stands_in_place_of_its_images_and_with_those_that_have_labels(tmp_path, drawn, texts):
+    results = fake_run(tmp_path, augmenters=("a", "b", "c"), unlabelled=("a",))
+    (tmp_path / "samples/gray/c/seed0.npz").unlink()
+    samples_grid(results, "gray", tmp_path / "x")
+    words = [text.get_text() for text in texts(drawn[0])]
+    assert words[2] == "a (L2)"
+    assert words[-4:] == ["real", "b (L2)", "c (L2)", "missing"]
+    (tmp_path / "samples/gray/b/seed0.npz").unlink()
+    samples_grid(results, "gray", tmp_path / "x")
+    assert [t.get_text() for t in texts(drawn[1])][:3] == ["all classes", "real", "a (L2)"]
+    assert [t.get_text() for t in texts(drawn[1])][3:] == ["b (L2)", "missing", "c (L2)", "missing"]
+
+
+def test_figures_of_which_nothing_is_there_are_left_out_and_old_ones_go(tmp_path):
+    results = StudyResults(tmp_path, "demo", ("gray",), ("a",), (0,), arms=("real",), classifier_seeds=(0,))
+    write_text(tmp_path / "figures/of_an_earlier_run.svg", "")
+    write_figures(results, tmp_path / "figures")
+    assert list((tmp_path / "figures").iterdir()) == []
+
+
+def test_names_break_between_words_and_numbers_stay_whole():
+    assert style.broken("squamous.cell.carcinoma ×0.5", 20 * style.CHARACTER) == "squamous.cell.\ncarcinoma ×0.5"
+    assert style.broken("annotated_huber_label", 16 * style.CHARACTER) == "annotated_huber_\nlabel"
+    assert style.broken("pneumonoultramicroscopic", 10 * style.CHARACTER) == "pneumonou\nltramicro\nscopic"

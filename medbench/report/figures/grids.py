@@ -1,6 +1,6 @@
 """Pictures of pictures: real and generated images by class, and images on their way out of the noise."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from medbench.report import style
+from medbench.report.figures import style
 from medbench.report.results import StudyResults
 
 SAMPLES = 8  # images of a row of samples
@@ -20,12 +20,13 @@ GAP = 0.03  # inches, between images
 LABEL_LINE = 0.115  # inches, a line of a label
 HEADING_ROOM = 0.17  # inches, a line of text above a row
 UNLABELLED = -1
+Samples = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Row:
     label: str
-    images: np.ndarray  # (n, H, W) or (n, H, W, 3) uint8
+    images: np.ndarray | None  # (n, H, W) or (n, H, W, 3) uint8; None: a gap
     heading: str = ""  # above the row, at its left
     captions: Sequence[str] = ()  # above each image
 
@@ -33,37 +34,56 @@ class Row:
 def samples_grid(results: StudyResults, dataset: str, stem: Path) -> None:
     """A block a class: real training images, then each augmenter's, evenly spaced in their order, not chosen by eye.
 
-    Augmenters without labels share one block "all classes". Generated images are those of the first seed.
+    Augmenters without labels share one block "all classes". Generated images are those of the first seed; where they
+    are missing, the augmenter's rows say so. Not drawn where nothing was generated.
     """
+    generated = {name: results.samples(dataset, name) for name in results.augmenters}
+    if not any(generated.values()):
+        return
     real = results.dataset(dataset)
     train, classes = real.splits["train"], real.card.classes
-    generated = {name: results.samples(dataset, name) for name in results.augmenters}
-    unlabelled = [name for name, made in generated.items() if np.all(made["labels"] == UNLABELLED)]
+    unlabelled = _unlabelled(generated)
     labelled = [name for name in generated if name not in unlabelled]
     rows: list[Row] = []
     if unlabelled:
         rows += _several("real", train.images, "all classes")
-        rows += [row for name in unlabelled for row in _several(results.labels[name], generated[name]["images"])]
+        for name in unlabelled:
+            made = generated[name]
+            rows += _several(results.labels[name], made["images"]) if made else [Row(results.labels[name], None)]
     for label, title in enumerate(classes if labelled else []):
         rows.append(Row("real", _spaced(train.images[train.labels == label]), title))
         for name in labelled:
-            images = generated[name]["images"][generated[name]["labels"] == label]
-            rows.append(Row(results.labels[name], _spaced(images)))
+            made = generated[name]
+            rows.append(Row(results.labels[name], _spaced(made["images"][made["labels"] == label]) if made else None))
     _draw(rows, stem, style.RANDOM_RUN if results.random_weights else None)
 
 
 def denoising_strip(results: StudyResults, dataset: str, stem: Path) -> None:
-    """One image an augmenter, from noise (t = T) to the finished image (t = 0)."""
+    """One image an augmenter, from noise (t = T) to the finished image (t = 0).
+
+    Not drawn where nothing was generated.
+    """
+    generated = {name: results.samples(dataset, name) for name in results.augmenters}
+    if not any(generated.values()):
+        return
     rows: list[Row] = []
     shown: Sequence[str] = ()
-    for name in results.augmenters:
-        made = results.samples(dataset, name)
+    for name, made in generated.items():
+        if made is None:
+            rows.append(Row(results.labels[name], None))
+            continue
         captions = [str(t) for t in _spaced(made["trajectory_timesteps"], STAGES)]
         new = captions != shown  # augmenters may differ in T
         heading = ("step t", captions) if new else ("", ())
         rows.append(Row(results.labels[name], _spaced(made["trajectory"], STAGES), *heading))
         shown = captions
     _draw(rows, stem, style.RANDOM_RUN if results.random_weights else None)
+
+
+def _unlabelled(generated: Mapping[str, Samples | None]) -> list[str]:
+    """Augmenters without labels; a gap is counted among those with labels, if there are any."""
+    labelled = {name for name, made in generated.items() if made and np.any(made["labels"] != UNLABELLED)}
+    return [name for name, made in generated.items() if name not in labelled and (made or not labelled)]
 
 
 def _several(label: str, images: np.ndarray, heading: str = "") -> list[Row]:
@@ -80,7 +100,7 @@ def _spaced(values: np.ndarray, most: int = SAMPLES) -> np.ndarray:
 
 
 def _draw(rows: Sequence[Row], stem: Path, warning: str | None) -> None:
-    columns = max(SAMPLES, *(len(row.images) for row in rows))
+    columns = max([SAMPLES, *(len(row.images) for row in rows if row.images is not None)])
     cell = (style.COLUMN_WIDTH - LABEL_ROOM) / columns - GAP
     lines = max(_label(row).count("\n") + 1 for row in rows)
     pitch = max(cell, lines * LABEL_LINE) + GAP
@@ -109,6 +129,9 @@ def _draw_row(canvas: Axes, row: Row, top: float, margin: float, cell: float) ->
     """In inches: `top` of the row, `margin` over its images, `cell` an image's side."""
     canvas.text(0.02, top - 0.04, row.heading, weight="bold", va="bottom")
     canvas.text(0.02, top + margin + cell / 2, _label(row), va="center", linespacing=1.0)
+    if row.images is None:
+        canvas.text(LABEL_ROOM, top + margin + cell / 2, style.MISSING, va="center", **style.GAP_TEXT)
+        return
     above, below = top + margin, top + margin + cell
     for column, image in enumerate(row.images):
         left = LABEL_ROOM + column * (cell + GAP)

@@ -1,4 +1,4 @@
-"""A table of text as Markdown and as LaTeX (booktabs)."""
+"""Tables of text, and pages of them, as Markdown and as LaTeX (booktabs)."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,8 +16,11 @@ _TEX = str.maketrans(
         "}": r"\}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        "[": "{[}",  # bare, it opens the optional argument of an \item or a line's end before it
+        "]": "{]}",
         "<": r"\textless{}",
         ">": r"\textgreater{}",
+        "|": r"\textbar{}",
         # Spelled out: LaTeX's default input encoding stops at some of them.
         "±": r"$\pm$",
         "×": r"$\times$",
@@ -26,7 +29,9 @@ _TEX = str.maketrans(
         "–": "--",
         "†": r"$^\dagger$",
         "‡": r"$^\ddagger$",
+        "≤": r"$\leq$",
         "≥": r"$\geq$",
+        "→": r"$\rightarrow$",
         "ε": r"$\varepsilon$",
         "…": r"\dots{}",
     }
@@ -35,12 +40,13 @@ _TEX = str.maketrans(
 
 @dataclass(frozen=True)
 class Table:
-    """Text in cells: the first two columns name a row (dataset, images), the others hold numbers."""
+    """Text in cells: the first `names` columns say what a row is (dataset, images), the others hold numbers."""
 
     key: str
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    names: int = 2
 
 
 def tex(text: str) -> str:
@@ -48,9 +54,26 @@ def tex(text: str) -> str:
     return text.translate(_TEX)
 
 
+def markdown_page(title: str, tables: Sequence[Table], notes: Sequence[str], warning: str | None) -> str:
+    """Warning, tables, and the notes under them."""
+    parts = [f"# {title}\n", *([f"**{warning}**\n"] if warning else [])]
+    for table in tables:
+        parts += [f"## {table.title}\n", markdown_table(table)]
+    parts += ["## Conditions and limits\n", "\n".join(f"- {note}" for note in notes) + "\n"]
+    return "\n".join(parts)
+
+
+def latex_page(tables: Sequence[Table], notes: Sequence[str], warning: str | None) -> str:
+    """The same for \\input, with the warning in every caption."""
+    parts = [r"% \input this file; the document needs \usepackage{booktabs}" + "\n"]
+    parts += [latex_table(table, warning) for table in tables]
+    return "\n".join([*parts, latex_list([*([warning] if warning else []), *notes])])
+
+
 def markdown_table(table: Table) -> str:
-    rule = ["---"] * 2 + ["---:"] * (len(table.columns) - 2)
-    return "\n".join("| " + " | ".join(row) + " |" for row in (table.columns, rule, *table.rows)) + "\n"
+    rule = ["---"] * table.names + ["---:"] * (len(table.columns) - table.names)
+    rows = [[cell.replace("|", r"\|") for cell in row] for row in (table.columns, rule, *table.rows)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
 def latex_table(table: Table, warning: str | None) -> str:
@@ -62,7 +85,7 @@ def latex_table(table: Table, warning: str | None) -> str:
         r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
         rf"\caption{{{caption}}}",
         rf"\label{{tab:{table.key}}}",
-        rf"\begin{{tabular}}{{l{'r' * (width - 1)}}}",
+        rf"\begin{{tabular}}{{{'l' * (table.names - 1)}{'r' * (len(table.columns) - table.names)}}}",
         r"\toprule",
         _latex_row(table.columns[1:]),
     ]

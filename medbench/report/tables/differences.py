@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from medbench.report.gaps import runs_text
 from medbench.report.numbers import decimals, signed
 from medbench.report.results import StudyResults
 
@@ -17,26 +18,31 @@ def difference_rows(results: StudyResults) -> list[dict[str, str]]:
     """A row a dataset and augmenter: FID against train minus that of the study's first augmenter.
 
     Each cell holds the mean over seeds ± half the 95 % t-interval of the differences paired by seed, and a mark where
-    the interval leaves out 0. Empty with fewer than SEEDS_TO_CLAIM seeds.
+    the interval leaves out 0. Empty with fewer than SEEDS_TO_CLAIM seeds; a row without cells where so few are there.
     """
     if len(results.seeds) < SEEDS_TO_CLAIM:
         return []
     first, *others = results.augmenters
     fid = results.fid[(results.fid["metric"] == "fid") & (results.fid["reference"] == "train")]
-    rows = []
-    for dataset in results.datasets:
-        of_dataset = fid[fid["dataset"] == dataset]
-        for other in others:
-            rows.append({"dataset": dataset, "images": f"{other} − {first}", **_cells(of_dataset, first, other)})
-    return rows
+    return [
+        _row(fid[fid["dataset"] == dataset], dataset, first, other, len(results.seeds))
+        for dataset in results.datasets
+        for other in others
+    ]
 
 
-def _cells(fid: pd.DataFrame, first: str, other: str) -> dict[str, str]:
-    cells = {}
-    for dimension, rows in fid.groupby("dimension"):
-        values = rows.pivot(index="generator_seed", columns="augmenter", values="value")
-        cells[str(dimension)] = paired_difference((values[other] - values[first]).to_numpy())
-    return cells
+def _row(fid: pd.DataFrame, dataset: str, first: str, other: str, wanted: int) -> dict[str, str]:
+    differences = {dimension: _differences(rows, first, other) for dimension, rows in fid.groupby("dimension")}
+    pairs = min(map(len, differences.values()), default=0)
+    enough = differences if pairs >= SEEDS_TO_CLAIM else {}
+    cells = {str(dimension): paired_difference(values) for dimension, values in enough.items()}
+    return {"dataset": dataset, "images": f"{other} − {first}{runs_text(pairs, wanted)}", **cells}
+
+
+def _differences(rows: pd.DataFrame, first: str, other: str) -> np.ndarray:
+    """Of the seeds that both have."""
+    values = rows.pivot(index="generator_seed", columns="augmenter", values="value").reindex(columns=[first, other])
+    return (values[other] - values[first]).dropna().to_numpy()
 
 
 def paired_difference(differences: np.ndarray) -> str:

@@ -1,0 +1,63 @@
+"""The conditions that numbers carry, as sentences."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from medbench.data.dataset import Card
+from medbench.report.results import CONDITION, StudyResults
+
+Conditions = Mapping[str, Sequence[str]]  # name without prefix -> the values that it takes
+
+
+def conditions_of(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Every condition of these rows with its distinct values as text; one that is never stated is left out."""
+    names = sorted(str(name) for name in rows if str(name).startswith(CONDITION))
+    texts = {name.removeprefix(CONDITION): rows[name].dropna().astype(str).unique().tolist() for name in names}
+    return {name: values for name, values in texts.items() if values}
+
+
+def stated(conditions: Conditions, name: str) -> str:
+    return " or ".join(conditions.get(name, ["not stated"]))
+
+
+def remaining(conditions: Conditions, said: Collection[str]) -> list[str]:
+    """Package versions, and whatever else stands in no other sentence."""
+    versions = [f"{name.removeprefix('versions.')} {stated(conditions, name)}" for name in conditions if _package(name)]
+    others = [
+        f"{name.replace('_', ' ').replace('.', ' ')} {stated(conditions, name)}"
+        for name in conditions
+        if name not in said and not _package(name)
+    ]
+    sentences = [f"Package versions: {', '.join(versions)}."] if versions else []
+    return sentences + ([f"Other conditions: {', '.join(others)}."] if others else [])
+
+
+def _package(name: str) -> bool:
+    return name.startswith("versions.")
+
+
+def mixed(names: Iterable[str]) -> list[str]:
+    """The warning that values differ in these conditions, where there are any."""
+    spelled = [name.replace("_", " ") for name in dict.fromkeys(names)]
+    if not spelled:
+        return []
+    return [f"Not all values were made under the same conditions: they differ in {listed(spelled)}."]
+
+
+def varying(conditions: Conditions) -> list[str]:
+    return [name for name, values in conditions.items() if len(values) > 1]
+
+
+def card_of(results: StudyResults, dataset: str) -> Card | None:
+    """None: the dataset is a gap."""
+    return results.card(dataset) if (results.folder / "datasets" / f"{dataset}.json").exists() else None
+
+
+def described(card: Card) -> str:
+    """Title and size of the images: Chest CT, 28×28×1"""
+    return f"{card.title}, {'×'.join(str(side) for side in (*card.image_size, card.channels))}"
+
+
+def listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

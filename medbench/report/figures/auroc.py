@@ -1,0 +1,236 @@
+"""AUROC on the test split: by arm, and against extra images a real one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Transform, blended_transform_factory, offset_copy
+
+from medbench.arms import OVERSAMPLE, Arm
+from medbench.report.effects import arm_label, effects
+from medbench.report.figures import style
+from medbench.report.results import StudyResults
+from medbench.report.utility_results import utility_rows
+
+BUDGETS = {"steps": "every arm the same optimiser steps", "epochs": "larger sets train longer"}
+INTERVAL = "Interval: 95 %, bootstrap over seeds and test images."
+LABEL_ROOM = {1: 1.55, 2: 1.15}  # inches, left of so many panels
+ROW_LINE = 0.125  # inches, a line of a row's label
+NARROWEST = 0.1  # of AUROC, on an axis: less would make nothing look like much
+RUN: dict[str, Any] = {"color": style.REAL_COLOUR, "marker": "o", "markersize": 1.7, "linestyle": "none"}
+REAL_LINE: dict[str, Any] = {"color": style.REAL_COLOUR, "linewidth": 0.7}
+Lines = dict[str, dict[float, str]]  # what is added -> ratio -> arm
+CHANCE: dict[str, Any] = {"color": "0.45", "linewidth": 0.8, "linestyle": (0, (1, 1.5))}
+
+
+def auroc_by_arm(results: StudyResults, stem: Path) -> None:
+    """A row an arm, a panel a dataset and budget: the mean and its interval, a dark point a run, the real arm's mean.
+
+    Not drawn where no arm has any score.
+    """
+    runs = auroc_runs(results)
+    if runs.empty:
+        return
+    means = effects(results)
+    labels = [style.broken(arm_label(results, arm), LABEL_ROOM[len(results.budgets)]) for arm in results.arms]
+    with mpl.rc_context(style.STYLE | {"axes.grid.axis": "x"}):
+        row = ROW_LINE * max(label.count("\n") + 1 for label in labels) + 0.06
+        figure, panels = _panels(results, len(labels) * row, "AUROC", sharex=True, sharey=True)
+        for ax, shown, values in _by_panel(panels, results, means, runs):
+            _rows(ax, results, shown, values)
+        low, high = _limits(means, runs)
+        panels[0, 0].set(xlim=(low, high), yticks=range(len(labels)), yticklabels=labels)
+        panels[0, 0].set_ylim(len(labels) - 0.5, -0.5)
+        panels[0, 0].xaxis.set_major_locator(MaxNLocator(4 if len(results.budgets) == 1 else 3))
+        _arm_legend(figure, results, means, with_chance=low < 0.5 < high)
+    style.save(figure, stem)
+
+
+def auroc_by_ratio(results: StudyResults, stem: Path) -> None:
+    """A line an augmenter from the real arm over its ratios, the repeated real images in grey; panels as by arm.
+
+    Drawn only where something is added at two ratios at least, and there is a score.
+    """
+    lines, runs = _several_ratios(results), auroc_runs(results)
+    drawn = {"real", *(arm for line in lines.values() for arm in line.values())}
+    runs = runs[runs["arm"].isin(drawn)]
+    if not lines or runs.empty:
+        return
+    means = effects(results)
+    means = means[means["arm"].isin(drawn)]
+    with mpl.rc_context(style.STYLE):
+        figure, panels = _panels(results, 1.3, "extra images a real image", sharex=True, sharey="row")
+        for ax, shown, values in _by_panel(panels, results, means, runs):
+            _lines(ax, results, lines, shown, values)
+        for row, dataset in zip(panels, results.datasets, strict=True):
+            row[0].set_ylim(*_limits(means[means["dataset"] == dataset], runs[runs["dataset"] == dataset]))
+            row[0].set_ylabel("AUROC")
+        _ratio_legend(figure, results, list(lines), means)
+    style.save(figure, stem)
+
+
+def auroc_runs(results: StudyResults) -> pd.DataFrame:
+    """One row a run: dataset, budget, arm, generator_seed, classifier_seed, value: AUROC over all classes."""
+    rows = utility_rows(results)
+    overall = rows[(rows["metric"] == "auroc") & rows["class"].isna()]
+    return overall[overall["classifier_seed"].isin(results.classifier_seeds)]  # a file of an earlier config has others
+
+
+def budget_note(budgets: Sequence[str]) -> str:
+    """What they mean, in a sentence.
+
+    >>> budget_note(["steps"])
+    'Budget steps: every arm the same optimiser steps.'
+    """
+    return f"Budget {'; '.join(f'{name}: {BUDGETS[name]}' for name in budgets)}."
+
+
+def runs_note(results: StudyResults, arm: str, runs: int) -> str:
+    """Said after an arm's name where only some of its runs are there, else nothing."""
+    expected = len(results.classifier_seeds) * (len(results.seeds) if Arm.parse(arm).augmenter else 1)
+    return f" ({runs} of {expected} runs)" if runs < expected else ""
+
+
+def _panels(results: StudyResults, height: float, label: str, **share: Any) -> tuple[Figure, np.ndarray]:
+    """A row of panels a dataset, each `height` inches and its title, a column a budget; `label` is that of x."""
+    rows, columns = len(results.datasets), len(results.budgets)
+    figure = Figure(figsize=(style.COLUMN_WIDTH, rows * (height + 0.25) + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, **share)
+    for ax in panels[-1]:
+        ax.set_xlabel(label)
+    return figure, panels
+
+
+def _by_panel(
+    panels: np.ndarray, results: StudyResults, means: pd.DataFrame, runs: pd.DataFrame
+) -> Iterator[tuple[Axes, pd.DataFrame, pd.Series]]:
+    """Each panel, titled, with its means (a row an arm) and runs (a value a run), both by arm."""
+    for row, dataset in zip(panels, results.datasets, strict=True):
+        for ax, budget in zip(row, results.budgets, strict=True):
+            own = [table[(table["dataset"] == dataset) & (table["budget"] == budget)] for table in (means, runs)]
+            room = (style.COLUMN_WIDTH - LABEL_ROOM[len(results.budgets)]) / len(results.budgets)
+            title = dataset if len(results.budgets) == 1 else f"{dataset}, {budget}"
+            ax.set_title(style.broken(title, room), loc="left", pad=3)
+            yield ax, own[0].set_index("arm"), own[1].set_index("arm")["value"]
+
+
+def _rows(ax: Axes, results: StudyResults, means: pd.DataFrame, runs: pd.Series) -> None:
+    ax.tick_params(axis="y", length=0)
+    ax.axvline(means["auroc"].get("real", np.nan), **REAL_LINE)
+    ax.axvline(0.5, **CHANCE)
+    for place, arm in enumerate(results.arms):
+        mean, look = means.loc[arm], style.arm_look(results, arm)
+        if not mean["runs"]:
+            at = blended_transform_factory(ax.transAxes, ax.transData)
+            ax.text(0.04, place, style.MISSING, transform=at, va="center", **style.GAP_TEXT, **style.ON_WHITE)
+            continue
+        ax.plot([mean["low"], mean["high"]], [place, place], color=look.colour, linewidth=1.4, solid_capstyle="butt")
+        ax.plot(mean["auroc"], place, **look.mean, zorder=3)
+        values = runs.loc[[arm]]
+        ax.plot(values, np.full(len(values), place), transform=_beside(ax, y=-4), **RUN, zorder=4)
+
+
+def _lines(ax: Axes, results: StudyResults, lines: Lines, means: pd.DataFrame, runs: pd.Series) -> None:
+    places = _places(lines)
+    for extra, line in lines.items():
+        look = _line_look(results, extra)
+        x = np.array([0, *(places[arm] for arm in line.values())])
+        shown = means.reindex(["real", *line.values()])
+        ax.plot(x, shown["auroc"], **look.line)  # which a missing arm breaks
+        _points(ax, look, x[1:], shown.iloc[1:], runs)
+    _points(ax, style.arm_look(results, "real"), np.zeros(1), means.reindex(["real"]), runs)
+    ratios = sorted({0.0, *(ratio for line in lines.values() for ratio in line)})
+    ax.set_xticks(ratios, [f"{ratio:g}" for ratio in ratios])
+
+
+def _places(lines: Lines) -> dict[str, float]:
+    """Arm -> where it stands: beside the others of its ratio rather than on them."""
+    ratios = sorted({0.0, *(ratio for line in lines.values() for ratio in line)})
+    step = min(0.07 * ratios[-1], float(np.diff(ratios).min()) / (2 * len(lines)))
+    places: dict[str, float] = {}
+    for ratio in ratios:
+        arms = [line[ratio] for line in lines.values() if ratio in line]
+        places |= {arm: ratio + (i - (len(arms) - 1) / 2) * step for i, arm in enumerate(arms)}
+    return places
+
+
+def _points(ax: Axes, look: style.ArmLook, x: np.ndarray, means: pd.DataFrame, runs: pd.Series) -> None:
+    ax.vlines(x, means["low"], means["high"], colors=look.colour, linewidth=1.2)
+    ax.plot(x, means["auroc"], linestyle="none", **look.mean, zorder=3)
+    for place, arm in zip(x, means.index, strict=True):
+        values = runs[runs.index == arm]
+        own = RUN | {"color": look.colour}  # where lines are close, the colour says whose run it is
+        ax.plot(np.full(len(values), place), values, transform=_beside(ax, x=3.5), **own, zorder=4)
+
+
+def _beside(ax: Axes, **points: float) -> Transform:
+    """So many points off the mean, that neither hides the other."""
+    return offset_copy(ax.transData, ax.get_figure(root=True), units="points", **points)
+
+
+def _several_ratios(results: StudyResults) -> Lines:
+    """What can be drawn as lines, the control last; empty where nothing is added at two ratios."""
+    lines = {extra: _at_ratios(results, extra) for extra in (*results.augmenters, OVERSAMPLE)}
+    return {extra: line for extra, line in lines.items() if line} if any(len(n) > 1 for n in lines.values()) else {}
+
+
+def _at_ratios(results: StudyResults, extra: str) -> dict[float, str]:
+    """Ratio -> arm, of the arms that add `extra` to the real images, by ratio."""
+    arms = [Arm.parse(name) for name in results.arms]
+    return {arm.ratio: arm.name for arm in sorted(arms, key=lambda arm: arm.ratio) if arm.real and arm.extra == extra}
+
+
+def _line_look(results: StudyResults, extra: str) -> style.ArmLook:
+    return replace(style.arm_look(results, f"real+{extra}@1"), width=1.2)
+
+
+def _limits(means: pd.DataFrame, runs: pd.DataFrame) -> tuple[float, float]:
+    """Of an axis of AUROC: around all that is drawn, with little room above 1."""
+    values = pd.concat([means["low"], means["high"], runs["value"]]).dropna()
+    if values.empty:
+        return 0.5, 1.0
+    low, high = values.min(), values.max()
+    room = max(NARROWEST, high - low)
+    low, high = (low + high - room) / 2, (low + high + room) / 2
+    return low - 0.06 * room, min(high + 0.06 * room, 1 + 0.03 * room)
+
+
+def _arm_legend(figure: Figure, results: StudyResults, means: pd.DataFrame, with_chance: bool) -> None:
+    keys: dict[str, Artist] = {
+        "mean and interval": Line2D([], [], color="0.45", linewidth=1.4, marker="o", markersize=4.5),
+        "one run": Line2D([], [], **RUN),
+    }
+    if "real" in results.arms:
+        keys["mean of the real arm"] = Line2D([], [], **REAL_LINE)
+    if with_chance:
+        keys["chance"] = Line2D([], [], **CHANCE)
+    partly = means[(means["runs"] > 0) & (means["missing_runs"] > 0)]
+    style.legend_below(figure, _title(results, partly), list(keys.values()), list(keys))
+
+
+def _ratio_legend(figure: Figure, results: StudyResults, extras: Sequence[str], means: pd.DataFrame) -> None:
+    real = Line2D([], [], linestyle="none", **style.arm_look(results, "real").mean)
+    handles: list[Artist] = [real, Line2D([], [], **RUN)]
+    labels = ["real, nothing added", "one run"]
+    for extra in extras:
+        look = _line_look(results, extra)
+        handles.append(Line2D([], [], **look.line, **look.mean))
+        labels.append("real images repeated" if extra == OVERSAMPLE else results.labels[extra])
+    style.legend_below(figure, _title(results, means[means["missing_runs"] > 0]), handles, labels)
+
+
+def _title(results: StudyResults, missing: pd.DataFrame) -> str:
+    names = []
+    for gap in missing.to_dict("records"):
+        which = f"{gap['missing_runs']} of {gap['runs'] + gap['missing_runs']} runs of " if gap["runs"] else ""
+        names.append(f"{which}{arm_label(results, gap['arm'])} ({gap['dataset']}, {gap['budget']})")
+    return f"AUROC on the test split. {INTERVAL} {budget_note(results.budgets)}{style.missing_note(names)}"

@@ -1,0 +1,45 @@
+"""All figures of a study."""
+
+from pathlib import Path
+
+from medbench.files import replacing
+from medbench.report.figures.auroc import auroc_by_arm, auroc_by_ratio
+from medbench.report.figures.confusion import confusion_matrices
+from medbench.report.figures.curves import training_curves
+from medbench.report.figures.fid import fid_by_loss
+from medbench.report.figures.grids import denoising_strip, samples_grid
+from medbench.report.figures.roc import roc_curves
+from medbench.report.results import StudyResults
+
+
+def write_figures(results: StudyResults, folder: Path) -> None:
+    """Writes `folder` anew, each figure as .png and .svg: those of the augmenters, then those of the arms.
+
+    fid_by_loss, training_curves, and samples and denoising of each dataset; auroc_by_arm, auroc_by_ratio, and roc and
+    confusion of each dataset. What is missing is named in a figure; one of which nothing is there is left out.
+
+    Raises:
+        UserError: a file cannot be read, or the folder cannot be written.
+    """
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        if results.augmenters:
+            _of_augmenters(results, temporary)
+        if results.arms:
+            _of_arms(results, temporary)
+
+
+def _of_augmenters(results: StudyResults, folder: Path) -> None:
+    fid_by_loss(results, folder / "fid_by_loss")
+    training_curves(results, folder / "training_curves")
+    for dataset in results.datasets:
+        samples_grid(results, dataset, folder / f"samples_{dataset}")
+        denoising_strip(results, dataset, folder / f"denoising_{dataset}")
+
+
+def _of_arms(results: StudyResults, folder: Path) -> None:
+    auroc_by_arm(results, folder / "auroc_by_arm")
+    auroc_by_ratio(results, folder / "auroc_by_ratio")
+    for dataset in results.datasets:
+        roc_curves(results, dataset, folder / f"roc_{dataset}")
+        confusion_matrices(results, dataset, folder / f"confusion_{dataset}")

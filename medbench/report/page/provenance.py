@@ -1,0 +1,167 @@
+"""Where the numbers of a run come from: the code, the packages, the machines, and what each stage cost."""
+
+import platform
+import statistics
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import medbench
+from medbench.files import read_json
+from medbench.stages import ReportStage
+from medbench.usage import Usage, read_usage
+
+STAGES = ("prepare", "train", "sample", "features", "fidelity", "utility", "tables", "figures")
+# What says how it was made, by the folder that it lies in, and the stages whose numbers it speaks for.
+DESCRIBED = {"models": "train", "fidelity": "features, fidelity", "utility": "utility"}
+CODE = ("medbench", "workflow", "Snakefile", "config.yaml")  # what a run depends on, of the repository
+PAGE_PACKAGES = ("medbench", "snakemake", "scikit-learn", "pandas", "matplotlib", "seaborn", "jinja2", "pillow")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The git checkout that the package was imported from."""
+
+    commit: str  # 40 hexadecimal digits
+    changed: bool  # files of the code differ from the commit
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What the jobs of one stage cost, by the last lines of their logs; None where no job finished."""
+
+    stage: str
+    finished: int
+    unfinished: int
+    total_seconds: float | None
+    median_seconds: float | None
+    peak_mib: int | None  # of the largest job
+    gpu_mib: int | None
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    log: str  # path under the run folder
+    last_line: str
+
+
+def checkout() -> Checkout | None:
+    """None where the package is not part of a git checkout, or git is not there."""
+    package = Path(medbench.__file__).parent
+    root = package.parent
+    # Asked of the file: a site-packages folder may lie inside another project's repository.
+    if _git(root, "ls-files", "--error-unmatch", "medbench/__init__.py") is None:
+        return None
+    commit, status = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain", "--", *CODE)
+    return None if commit is None else Checkout(commit.strip(), bool(status))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def page_packages() -> dict[str, str]:
+    """Name -> version of what wrote the page; what made the numbers stands in their files."""
+    return {name: version(name) for name in PAGE_PACKAGES}
+
+
+def system() -> str:
+    """The Python and the operating system that wrote the page."""
+    return f"Python {platform.python_version()}, {platform.platform()}"
+
+
+# What the files of a run say of themselves ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Distinct values met in the files of a run, spelled; more than one joined by "or"."""
+
+    by_stage: list[dict[str, str]]  # stage, device, hardware, precision, torch threads, deterministic
+    packages: dict[str, str]  # name -> version
+
+
+def machines(run: Path, studies: Iterable[ReportStage]) -> Machines:
+    """Of every model, fidelity and utility file that the studies expect and that is there."""
+    runtimes: dict[str, list[Mapping[str, Any]]] = {}
+    for path in dict.fromkeys(path for study in studies for path in study.expected):
+        stage = DESCRIBED.get(path.split("/")[0])
+        if stage and path.endswith(".json") and (run / path).exists():
+            content = read_json(run / path)
+            runtimes.setdefault(stage, []).append(content.get("runtime") or content["conditions"])
+    by_stage = [{"stage": name} | _machine(runtimes[name]) for name in DESCRIBED.values() if name in runtimes]
+    everything = [runtime.get("versions", {}) for found in runtimes.values() for runtime in found]
+    names = sorted({name for versions in everything for name in versions})
+    return Machines(by_stage, {name: _distinct(versions.get(name) for versions in everything) for name in names})
+
+
+def _machine(runtimes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    keys = ("device", "hardware", "precision", "torch_threads", "deterministic")
+    return {key.replace("_", " "): _distinct(runtime.get(key) for runtime in runtimes) for key in keys}
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    said = {bool: lambda value: "yes" if value else "no"}
+    texts = {said.get(type(value), str)(value) for value in values if value is not None}
+    return " or ".join(sorted(texts)) or "not recorded"
+
+
+# What the logs say ----------------------------------------------------------------------------------------------
+
+
+def stage_costs(run: Path) -> list[StageCost]:
+    """A row a stage that left logs, in the order of the pipeline."""
+    logs = {log: read_usage(text) for log, text in _logs(run).items()}
+    stages = sorted({log.parent.name for log in logs}, key=_place)
+    return [_cost(stage, [usage for log, usage in logs.items() if log.parent.name == stage]) for stage in stages]
+
+
+def _cost(stage: str, usages: Sequence[Usage | None]) -> StageCost:
+    done = [usage for usage in usages if usage is not None]
+    seconds = [usage.seconds for usage in done]
+    return StageCost(
+        stage,
+        finished=len(done),
+        unfinished=len(usages) - len(done),
+        total_seconds=sum(seconds) if done else None,
+        median_seconds=statistics.median(seconds) if done else None,
+        peak_mib=max((usage.peak_mib for usage in done), default=None),
+        gpu_mib=max((usage.gpu_mib for usage in done if usage.gpu_mib is not None), default=None),
+    )
+
+
+def unfinished_jobs(run: Path) -> list[Unfinished]:
+    """Jobs whose log does not end as that of a finished job does, with the last thing that they said."""
+    return [
+        Unfinished(log.relative_to(run).as_posix(), (text.strip().splitlines() or ["(nothing)"])[-1])
+        for log, text in _logs(run).items()
+        if read_usage(text) is None
+    ]
+
+
+def _logs(run: Path) -> dict[Path, str]:
+    """Every log in a stage's folder; the page's own, which is still being written, lies beside those folders."""
+    paths = sorted((run / "logs").glob("*/*.log"), key=lambda path: (_place(path.parent.name), str(path)))
+    return {path: path.read_text(encoding="utf-8", errors="replace") for path in paths}
+
+
+def _place(stage: str) -> tuple[int, str]:
+    return (STAGES.index(stage) if stage in STAGES else len(STAGES), stage)
+
+
+def spelled_seconds(seconds: float) -> str:
+    """
+    >>> spelled_seconds(9.46), spelled_seconds(62), spelled_seconds(7384)
+    ('9.5 s', '1 min 2 s', '2 h 3 min')
+    """
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

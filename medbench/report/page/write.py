@@ -1,0 +1,117 @@
+"""The report of a run: one html file that holds everything it shows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from medbench.config import Config, as_written, parse
+from medbench.data.dataset import SPLITS, Card
+from medbench.files import write_text
+from medbench.report.conditions import card_of
+from medbench.report.gaps import gap_sentences, require_same_config
+from medbench.report.numbers import NOT_KNOWN
+from medbench.report.page import provenance, regenerate
+from medbench.report.page.cautions import warnings
+from medbench.report.page.choices import Choices
+from medbench.report.page.classifier_choices import classifier_choices
+from medbench.report.page.generator_choices import generator_choices
+from medbench.report.page.pictures import Picture, examples
+from medbench.report.page.study_section import study_section
+from medbench.report.results import StudyResults
+from medbench.stages import PageStage
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    name: str
+    card: Card | None  # None: a gap
+    examples: list[Picture]
+
+    @property
+    def counts(self) -> list[tuple[str, list[str]]]:
+        """Each class with its number of images in every split; a dash where the card does not say."""
+        counts = self.card.counts if self.card else {}
+        classes = self.card.classes if self.card else []
+        return [(name, [_count(counts.get(split), k) for split in SPLITS]) for k, name in enumerate(classes)]
+
+
+def _count(of_classes: list[int] | None, k: int) -> str:
+    return f"{of_classes[k]:,}" if of_classes else NOT_KNOWN
+
+
+def write_page(run: Path, stage: PageStage, output: Path) -> None:
+    """Writes report.html, self-contained: pictures, style and script are in it, and nothing comes from outside.
+
+    The same run folder and the same code give the same bytes, except for what the page says of the machine and the
+    git checkout that wrote it.
+
+    Raises:
+        UserError: a file of the run cannot be read or was made with another config, or `output` cannot be written.
+    """
+    studies = [StudyResults(run, **dict(study)) for study in stage.studies]
+    for results in studies:
+        require_same_config(results)
+    environment = Environment(
+        loader=PackageLoader("medbench.report.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = provenance.spelled_seconds
+    write_text(output, environment.get_template("report.html.j2").render(_context(run, stage, studies)))
+
+
+def _context(run: Path, stage: PageStage, studies: list[StudyResults]) -> dict[str, Any]:
+    config = parse(Config, stage.config, "config")
+    datasets = _datasets(studies)
+    cards = {shown.name: shown.card for shown in datasets if shown.card}
+    return {
+        "name": stage.name,
+        "warnings": warnings(config, studies),
+        "studies": [study_section(results) for results in studies],
+        "gaps": list(dict.fromkeys(sentence for results in studies for sentence in gap_sentences(results))),
+        "unfinished": provenance.unfinished_jobs(run),
+        "datasets": datasets,
+        "splits": SPLITS,
+        "choices": _choices(config, cards),
+        **_provenance(run, stage, config, cards),
+    }
+
+
+def _datasets(studies: list[StudyResults]) -> list[DatasetCard]:
+    """Every dataset of the run once, in the order of the studies; all of them read the same run folder."""
+    names = dict.fromkeys(name for results in studies for name in results.datasets)
+    return [_dataset(studies[0], name) for name in names]
+
+
+def _dataset(results: StudyResults, name: str) -> DatasetCard:
+    card = card_of(results, name)
+    if card is None or not (results.folder / "datasets" / f"{name}.npz").exists():
+        return DatasetCard(name, card, [])
+    train = results.dataset(name).splits["train"]
+    return DatasetCard(name, card, examples(train, card.classes))
+
+
+def _choices(config: Config, cards: dict[str, Card]) -> list[Choices]:
+    found = (generator_choices(config, cards), classifier_choices(config, cards))
+    return [choices for choices in found if choices]
+
+
+def _provenance(run: Path, stage: PageStage, config: Config, cards: dict[str, Card]) -> dict[str, Any]:
+    code, written = provenance.checkout(), as_written(stage.config)
+    return {
+        "code": code,
+        "page_packages": provenance.page_packages(),
+        "system": provenance.system(),
+        "machines": provenance.machines(run, stage.studies),
+        "costs": provenance.stage_costs(run),
+        "seed": config.seed,
+        "sections": stage.studies,
+        "hashes": {name: card.npz_sha256 for name, card in cards.items()},
+        "files": regenerate.needed_files(written, cards),
+        "commands": regenerate.commands(stage.name, code),
+        "config_yaml": regenerate.config_yaml(written),
+    }

@@ -1,0 +1,92 @@
+"""Every number of the utility tables in long form, with its conditions."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from medbench.arms import Arm
+from medbench.report.effects import DRAWS
+from medbench.report.gaps import MISSING, runs_text
+from medbench.report.published import published_values
+from medbench.report.results import CONDITION, StudyResults
+from medbench.report.tables.utility_notes import PHANTOM_WARNING, phantoms
+
+LONG_COLUMNS = (
+    "study",
+    "source",
+    "dataset",
+    "budget",
+    "arm",
+    "augmenter",
+    "ratio",
+    "generator_seed",
+    "classifier_seed",
+    "metric",
+    "class",
+    "value",
+    "low",
+    "high",
+    "warning",
+    "note",
+)
+OVER_RUNS = "this run, over seeds and test images"
+DIFFERENCES = ("delta_real", "delta_oversample")
+
+
+def long_form(results: StudyResults, found: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a value of a run, a mean, standard deviation or difference over runs, or a published value.
+
+    An arm of which nothing is there has a row without a value.
+
+    Args:
+        results: what a study left.
+        found: its `effects`.
+        rows: its `utility_rows`.
+    """
+    over_runs = pd.DataFrame(list(_over_runs(found)))
+    parts = [part for part in (rows.assign(source="this run"), over_runs) if len(part)]
+    ours = pd.concat(parts, ignore_index=True)
+    arms = ours["arm"].map(Arm.parse)
+    shown_phantoms = phantoms(results)
+    ours = ours.assign(
+        augmenter=[arm.augmenter for arm in arms],
+        ratio=[arm.ratio for arm in arms],
+        warning=[f"{PHANTOM_WARNING}." if dataset in shown_phantoms else "" for dataset in ours["dataset"]],
+    )
+    whole = pd.concat([part for part in (ours, _published(results)) if len(part)], ignore_index=True)
+    conditions = sorted(str(name) for name in whole if str(name).startswith(CONDITION))
+    # Converted, because a seed beside none would otherwise be written as 0.0.
+    return whole.assign(study=results.study).reindex(columns=[*LONG_COLUMNS, *conditions]).convert_dtypes()
+
+
+def _over_runs(found: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    interval = f"95 % bootstrap interval, {DRAWS} draws"
+    for effect in found.to_dict("records"):
+        own = {"source": OVER_RUNS, **{name: effect[name] for name in ("dataset", "budget", "arm")}}
+        if effect["runs"] == 0:
+            yield own | {"metric": "auroc_mean", "note": MISSING}
+            continue
+        runs = runs_text(effect["runs"], effect["runs"] + effect["missing_runs"])
+        bounds = {"low": effect["low"], "high": effect["high"], "note": interval + runs}
+        yield own | {"metric": "auroc_mean", "value": effect["auroc"], **bounds}
+        yield own | {"metric": "auroc_sd", "value": effect["sd"], "note": f"over runs, N − 1{runs}"}
+        for name in DIFFERENCES:
+            bounds = {"low": effect[f"{name}_low"], "high": effect[f"{name}_high"], "note": interval + runs}
+            if pd.notna(effect[name]):
+                yield own | {"metric": f"auroc_{name}", "value": effect[name], **bounds}
+
+
+def _published(results: StudyResults) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "source": value.source,
+            "dataset": value.data,
+            "arm": value.arm,
+            "augmenter": value.augmenter,
+            "metric": value.metric,
+            "value": value.value,
+            "note": value.note,
+        }
+        for value in published_values(results.paper, "auroc")
+    )

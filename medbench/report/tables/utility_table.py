@@ -1,0 +1,229 @@
+"""What each arm does to the classifier: AUROC in the shape of Yuan et al. 2025, every arm, and the other scores."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medbench.arms import OVERSAMPLE, Arm
+from medbench.files import write_text
+from medbench.report.conditions import card_of
+from medbench.report.effects import arm_label, effects
+from medbench.report.gaps import MISSING, runs_text
+from medbench.report.numbers import NOT_KNOWN, signed
+from medbench.report.published import MIXED, REAL, published_values
+from medbench.report.results import StudyResults
+from medbench.report.tables.differences import MARK_CLEAR
+from medbench.report.tables.markup import Table, latex_page, markdown_page
+from medbench.report.tables.utility_long import long_form
+from medbench.report.tables.utility_notes import classifier_name, utility_notes
+from medbench.report.utility_results import utility_rows
+
+BUDGETS = {"steps": "equal optimiser steps", "epochs": "equal epochs: larger sets train longer"}
+CONTROLS = {"real": "against real", OVERSAMPLE: "against repeated real images"}
+SCORES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+}
+CLASS_SCORES = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
+DIGITS = 3
+Effect = Mapping[Hashable, Any]  # a row of `effects`
+
+
+def write_utility_tables(results: StudyResults, folder: Path) -> None:
+    """Writes utility.csv (long form of everything), utility.md and utility.tex; what is missing is shown as missing.
+
+    Raises:
+        UserError: a file of the study cannot be read, or the folder cannot be written.
+    """
+    found, rows = effects(results), utility_rows(results)
+    tables, notes = utility_tables(results, found, rows), utility_notes(results, rows)
+    title = f"What generated images do to a classifier, study {results.study}"
+    write_text(folder / "utility.csv", long_form(results, found, rows).to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "utility.md", markdown_page(title, tables, notes, None))
+    write_text(folder / "utility.tex", latex_page(tables, notes, None))
+
+
+def utility_tables(results: StudyResults, found: pd.DataFrame, rows: pd.DataFrame) -> list[Table]:
+    """For each budget: gain over the real images, all arms, other scores, scores by class. Without empty ones.
+
+    Args:
+        results: what a study left.
+        found: its `effects`.
+        rows: its `utility_rows`.
+    """
+    tables = []
+    for budget in results.budgets:
+        effect = {(row["dataset"], row["arm"]): row for row in found[found["budget"] == budget].to_dict("records")}
+        own = _Trained(results, budget, effect, rows[rows["budget"] == budget])
+        tables += [_gains(own, classifier_name(rows)), _arms(own), _scores(own), *_classes(own)]
+    return [table for table in tables if table.rows]
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What was trained under one budget."""
+
+    results: StudyResults
+    budget: str
+    effects: Mapping[tuple[str, str], Effect]  # by dataset and arm
+    rows: pd.DataFrame
+
+    def __iter__(self) -> Iterator[tuple[str, Arm, Effect]]:
+        for (dataset, arm), effect in self.effects.items():
+            yield dataset, Arm.parse(arm), effect
+
+    def label(self, effect: Effect) -> str:
+        return arm_label(self.results, effect["arm"]) + _runs(effect)
+
+    def values(self, effect: Effect) -> pd.DataFrame:
+        """The rows of one arm."""
+        return self.rows[(self.rows["dataset"] == effect["dataset"]) & (self.rows["arm"] == effect["arm"])]
+
+    def table(self, key: str, title: str, columns: Sequence[str], rows: list[list[str]], names: int = 2) -> Table:
+        title = f"{title} ({BUDGETS[self.budget]})"
+        return Table(f"utility-{key}-{self.budget}", title, ["dataset", *columns], rows, names)
+
+
+def _gains(trained: _Trained, classifier: str) -> Table:
+    """The shape of Yuan et al. 2025, table of AUROC; the control stands among the augmenters."""
+    rows = [
+        [
+            dataset,
+            _added(trained.results, arm) + _runs(effect),
+            _auroc(trained.effects.get((dataset, "real"))),
+            _auroc(effect),
+            _difference(trained, effect, "real"),
+        ]
+        for dataset, arm, effect in trained
+        if arm.real and arm.extra
+    ]
+    title = f"AUROC of {classifier}, {REAL} against {MIXED}"
+    return trained.table("gain", title, ["images", REAL, MIXED, "gain"], rows + _published(trained.results))
+
+
+def _added(results: StudyResults, arm: Arm) -> str:
+    if arm.augmenter:
+        return f"{results.labels[arm.augmenter]} ×{arm.ratio:g}"
+    return f"repeated real images ×{arm.ratio:g} (control)"
+
+
+def _published(results: StudyResults) -> list[list[str]]:
+    by_data: dict[str, dict[str, Any]] = {}
+    for value in published_values(results.paper, "auroc"):
+        by_data.setdefault(f"{value.data}, {value.source}", {})[str(value.arm)] = value
+    return [
+        [
+            data,
+            f"{values[MIXED].augmenter}, ratio not public",
+            f"{values[REAL].value:.2f}",
+            f"{values[MIXED].value:.2f}",
+            signed(values[MIXED].value - values[REAL].value, 2),
+        ]
+        for data, values in by_data.items()
+    ]
+
+
+def _arms(trained: _Trained) -> Table:
+    names = trained.results.arms
+    controls = [c for c in CONTROLS if any(_control_of(Arm.parse(name), c) in names for name in names)]
+    rows = [
+        [
+            dataset,
+            trained.label(effect),
+            _auroc(effect, interval=True),
+            *(_difference(trained, effect, control) for control in controls),
+        ]
+        for dataset, _, effect in trained
+    ]
+    return trained.table("arms", "AUROC of all arms", ["arm", "AUROC", *(CONTROLS[c] for c in controls)], rows)
+
+
+def _scores(trained: _Trained) -> Table:
+    rows = [
+        [dataset, trained.label(effect), *_means(effect, _of_class(trained.values(effect), None), SCORES)]
+        for dataset, _, effect in trained
+    ]
+    return trained.table("scores", "Other scores on the test split", ["arm", *SCORES.values()], rows)
+
+
+def _classes(trained: _Trained) -> Iterator[Table]:
+    """One a dataset with more than two classes; with two, one class's scores are the other's."""
+    for dataset in trained.results.datasets:
+        card = card_of(trained.results, dataset)
+        if card is None or len(card.classes) < 3:
+            continue
+        rows = [
+            [
+                dataset,
+                trained.label(effect),
+                name,
+                *_means(effect, _of_class(trained.values(effect), name), CLASS_SCORES),
+            ]
+            for of_dataset, _, effect in trained
+            if of_dataset == dataset
+            for name in card.classes
+        ]
+        title = f"Each class of {dataset} against the rest, on the test split"
+        columns = ["arm", "class", *CLASS_SCORES.values()]
+        yield trained.table(f"classes-{dataset}", title, columns, rows, names=3)
+
+
+# Cells ----------------------------------------------------------------------------------------------------------
+
+
+def _runs(effect: Effect) -> str:
+    return runs_text(effect["runs"], effect["runs"] + effect["missing_runs"])
+
+
+def _auroc(effect: Effect | None, interval: bool = False) -> str:
+    """Mean ± standard deviation over runs; None: the study has no such arm."""
+    if effect is None:
+        return NOT_KNOWN
+    if effect["runs"] == 0:
+        return MISSING
+    text = _mean(effect["auroc"], effect["sd"])
+    if not interval or pd.isna(effect["low"]):
+        return text
+    return f"{text} [{effect['low']:.{DIGITS}f}, {effect['high']:.{DIGITS}f}]"
+
+
+def _difference(trained: _Trained, effect: Effect, control: str) -> str:
+    value, low, high = (effect[f"delta_{control}{part}"] for part in ("", "_low", "_high"))
+    if pd.isna(value):
+        against = trained.effects.get((effect["dataset"], _control_of(Arm.parse(effect["arm"]), control)))
+        return MISSING if against and 0 in (effect["runs"], against["runs"]) else NOT_KNOWN
+    if pd.isna(low):
+        return signed(value, DIGITS)
+    mark = MARK_CLEAR if low > 0 or high < 0 else ""
+    return f"{signed(value, DIGITS)} [{signed(low, DIGITS)}, {signed(high, DIGITS)}]{mark}"
+
+
+def _control_of(arm: Arm, control: str) -> str:
+    """The arm that `effects` compares with; empty where there is none."""
+    if control == "real":
+        return "real" if arm.name != "real" else ""
+    return Arm(True, OVERSAMPLE, arm.ratio).name if arm.real and arm.augmenter else ""
+
+
+def _of_class(rows: pd.DataFrame, name: str | None) -> pd.DataFrame:
+    return rows[rows["class"].isna()] if name is None else rows[rows["class"] == name]
+
+
+def _means(effect: Effect, rows: pd.DataFrame, metrics: Mapping[str, str]) -> list[str]:
+    """Over runs; a metric without any value is not defined there, as AUROC of a class that test lacks."""
+    if effect["runs"] == 0:
+        return [MISSING] * len(metrics)
+    values = rows.groupby("metric")["value"].agg(["mean", "std"]).reindex(list(metrics))
+    return [_mean(mean, sd) for mean, sd in values.itertuples(index=False)]
+
+
+def _mean(mean: float, sd: float) -> str:
+    if pd.isna(mean):
+        return NOT_KNOWN
+    return f"{mean:.{DIGITS}f}" + ("" if pd.isna(sd) else f" ± {sd:.{DIGITS}f}")

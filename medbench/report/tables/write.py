@@ -1,0 +1,26 @@
+"""All tables of a study."""
+
+from pathlib import Path
+
+from medbench.files import replacing
+from medbench.report.gaps import require_same_config
+from medbench.report.results import StudyResults
+from medbench.report.tables.fid_table import write_fid_tables
+from medbench.report.tables.utility_table import write_utility_tables
+
+
+def write_tables(results: StudyResults, folder: Path) -> None:
+    """Writes `folder` anew: fid.csv, .md, .tex of a study with augmenters; utility.csv, .md, .tex of one with arms.
+
+    What is missing is shown as missing.
+
+    Raises:
+        UserError: a file of the study cannot be read or was made with another config, or the folder cannot be written.
+    """
+    require_same_config(results)
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        if results.augmenters:
+            write_fid_tables(results, temporary)
+        if results.arms:
+            write_utility_tables(results, temporary)

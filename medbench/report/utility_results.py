@@ -1,0 +1,90 @@
+"""What the classifiers of a study left in its run folder, loaded for tables and figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medbench.arms import Arm
+from medbench.errors import UserError
+from medbench.files import read_json, read_npz
+from medbench.plan import trained_under
+from medbench.report.results import CONDITION, StudyResults, flat
+
+UTILITY_COLUMNS = ["dataset", "budget", "arm", "generator_seed", "classifier_seed", "metric", "class", "value"]
+
+
+@dataclass(frozen=True)
+class ArmScores:
+    """Every test score of one arm, R = generator seeds × classifier seeds runs.
+
+    scores (R, N, K) probabilities; labels, groups (N,); thresholds (R, K) chosen on val; generator_seeds (R,), −1 where
+    the arm has none; classifier_seeds (R,); classes K names.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    thresholds: np.ndarray
+    generator_seeds: np.ndarray
+    classifier_seeds: np.ndarray
+    classes: list[str]
+
+
+def utility_rows(results: StudyResults) -> pd.DataFrame:
+    """One row a value: UTILITY_COLUMNS (`class` None: over all classes) and the conditions in `condition.<name>`.
+
+    An arm that means the same under every budget stands under each budget of the study.
+    """
+    rows: list[dict[str, Any]] = []
+    for dataset, budget, arm, seed, path in _files(results):
+        content = read_json(path)
+        conditions = flat(content["conditions"], CONDITION)
+        own = {"dataset": dataset, "budget": budget, "arm": arm, "generator_seed": seed}
+        rows += [row | own | conditions for row in content["rows"]]
+    return pd.DataFrame(rows, columns=None if rows else UTILITY_COLUMNS)
+
+
+def arm_scores(results: StudyResults, dataset: str, budget: str, arm: str) -> ArmScores | None:
+    """The scores of all generator seeds that are there; None: a gap.
+
+    Raises:
+        UserError: they were scored on different test images.
+    """
+    parts = [
+        (read_npz(path.with_suffix(".npz")), -1 if seed is None else seed)
+        for of_dataset, of_budget, of_arm, seed, path in _files(results)
+        if (of_dataset, of_budget, of_arm) == (dataset, budget, arm)
+    ]
+    if not parts:
+        return None
+    first = parts[0][0]
+    if not all(np.array_equal(part["test_labels"], first["test_labels"]) for part, _ in parts):
+        raise UserError(
+            f"{results.folder}: {dataset}, {arm}: generator seeds were scored on different test images; remove"
+            f" utility/{dataset} there and run again"
+        )
+    return ArmScores(
+        scores=np.concatenate([part["test_scores"] for part, _ in parts]),
+        labels=first["test_labels"],
+        groups=first["test_groups"],
+        thresholds=np.concatenate([part["thresholds"] for part, _ in parts]),
+        generator_seeds=np.concatenate([np.full(len(part["classifier_seeds"]), seed) for part, seed in parts]),
+        classifier_seeds=np.concatenate([part["classifier_seeds"] for part, _ in parts]),
+        classes=results.card(dataset).classes,
+    )
+
+
+def _files(results: StudyResults) -> Iterator[tuple[str, str, str, int | None, Path]]:
+    """Dataset, budget, arm and generator seed of every file of scores that is there."""
+    for dataset in results.datasets:
+        for budget in results.budgets:
+            for arm in map(Arm.parse, results.arms):
+                folder = results.folder / "utility" / dataset / trained_under(arm, budget) / arm.name
+                for seed in results.seeds if arm.augmenter else [None]:
+                    path = folder / ("real.json" if seed is None else f"seed{seed}.json")
+                    if path.exists():
+                        yield dataset, budget, arm.name, seed, path
