@@ -15,10 +15,11 @@ install: .venv/installed
 
 demo: install
 	$(BIN)/snakemake --cores 2 --configfile workflow/presets/demo.yaml
-	@cat results/demo/tables/demo/fid.md
+	@cat results/demo/tables/demo/utility.md
 	@echo
-	@echo "table:   results/demo/tables/demo/fid.md (also .csv, .tex)"
-	@echo "figures: results/demo/figures/demo/"
+	@echo "report:  results/demo/report.html"
+	@echo "tables:  results/demo/tables/demo/ (fid and utility, each as .csv, .md, .tex)"
+	@echo "figures: results/demo/figures/demo/ (.png, .svg)"
 
 test: install
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
