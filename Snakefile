@@ -12,13 +12,14 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/augment.smk"
 include: "workflow/rules/fidelity.smk"
+include: "workflow/rules/utility.smk"
 include: "workflow/rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        [study_products(study) for study in CONFIG.run],
+        f"results/{CONFIG.name}/report.html",
 
 
 for study in CONFIG.studies:

@@ -6,17 +6,18 @@ from typing import Annotated
 
 import typer
 
-from medbench.config import (
+from medbench.config import Model, parse_text
+from medbench.errors import Interrupted, UserError
+from medbench.stages import (
     FeaturesStage,
     FidelityStage,
-    Model,
+    PageStage,
     PrepareStage,
     ReportStage,
     SampleStage,
     TrainStage,
-    parse_text,
+    UtilityStage,
 )
-from medbench.errors import Interrupted, UserError
 from medbench.usage import report_usage
 
 app = typer.Typer(
@@ -55,7 +56,7 @@ def prepare(
     stage = _section(PrepareStage, config)
     from medbench.data.prepare import prepare
 
-    prepare(stage.dataset, stage.name, stage.seed).save(output)
+    prepare(stage.dataset, stage.name, stage.seed).save(output, stage.made_with())
 
 
 @app.command()
@@ -121,6 +122,22 @@ def fidelity(
 
 
 @app.command()
+def utility(
+    dataset: Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")],
+    output: Annotated[Path, typer.Argument(help="The json to write; every score goes beside it, into an npz.")],
+    config: Config,
+    checkpoints: Checkpoints,
+    samples: Annotated[Path | None, typer.Option(help="npz that `sample` wrote, for an arm that needs it.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="ImageNet weights file; none from scratch.")] = None,
+) -> None:
+    """Train classifiers on an arm, choose on val, and score the real test split once."""
+    stage = _section(UtilityStage, config)
+    from medbench.utility.utility import utility
+
+    utility(dataset, samples, output, stage, weights, checkpoints)
+
+
+@app.command()
 def tables(
     run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
     output: Annotated[Path, typer.Argument(help="Folder to write.")],
@@ -128,8 +145,8 @@ def tables(
 ) -> None:
     """Write a study's tables: csv, md, tex."""
     stage = _section(ReportStage, config)
-    from medbench.report.fid_table import write_tables
     from medbench.report.results import StudyResults
+    from medbench.report.tables.write import write_tables
 
     write_tables(StudyResults(run, **dict(stage)), output)
 
@@ -142,10 +159,23 @@ def figures(
 ) -> None:
     """Draw a study's figures: png, svg."""
     stage = _section(ReportStage, config)
-    from medbench.report.figures import write_figures
+    from medbench.report.figures.write import write_figures
     from medbench.report.results import StudyResults
 
     write_figures(StudyResults(run, **dict(stage)), output)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
+    output: Annotated[Path, typer.Argument(help="The html file to write.")],
+    config: Config,
+) -> None:
+    """Write the report of a run: one self-contained page."""
+    stage = _section(PageStage, config)
+    from medbench.report.page.write import write_page
+
+    write_page(run, stage, output)
 
 
 def _section(model: type[Model], config: str) -> Model:

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     StringConstraints,
@@ -18,18 +19,21 @@ from pydantic import (
     model_validator,
 )
 
+from medbench.arms import ARM_PATTERN, Arm
 from medbench.errors import UserError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64}|\$\{\w+\})$")]
+ArmName = Annotated[str, StringConstraints(pattern=ARM_PATTERN)]
 Seed = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Precision = Literal["auto", "fp32", "bf16"]
 Dimension = Literal[64, 192, 768, 2048]
+Budget = Literal["steps", "epochs"]
 Model = TypeVar("Model", bound=BaseModel)
 # Each study is a Snakemake target beside these.
 RULES = {"all", "fetch_weights", "prepare", "train", "sample", "features_real", "features_generated", "fidelity"}
-RULES |= {"tables", "figures"}
+RULES |= {"utility", "tables", "figures", "report"}
 UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -132,7 +136,7 @@ class AnnotatedDDPM(AugmenterSection):
 AnyAugmenter = AnnotatedDDPM  # becomes a union told apart by `kind`, like AnyDataset, with the second kind
 
 
-# Fidelity, studies, the whole -----------------------------------------------------------------------------------
+# Fidelity, utility, studies, the whole --------------------------------------------------------------------------
 
 
 class WeightsFile(Section):
@@ -155,11 +159,57 @@ class FidelitySection(Section):
     batch_size: PositiveInt = 32  # changes speed and memory only
 
 
+class ClassifierSection(Section):
+    """The classifier of the utility stage, and how each of its runs is trained: alike for every arm."""
+
+    network: Literal["resnet50", "resnet34", "resnet18"] = "resnet50"  # torchvision's
+    image_size: Annotated[int, Field(ge=8, le=1024)] = 64  # side in pixels that images are resized to
+    init: Literal["scratch", "imagenet"] = "scratch"
+    steps: PositiveInt = 1000  # optimiser steps on the real training split; under the budget `steps`, of every arm
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    learning_rate: PositiveFloat = 1e-3  # AdamW's at the start; falls to 0 along half a cosine
+    weight_decay: NonNegativeFloat = 0.01
+    validations: PositiveInt = 20  # checks on val, evenly spaced, as many for every arm; the best one is kept
+    shift: Annotated[float, Field(ge=0, lt=0.5)] = 0.0625  # largest random shift, of the side; on every arm
+    checkpoint_every: PositiveInt = 500
+
+    @model_validator(mode="after")
+    def _as_many_checks_for_every_arm(self) -> "ClassifierSection":
+        if self.validations > self.steps:
+            raise ValueError(f"validations {self.validations}: more than there are steps ({self.steps})")
+        return self
+
+
+class UtilitySection(ClassifierSection):
+    weights: WeightsFile | None = None  # of torchvision's network on ImageNet, needed by `init: imagenet`
+    classifier_seeds: Annotated[list[Seed], Field(min_length=1)] = [0, 1, 2]
+
+    @model_validator(mode="after")
+    def _weights_are_named(self) -> "UtilitySection":
+        if self.init == "imagenet" and self.weights is None:
+            raise ValueError("init imagenet needs weights: {url or path, sha256}")
+        return self
+
+
 class Study(Section):
     datasets: Annotated[list[Name], Field(min_length=1)]
-    augmenters: Annotated[list[Name], Field(min_length=1)]
-    generator_seeds: Annotated[list[Seed], Field(min_length=1)]
+    augmenters: list[Name] = []
+    generator_seeds: list[Seed] = []
+    arms: list[ArmName] = []  # real, real+oversample@<ratio>, real+<augmenter>@<ratio>, only-<augmenter>
+    budgets: Annotated[list[Budget], Field(min_length=1)] = ["steps"]
     paper: Literal["cao2025", "medienet2025"] | None = None  # whose published values stand beside ours
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> "Study":
+        if not self.augmenters and not self.arms:
+            raise ValueError("has neither augmenters nor arms, so there is nothing to do")
+        if bool(self.augmenters) != bool(self.generator_seeds):
+            raise ValueError("augmenters and generator_seeds come together")
+        _require_once("arms", self.arms)
+        for arm in map(Arm.parse, self.arms):
+            if arm.augmenter and arm.augmenter not in self.augmenters:
+                raise ValueError(f"arms: {arm.name}: {arm.augmenter!r} is not among the study's augmenters")
+        return self
 
 
 class Config(Section):
@@ -171,6 +221,7 @@ class Config(Section):
     datasets: dict[Name, AnyDataset]
     augmenters: dict[Name, AnyAugmenter]
     fidelity: FidelitySection
+    utility: UtilitySection = UtilitySection()
     studies: dict[Name, Study]
     run: Annotated[list[Name], Field(min_length=1)]
 
@@ -182,6 +233,14 @@ class Config(Section):
                 raise ValueError(f"studies.{name}: is the name of a rule of the workflow; give the study another")
             _require(f"studies.{name}.datasets", study.datasets, self.datasets, "datasets")
             _require(f"studies.{name}.augmenters", study.augmenters, self.augmenters, "augmenters")
+            for arm in map(Arm.parse, study.arms):
+                if arm.augmenter and self.augmenters[arm.augmenter].conditioning == "none":
+                    raise ValueError(
+                        f"studies.{name}.arms: {arm.name}: a classifier needs labels, and {arm.augmenter} makes none"
+                        " (give it conditioning: label or class)"
+                    )
+        if "oversample" in self.augmenters:
+            raise ValueError("augmenters.oversample: is the name of the control arm; give the augmenter another")
         return self
 
 
@@ -191,59 +250,12 @@ def _require(where: str, used: Sequence[str], defined: Mapping[str, Any], sectio
             raise ValueError(
                 f"{where}: {name!r} is not defined under {section} (defined: {', '.join(sorted(defined))})"
             )
-    if len(set(used)) < len(used):
+    _require_once(where, used)
+
+
+def _require_once(where: str, names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
         raise ValueError(f"{where}: a name is listed twice")
-
-
-# What one stage gets: cut out of the config by medbench.plan, passed as JSON ---------------------------------------
-
-
-class RuntimeSection(Section):
-    torch_threads: PositiveInt = 2
-    precision: Precision = "auto"
-    deterministic: bool = False
-
-
-class PrepareStage(Section):
-    name: Name
-    dataset: AnyDataset
-    seed: Seed
-
-
-class TrainStage(RuntimeSection):
-    name: Name
-    augmenter: AnyAugmenter
-    seed: Seed
-
-
-class SampleStage(RuntimeSection):
-    augmenter: AnyAugmenter
-    n: Annotated[int, Field(ge=2)]
-    seed: Seed
-
-
-class FeaturesStage(RuntimeSection):
-    weights_sha256: Sha256 | None  # None: seeded random weights
-    seed: Seed
-    dimensions: tuple[Dimension, ...]
-    batch_size: PositiveInt
-
-
-class FidelityStage(Section):
-    dataset: Name
-    augmenter: Name
-    loss: str | None
-    floor_draws: PositiveInt
-    torch_threads: PositiveInt
-    seed: Seed
-
-
-class ReportStage(Section):
-    study: Name
-    datasets: list[Name]
-    augmenters: list[Name]
-    seeds: list[Seed]
-    paper: str | None
 
 
 # Loading --------------------------------------------------------------------------------------------------------
@@ -264,13 +276,21 @@ def load(raw: Mapping[str, Any]) -> Config:
     return config
 
 
+def as_written(raw: Mapping[str, Any]) -> Config:
+    """The same with every `${VARIABLE}` as it stands: what may be shown to others."""
+    return _validated(Config, raw, "config")
+
+
 def parse(model: type[Model], raw: Any, where: str) -> Model:
     """`raw` checked against a section's model, environment variables filled in.
 
     Raises:
         UserError: the first thing that is wrong, in one line.
     """
-    raw = _expand(raw)
+    return _validated(model, _expand(raw), where)
+
+
+def _validated(model: type[Model], raw: Any, where: str) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -295,7 +315,7 @@ def reached(config: Config) -> dict[str, Study]:
 
 
 def _require_variables(config: Config) -> None:
-    wanted: dict[str, Section] = {"fidelity": config.fidelity}
+    wanted: dict[str, Section] = {"fidelity": config.fidelity, "utility": config.utility}
     for study in reached(config).values():
         wanted |= {f"datasets.{name}": config.datasets[name] for name in study.datasets}
     for where, section in wanted.items():

@@ -16,8 +16,10 @@ STAGES = {
     "sample": "medbench.augmenters.sample",
     "features": "medbench.fidelity.features",
     "fidelity": "medbench.fidelity.fidelity",
-    "tables": "medbench.report.fid_table",
-    "figures": "medbench.report.figures",
+    "utility": "medbench.utility.utility",
+    "tables": "medbench.report.tables.write",
+    "figures": "medbench.report.figures.write",
+    "report": "medbench.report.page.write",
 }
 # What a stage gets from these is in its section, or changes no number; the kind that a registry finds is added by name.
 IGNORED = {
@@ -28,6 +30,7 @@ IGNORED = {
     "medbench.fingerprint",
     "medbench.progress",
     "medbench.registry",
+    "medbench.stages",
 }
 # An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.
 SAMPLERS = {"medbench.augmenters.ancestral"}
@@ -44,6 +47,8 @@ def code_of(stage: str, kind: str | None = None) -> str:
 def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
     """Hash of the syntax trees, without docstrings, of these modules and of all of medbench that they import.
 
+    What a folder of modules keeps in `templates` counts as theirs.
+
     Args:
         modules: by full name.
         without: modules that are left out, and what only they import.
@@ -57,6 +62,7 @@ def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             waiting += _imported(tree)
             seen[module] = ast.dump(_without_docstrings(tree))
+            seen |= {str(file.name): file.read_text(encoding="utf-8") for file in path.parent.glob("templates/*")}
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -4,25 +4,25 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from urllib.parse import urlparse
 
-from medbench.config import (
-    Config,
+from medbench.arms import Arm
+from medbench.config import ClassifierSection, Config, FolderDataset, NpzDataset, WeightsFile, reached
+from medbench.errors import UserError
+from medbench.files import canonical_json
+from medbench.stages import (
     FeaturesStage,
     FidelityStage,
-    FolderDataset,
-    NpzDataset,
+    PageStage,
     PrepareStage,
     ReportStage,
     SampleStage,
-    Section,
+    Stage,
     TrainStage,
-    WeightsFile,
-    reached,
+    UtilityStage,
 )
-from medbench.errors import UserError
-from medbench.files import canonical_json
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,28 @@ class Model:
     dataset: str
     augmenter: str
     seed: int
+
+    @property
+    def path(self) -> str:
+        return f"{self.dataset}/{self.augmenter}/seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class ClassifierRun:
+    """One arm's classifiers, trained with every classifier seed."""
+
+    dataset: str
+    budget: str
+    arm: str
+    seed: int | None  # of the generator, None where there is none
+
+    @property
+    def origin(self) -> str:
+        return "real" if self.seed is None else f"seed{self.seed}"
+
+    @property
+    def path(self) -> str:
+        return f"{self.dataset}/{self.budget}/{self.arm}/{self.origin}"
 
 
 def models(config: Config, study: str) -> list[Model]:
@@ -43,6 +65,24 @@ def models(config: Config, study: str) -> list[Model]:
         for augmenter in wanted.augmenters
         for seed in wanted.generator_seeds
     ]
+
+
+def classifier_runs(config: Config, study: str) -> list[ClassifierRun]:
+    """Every job of the utility stage that a study needs, in its own order, none twice."""
+    wanted = config.studies[study]
+    runs = [
+        ClassifierRun(dataset, trained_under(arm, budget), arm.name, seed)
+        for dataset in wanted.datasets
+        for budget in wanted.budgets
+        for arm in map(Arm.parse, wanted.arms)
+        for seed in (wanted.generator_seeds if arm.augmenter else [None])
+    ]
+    return list(dict.fromkeys(runs))
+
+
+def trained_under(arm: Arm, budget: str) -> str:
+    """The budget that an arm is trained under: both mean the same steps where the set is as large as the real one."""
+    return "steps" if arm.size == 1 else budget
 
 
 def check_paths(config: Config) -> None:
@@ -62,9 +102,9 @@ def check_paths(config: Config) -> None:
                     expected = "one folder a class, e.g. white/*.jpg" if key == "folder" else f"a {key} file"
                     written = "table" if key == "csv" else "path"
                     raise UserError(f"config: datasets.{name}.{written}: no such path: {path} (expected {expected})")
-    weights = config.fidelity.weights
-    if isinstance(weights, WeightsFile) and weights.path and not Path(weights.path).is_file():
-        raise UserError(f"config: fidelity.weights.path: no such file: {weights.path}")
+    for where, weights in (("fidelity", config.fidelity.weights), ("utility", config.utility.weights)):
+        if isinstance(weights, WeightsFile) and weights.path and not Path(weights.path).is_file():
+            raise UserError(f"config: {where}.weights.path: no such file: {weights.path}")
 
 
 def dataset_files(config: Config, name: str) -> dict[str, str]:
@@ -87,49 +127,66 @@ def folder_state(config: Config, name: str) -> str:
     return hashlib.sha256(canonical_json(states).encode()).hexdigest()[:16]
 
 
-def weights_file(config: Config) -> list[str]:
-    """The Inception weights: no path or one; where only a URL is given, the file that fetch will put there."""
+def inception_file(config: Config) -> list[str]:
+    """The Inception weights: no path or one."""
     weights = config.fidelity.weights
-    if not isinstance(weights, WeightsFile):
-        return []
-    return [weights.path or f"resources/weights/{Path(urlparse(str(weights.url)).path).name}"]
+    return [_placed(weights)] if isinstance(weights, WeightsFile) else []
+
+
+def classifier_file(config: Config) -> list[str]:
+    """The classifier's ImageNet weights: no path or one."""
+    weights = config.utility.weights
+    return [_placed(weights)] if weights and config.utility.init == "imagenet" else []
+
+
+def downloads(config: Config) -> dict[str, WeightsFile]:
+    """File name under resources/weights/ -> where to get it."""
+    named = (config.fidelity.weights, config.utility.weights)
+    files = [weights for weights in named if isinstance(weights, WeightsFile)]
+    return {Path(_placed(weights)).name: weights for weights in files if weights.url}
+
+
+def _placed(weights: WeightsFile) -> str:
+    """Where the user has the file, or where fetch will put it."""
+    return weights.path or f"resources/weights/{Path(urlparse(str(weights.url)).path).name}"
 
 
 # The sections ---------------------------------------------------------------------------------------------------
 
 
-def prepare_section(config: Config, dataset: str) -> str:
-    return _json(PrepareStage(name=dataset, dataset=config.datasets[dataset], seed=config.seed))
+def prepare_section(config: Config, dataset: str) -> PrepareStage:
+    return PrepareStage(name=dataset, dataset=config.datasets[dataset], seed=config.seed)
 
 
-def train_section(config: Config, augmenter: str) -> str:
+def train_section(config: Config, augmenter: str) -> TrainStage:
     section = config.augmenters[augmenter]
-    stage = TrainStage(name=augmenter, augmenter=section, seed=config.seed, **_runtime(config))
-    return _json(stage, exclude={"augmenter": set(section.SAMPLING_ONLY)})
+    return TrainStage(name=augmenter, augmenter=section, seed=config.seed, **_runtime(config))
 
 
-def sample_section(config: Config, augmenter: str) -> str:
+def sample_section(config: Config, augmenter: str) -> SampleStage:
     section = config.augmenters[augmenter]
+    arms = [Arm.parse(name) for study in reached(config).values() for name in study.arms]
+    ratio = max([arm.ratio for arm in arms if arm.augmenter == augmenter], default=0.0)
     n = config.fidelity.n_generated
-    return _json(SampleStage(augmenter=section, n=n, seed=config.seed, **_runtime(config)))
+    return SampleStage(augmenter=section, n=n, ratio=ratio, seed=config.seed, **_runtime(config))
 
 
-def features_section(config: Config) -> str:
+def features_section(config: Config, generated: bool) -> FeaturesStage:
     fidelity = config.fidelity
-    stage = FeaturesStage(
+    return FeaturesStage(
         # The hash says which file; where it lies changes nothing.
         weights_sha256=fidelity.weights.sha256 if isinstance(fidelity.weights, WeightsFile) else None,
         dimensions=fidelity.dimensions,
         batch_size=fidelity.batch_size,
+        first=fidelity.n_generated if generated else None,
         seed=config.seed,
         # FID is defined on float32 features, whatever precision trained the model.
         **_runtime(config) | {"precision": "fp32"},
     )
-    return _json(stage)
 
 
-def fidelity_section(config: Config, dataset: str, augmenter: str) -> str:
-    stage = FidelityStage(
+def fidelity_section(config: Config, dataset: str, augmenter: str) -> FidelityStage:
+    return FidelityStage(
         dataset=dataset,
         augmenter=augmenter,
         loss=config.augmenters[augmenter].loss,
@@ -137,24 +194,85 @@ def fidelity_section(config: Config, dataset: str, augmenter: str) -> str:
         seed=config.seed,
         torch_threads=config.torch_threads,
     )
-    return _json(stage)
 
 
-def report_section(config: Config, study: str) -> str:
+def utility_section(config: Config, dataset: str, budget: str, arm: str) -> UtilityStage:
+    utility = config.utility
+    return UtilityStage(
+        dataset=dataset,
+        arm=arm,
+        budget=budget,
+        classifier=ClassifierSection(**utility.model_dump(include=set(ClassifierSection.model_fields))),
+        weights_sha256=utility.weights.sha256 if utility.weights and utility.init == "imagenet" else None,
+        classifier_seeds=utility.classifier_seeds,
+        seed=config.seed,
+        **_runtime(config),
+    )
+
+
+def report_section(config: Config, study: str) -> ReportStage:
     wanted = config.studies[study]
-    stage = ReportStage(
+    return ReportStage(
         study=study,
         datasets=wanted.datasets,
         augmenters=wanted.augmenters,
         seeds=wanted.generator_seeds,
+        arms=wanted.arms,
+        budgets=wanted.budgets,
+        classifier_seeds=config.utility.classifier_seeds if wanted.arms else [],
         paper=wanted.paper,
+        seed=config.seed,
+        expected={path: stage.made_with() for path, stage in _stages(config, study).items()},
     )
-    return _json(stage)
+
+
+def page_section(config: Config, written: Config) -> PageStage:
+    """`written` is the config with environment variables as they stand, which the page shows."""
+    studies = [report_section(config, study) for study in config.run]
+    return PageStage(name=config.name, studies=studies, config=_reached_part(written))
+
+
+def _reached_part(config: Config) -> dict[str, Any]:
+    """The config without definitions that nothing in `run` reaches."""
+    part, studies = config.model_dump(mode="json"), reached(config)
+    used = {
+        key: {name for study in studies.values() for name in getattr(study, key)} for key in ("datasets", "augmenters")
+    }
+    for key, names in (used | {"studies": set(studies)}).items():
+        part[key] = {name: section for name, section in part[key].items() if name in names}
+    return part
+
+
+def _stages(config: Config, study: str) -> dict[str, Stage]:
+    """File under the run folder -> the section that its stage gets, for everything that a study's pages are made of."""
+    stages: dict[str, Stage] = {}
+    for name in config.studies[study].datasets:
+        stages[f"datasets/{name}.json"] = prepare_section(config, name)
+    for model in models(config, study):
+        stages[f"models/{model.path}/medbench.json"] = train_section(config, model.augmenter)
+        stages[f"samples/{model.path}.npz"] = sample_section(config, model.augmenter)
+        stages[f"features/{model.path}.safetensors"] = features_section(config, generated=True)
+        stages[f"fidelity/{model.path}.json"] = fidelity_section(config, model.dataset, model.augmenter)
+    for run in classifier_runs(config, study):
+        stages[f"utility/{run.path}.json"] = utility_section(config, run.dataset, run.budget, run.arm)
+    return stages
 
 
 def _runtime(config: Config) -> dict[str, Any]:
     return {key: getattr(config, key) for key in ("torch_threads", "precision", "deterministic")}
 
 
-def _json(stage: Section, exclude: dict[str, Any] | None = None) -> str:
-    return canonical_json(stage.model_dump(mode="json", exclude=exclude))
+def report_commands(config: Config, written: Config) -> list[str]:
+    """Shell commands that write tables, figures and the report from whatever is there."""
+    run = f"results/{config.name}"
+    calls: list[tuple[str, str, str, Stage]] = [
+        (verb, f"{run}/{verb}/{study}", f"{verb}/{study}", report_section(config, study))
+        for study in config.run
+        for verb in ("tables", "figures")
+    ]
+    calls.append(("report", f"{run}/report.html", "report", page_section(config, written)))
+    return [
+        f"medbench {verb} {run} {output} --config {quote(stage.canonical())} > {run}/logs/{log}.log 2>&1"
+        f" || tail -n 1 {run}/logs/{log}.log"
+        for verb, output, log, stage in calls
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from medbench.config import RuntimeSection
+from medbench.stages import RuntimeStage
 
 PACKAGES = ("torch", "torchvision", "diffusers", "accelerate", "torch-fidelity", "numpy", "scipy")
 
@@ -34,7 +34,7 @@ class Runtime:
         return {**asdict(self), "hardware": hardware, "versions": {name: version(name) for name in PACKAGES}}
 
 
-def start(section: RuntimeSection) -> Runtime:
+def start(section: RuntimeStage) -> Runtime:
     """Applies the section to this process. `auto` precision follows the hardware's capability, never a timing."""
     torch.set_num_threads(section.torch_threads)
     if section.deterministic:

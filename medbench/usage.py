@@ -1,17 +1,44 @@
-"""What a verb cost: time and peak memory, as the last line of its log."""
+"""What a verb cost: time and peak memory, as the last line of its log, and read back from there."""
 
+import re
 import resource
 import sys
 import time
+from dataclasses import dataclass
 
 STARTED = time.monotonic()
+LINE = re.compile(
+    r"^medbench: done in (?P<seconds>[\d.]+) s, peak memory (?P<peak_mib>\d+) MiB"
+    r"(?:, on the GPU (?P<gpu_mib>\d+) MiB)?$",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Usage:
+    seconds: float  # wall clock
+    peak_mib: int  # resident memory
+    gpu_mib: int | None = None  # None: no GPU was used
+
+    def line(self) -> str:
+        gpu = "" if self.gpu_mib is None else f", on the GPU {self.gpu_mib} MiB"
+        return f"medbench: done in {self.seconds:.1f} s, peak memory {self.peak_mib} MiB{gpu}"
 
 
 def report_usage(*results: object, **options: object) -> None:
     """Prints seconds since the process began to work, and its peak memory (and the GPU's, where it used one)."""
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    line = f"medbench: done in {time.monotonic() - STARTED:.1f} s, peak memory {kilobytes / 1024:.0f} MiB"
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        line += f", on the GPU {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB"
-    print(line, file=sys.stderr)
+    used = torch is not None and torch.cuda.is_initialized()
+    gpu = round(torch.cuda.max_memory_allocated() / 2**20) if torch is not None and used else None
+    print(Usage(time.monotonic() - STARTED, round(kilobytes / 1024), gpu).line(), file=sys.stderr)
+
+
+def read_usage(log: str) -> Usage | None:
+    """What the last such line of a log says; None: the job did not finish."""
+    found = list(LINE.finditer(log))
+    if not found:
+        return None
+    last = found[-1]
+    gpu = last["gpu_mib"]
+    return Usage(float(last["seconds"]), int(last["peak_mib"]), None if gpu is None else int(gpu))

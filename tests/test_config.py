@@ -7,7 +7,7 @@ import yaml
 from snakemake.utils import update_config
 
 from medbench import plan
-from medbench.config import RULES, Config, load
+from medbench.config import RULES, Config, as_written, load
 from medbench.errors import UserError
 
 MINIMAL = {
@@ -56,6 +56,28 @@ def changed(path: str, value: object) -> dict:
         ("augmenters.ddpm.steps", -1, r"augmenters\.ddpm\.steps: -1: .*greater than 0"),
         ("augmenters.ddpm.steps", 2.5, r"augmenters\.ddpm\.steps: 2\.5: .*valid integer"),
         ("augmenters.ddpm.timesteps", 1, r"augmenters\.ddpm\.timesteps: 1: .*greater than or equal to 2"),
+        ("studies.s.arms", ["real", "fake"], r"studies\.s\.arms\.1: 'fake': .*pattern"),
+        ("studies.s.arms", ["only-oversample"], r"studies\.s: 'only-oversample' is no arm"),
+        ("studies.s.arms", ["real", "real"], r"studies\.s: arms: a name is listed twice"),
+        (
+            "studies.s.arms",
+            ["only-other"],
+            r"studies\.s: arms: only-other: 'other' is not among the study's augmenters",
+        ),
+        (
+            "studies.s.arms",
+            ["only-ddpm"],
+            r"studies\.s\.arms: only-ddpm: a classifier needs labels, and ddpm makes none \(give it cond",
+        ),
+        ("studies.s", {"datasets": ["ct"]}, r"studies\.s: has neither augmenters nor arms"),
+        ("studies.s.generator_seeds", [], r"studies\.s: augmenters and generator_seeds come together"),
+        (
+            "augmenters.oversample",
+            {"kind": "annotated_ddpm"},
+            r"augmenters\.oversample: is the name of the control arm",
+        ),
+        ("utility", {"init": "imagenet"}, r"utility: init imagenet needs weights"),
+        ("utility", {"steps": 5}, r"utility: validations 20: more than there are steps \(5\)"),
         ("augmenters.ddpm.width", 30, r"augmenters\.ddpm\.width: 30: .*multiple of 4"),
         (
             "fidelity.dimensions",
@@ -102,15 +124,16 @@ def test_environment_variables_are_filled_in_and_missed_only_where_needed(monkey
         load(raw)
     monkeypatch.setenv("MEDBENCH_TEST_NPZ", "here.npz")
     assert load(raw).datasets["own"].path == "here.npz"
+    assert as_written(raw).datasets["own"].path == "${MEDBENCH_TEST_NPZ}"
 
 
 def test_a_stage_sees_only_its_own_section():
     before, after = load(MINIMAL), load(changed("augmenters.other", {"kind": "annotated_ddpm", "loss": "huber"}))
-    assert plan.train_section(before, "ddpm") == plan.train_section(after, "ddpm")
-    assert plan.train_section(after, "other") != plan.train_section(after, "ddpm")
+    assert plan.train_section(before, "ddpm").canonical() == plan.train_section(after, "ddpm").canonical()
+    assert plan.train_section(after, "other").canonical() != plan.train_section(after, "ddpm").canonical()
     resampled = load(changed("augmenters.ddpm.sample_batch_size", 3))
-    assert plan.train_section(before, "ddpm") == plan.train_section(resampled, "ddpm")
-    assert plan.sample_section(before, "ddpm") != plan.sample_section(resampled, "ddpm")
+    assert plan.train_section(before, "ddpm").canonical() == plan.train_section(resampled, "ddpm").canonical()
+    assert plan.sample_section(before, "ddpm").canonical() != plan.sample_section(resampled, "ddpm").canonical()
 
 
 def test_the_config_of_the_project_and_its_presets_load(root, monkeypatch):

@@ -1,6 +1,7 @@
 """The annotated diffusion model as an augmenter: DDPM in pixel space under L1, L2 or Huber."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from medbench.data.dataset import Split
 from medbench.errors import UserError
 from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import TrainingData, train_network
+from medbench.training.loop import Schedule, TrainingData, train_network
 
 
 class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
@@ -39,9 +40,8 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
             task = NoisePrediction(self._new_network(), self.section, self._flips(), self._part(val, k), job)
             history = train_network(
                 task,
-                _on_device(self._part(train, k), job),
-                self.section,
-                self._steps(k),
+                TrainingData.of(self._part(train, k), job.runtime.torch_device),
+                Schedule.adam(self.section, self._steps(k)),
                 seed_for(job.seed, "train", name),
                 CheckpointStore(job.checkpoints / name, job.belongs_to),
                 job.runtime,
@@ -136,6 +136,12 @@ class NoisePrediction:
         squares = [F.mse_loss(self._predict(x, t, k).float(), eps, reduction="sum") for x, t, k, eps in pieces]
         return {"eps_mse": float(torch.stack(squares).sum() / noise.numel())}
 
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        pass
+
     def add_noise(self, x: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε (Ho et al. 2020, eq. 4), shapes (B, C, H, W), timestep (B,)."""
         alpha = self.alphas_cumprod[timestep][:, None, None, None]
@@ -150,19 +156,11 @@ class NoisePrediction:
         """Noisy images, times, labels and the noise in them. Drawn on the CPU: the same set on every device."""
         generator = torch.Generator().manual_seed(seed_for(job.probe_seed, "probe"))
         rows = torch.randperm(len(val), generator=generator)[: self.section.probe_images].numpy()
-        data = _on_device(val.rows(rows), job)
+        data = TrainingData.of(val.rows(rows), job.runtime.torch_device)
         timestep = torch.randint(self.section.timesteps, (len(rows),), generator=generator)
         noise = torch.randn(data.images.shape, generator=generator)
         timestep, noise = timestep.to(data.images.device), noise.to(data.images.device)
         return self.add_noise(to_model_range(data.images), noise, timestep), timestep, data.labels, noise
-
-
-def _on_device(split: Split, job: Job) -> TrainingData:
-    """uint8 (N, C, H, W) and labels (N,), once on the device: batches are cut out there."""
-    images = torch.from_numpy(split.images)
-    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-    device = job.runtime.torch_device
-    return TrainingData(images.to(device), torch.from_numpy(split.labels).to(device))
 
 
 def _nearest_width(size: int) -> int:

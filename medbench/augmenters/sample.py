@@ -1,5 +1,6 @@
 """The sample stage: a model folder in, labelled images out."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,21 @@ import numpy as np
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.labels import proportional_labels
-from medbench.config import AugmenterSection, SampleStage
+from medbench.config import AugmenterSection
 from medbench.errors import UserError
 from medbench.files import read_json, remove_folder, sha256_of_folder, write_npz
 from medbench.fingerprint import code_of
 from medbench.rng import seed_for
 from medbench.runtime import start
+from medbench.stages import SampleStage
 
 
 def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed: int, checkpoints: Path) -> None:
-    """Generates stage.n images in the training proportions of the classes.
+    """Generates stage.n images, or stage.ratio as many as were trained on if that is more, in training proportions.
 
-    Writes an npz: images uint8 (n, H, W[, 3]), labels int64 (n,), and the first image's trajectory. A smaller n gives
-    the first images of a larger one. Resumes from `checkpoints`, which are removed once the images are there.
+    Writes an npz: images uint8 (n, H, W[, 3]), labels int64 (n,), the first image's trajectory, and what it was made
+    with. A smaller n gives the first images of a larger one. Resumes from `checkpoints`, which are removed once the
+    images are there.
 
     Raises:
         UserError: no model, a checkpoint of other settings, a folder that cannot be written.
@@ -45,8 +48,10 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
         runtime=runtime,
         title=f"sample {model['name']} seed {generator_seed}",
     )
-    labels = proportional_labels(np.array(model["train_counts"]), stage.n)
-    write_npz(output, augmenter.sample(labels, job).arrays())
+    counts = np.array(model["train_counts"])
+    labels = proportional_labels(counts, max(stage.n, math.ceil(stage.ratio * counts.sum())))
+    samples = augmenter.sample(labels, job)
+    write_npz(output, {**samples.arrays(), "made_with": np.array(stage.made_with())})
     remove_folder(checkpoints)
 
 

@@ -35,6 +35,7 @@ class Card(BaseModel):
     skipped: list[str] = []  # broken images left out on request, with the reason
     notes: list[str] = []  # choices made and oddities met while preparing
     npz_sha256: str | None = None  # of the npz beside the card
+    made_with: str | None = None  # Stage.made_with() of the section that asked for it
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Dataset:
     splits: Mapping[SplitName, Split]
     card: Card
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, made_with: str | None = None) -> None:
         """Writes `path` (npz) and, last, the card beside it (same name, .json)."""
         arrays = {}
         for name, split in self.splits.items():
@@ -65,7 +66,7 @@ class Dataset:
             arrays[f"{name}_labels"] = split.labels[:, None]  # MedMNIST keeps labels as (N, 1)
             arrays[f"{name}_groups"] = split.groups
         write_npz(path, arrays)
-        card = self.card.model_copy(update={"npz_sha256": sha256_of(path)})
+        card = self.card.model_copy(update={"npz_sha256": sha256_of(path), "made_with": made_with})
         write_json(card_path(path), card.model_dump(mode="json"))
 
     @staticmethod

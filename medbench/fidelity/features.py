@@ -4,13 +4,13 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
-from medbench.config import FeaturesStage
 from medbench.errors import UserError
 from medbench.fidelity.extractor import InceptionExtractor
-from medbench.fidelity.weights import load_state
 from medbench.files import canonical_json, read_npz, replacing, sha256_of
 from medbench.progress import Progress
 from medbench.runtime import start
+from medbench.stages import FeaturesStage
+from medbench.weights import load_state
 
 
 def features(images_path: Path, key: str, output: Path, stage: FeaturesStage, weights_path: Path | None) -> None:
@@ -29,9 +29,12 @@ def features(images_path: Path, key: str, output: Path, stage: FeaturesStage, we
     images = read_npz(images_path).get(key)
     if images is None:
         raise UserError(f"{images_path}: holds no array named {key!r}")
+    images = images[: stage.first]
     if stage.weights_sha256 and weights_path is None:
         raise UserError(f"--weights: give the file with sha256 {stage.weights_sha256}")
-    state = load_state(weights_path, stage.weights_sha256) if weights_path and stage.weights_sha256 else None
+    state = None
+    if weights_path and stage.weights_sha256:
+        state = load_state(weights_path, stage.weights_sha256, "torch-fidelity's Inception weights")
     extractor = InceptionExtractor(stage.dimensions, state, stage.weights_sha256, stage.seed, runtime.device)
     progress = Progress(f"features {images_path.name} {key}", len(images), "image")
     arrays = extractor.features(images, stage.batch_size, lambda done, total: progress.update(done))
@@ -41,6 +44,7 @@ def features(images_path: Path, key: str, output: Path, stage: FeaturesStage, we
         "random_weights": state is None,
         "resize": "bilinear to 299×299 as TensorFlow 1 does",
         "images_sha256": sha256_of(images_path),
+        "made_with": stage.made_with(),
         **runtime.conditions(),
     }
     with replacing(output) as temporary:

@@ -9,12 +9,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from threadpoolctl import threadpool_limits
 
-from medbench.config import FidelityStage
 from medbench.data.dataset import Dataset
 from medbench.errors import UserError
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance
 from medbench.files import write_json
+from medbench.stages import FidelityStage
 
 Features = dict[str, np.ndarray]  # one array (N, D) a dimension D, under str(D)
 REFERENCES = ("train", "test")
@@ -50,8 +50,9 @@ def fidelity(
     with threadpool_limits(stage.torch_threads):  # sums depend on the number of threads
         rows = [common | row for row in _rows(features, splits)]
     conditions = {**made_by["generated"], "floor_draws": stage.floor_draws}
-    del conditions["images_sha256"]  # of one image set; the rows are of several
-    write_json(output, {"conditions": conditions, "rows": rows})
+    for of_one_set in ("images_sha256", "made_with"):  # the rows are of several
+        del conditions[of_one_set]
+    write_json(output, {"made_with": stage.made_with(), "conditions": conditions, "rows": rows})
 
 
 def read_features(path: Path) -> tuple[Features, dict[str, Any]]:

@@ -1,15 +1,17 @@
-"""The training loop that all generators share."""
+"""The training loop that generators and classifiers share."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 from medbench.config import TrainingSection
+from medbench.data.dataset import Split
 from medbench.errors import Interrupted
 from medbench.progress import Progress
 from medbench.rng import seed_for
@@ -21,7 +23,7 @@ History = list[dict[str, float]]
 
 
 class Task(Protocol):
-    """What a generator gives to the loop: a network, its loss, and a probe that means the same for every loss."""
+    """What is to be learned: a network, its loss, and a probe that means the same for every loss."""
 
     network: Any  # an nn.Module
 
@@ -31,6 +33,12 @@ class Task(Protocol):
     def probe(self) -> dict[str, float]:
         """Named numbers for the log, on fixed images and fixed noise, without gradients."""
 
+    def state(self) -> dict[str, Any]:
+        """What the task itself must have back after a resume, beside the network: plain values and tensors."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes back what `state` gave."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -39,18 +47,50 @@ class TrainingData:
     images: Tensor
     labels: Tensor
 
+    @staticmethod
+    def of(split: Split, device: torch.device) -> "TrainingData":
+        """A split, once on the device: batches are cut out there."""
+        images = torch.from_numpy(split.images)
+        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+        return TrainingData(images.to(device), torch.from_numpy(split.labels).to(device))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, in what pieces and by which optimiser a network is trained."""
+
+    steps: int
+    batch_size: int
+    log_steps: frozenset[int]  # after which the probe is asked
+    checkpoint_every: int
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    learning_rate: Callable[[int], float]  # of a step, from 1: a pure function, so that resuming needs no state of it
+    ema_decay: float | None = None
+
+    @staticmethod
+    def adam(section: TrainingSection, steps: int) -> "Schedule":
+        """Adam at a constant rate, logged every few steps and at the end."""
+        return Schedule(
+            steps=steps,
+            batch_size=section.batch_size,
+            log_steps=frozenset([*range(section.log_every, steps, section.log_every), steps]),
+            checkpoint_every=section.checkpoint_every,
+            optimizer=partial(Adam, lr=section.learning_rate),
+            learning_rate=lambda step: section.learning_rate,
+            ema_decay=section.ema_decay,
+        )
+
 
 def train_network(
     task: Task,
     data: TrainingData,
-    section: TrainingSection,
-    steps: int,
+    schedule: Schedule,
     seed: int,
     store: CheckpointStore,
     runtime: Runtime,
     title: str,
 ) -> History:
-    """Trains task.network in place for `steps` optimiser steps of Adam, going on from the store's newest checkpoint.
+    """Trains task.network in place for schedule.steps optimiser steps, going on from the store's newest checkpoint.
 
     Every draw of step s comes from (seed, s) alone, so a resumed run equals an uninterrupted one bit by bit (on CPU at
     an equal number of threads; on GPU with deterministic algorithms). With `ema_decay` the network ends with the
@@ -62,15 +102,15 @@ def train_network(
     Raises:
         Interrupted: SIGTERM or SIGINT arrived; a checkpoint has been written.
     """
-    loop = _Loop(task, data, section, seed, store, runtime)
+    loop, steps = _Loop(task, data, schedule, seed, store, runtime), schedule.steps
     start = loop.resume()
     progress = Progress(title, steps, "step", start)
     with stop_on_signals() as stop:
         for step in range(start + 1, steps + 1):
             loop.step(step)
-            if step % section.log_every == 0 or step == steps:
+            if step in schedule.log_steps:
                 loop.log(step)
-            if stop or step == steps or step % section.checkpoint_every == 0:
+            if stop or step == steps or step % schedule.checkpoint_every == 0:
                 loop.save(step)
             if stop:
                 raise Interrupted(stop.signal_number, f"{title}: stopped after step {step}; run again to go on")
@@ -86,18 +126,18 @@ class _Loop:
         self,
         task: Task,
         data: TrainingData,
-        section: TrainingSection,
+        schedule: Schedule,
         seed: int,
         store: CheckpointStore,
         runtime: Runtime,
     ):
-        self.task, self.data, self.section, self.seed, self.store = task, data, section, seed, store
+        self.task, self.data, self.schedule, self.seed, self.store = task, data, schedule, seed, store
         self.accelerator = runtime.accelerator()
         self.device = runtime.torch_device
         task.network.to(self.device, memory_format=torch.channels_last).train()
-        optimizer = torch.optim.Adam(task.network.parameters(), lr=section.learning_rate)
+        optimizer = schedule.optimizer(task.network.parameters())
         task.network, self.optimizer = self.accelerator.prepare(task.network, optimizer)
-        self.ema = _ema(self._parameters(), section.ema_decay) if section.ema_decay else None
+        self.ema = _ema(self._parameters(), schedule.ema_decay) if schedule.ema_decay else None
         self.history: History = []
         # Summed where it is made: reading it every step would wait for the device every step.
         self.window_loss, self.window_steps = torch.zeros((), dtype=torch.float64, device=self.device), 0
@@ -105,9 +145,11 @@ class _Loop:
     def step(self, step: int) -> None:
         torch.manual_seed(seed_for(self.seed, "global", step))  # for what takes no generator, such as dropout
         generator = torch.Generator(self.device).manual_seed(seed_for(self.seed, "step", step))
-        rows = batch_rows(len(self.data.labels), self.section.batch_size, step, self.seed).to(self.device)
+        rows = batch_rows(len(self.data.labels), self.schedule.batch_size, step, self.seed).to(self.device)
         with self.accelerator.autocast():
             loss = self.task.loss(self.data.images[rows], self.data.labels[rows], generator)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.learning_rate(step)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         self.optimizer.step()
@@ -120,7 +162,7 @@ class _Loop:
         mean = float(self.window_loss) / self.window_steps
         with evaluating(self.task.network), self.accelerator.autocast():
             probe = self.task.probe()
-        self.history.append({"step": step, "images_seen": step * self.section.batch_size, "loss": mean, **probe})
+        self.history.append({"step": step, "images_seen": step * self.schedule.batch_size, "loss": mean, **probe})
         self.window_loss.zero_()
         self.window_steps = 0
 
@@ -131,6 +173,7 @@ class _Loop:
             "ema": self.ema.state_dict() if self.ema else None,
             "history": self.history,
             "window": (float(self.window_loss), self.window_steps),
+            "task": self.task.state(),
         }
         self.store.save(step, state)
 
@@ -148,6 +191,7 @@ class _Loop:
         self.history = state["history"]
         window_loss, self.window_steps = state["window"]
         self.window_loss.fill_(window_loss)
+        self.task.restore(state["task"])
         return step
 
     def finish(self) -> History:

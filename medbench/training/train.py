@@ -5,12 +5,12 @@ from pathlib import Path
 
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
-from medbench.config import TrainStage
 from medbench.data.dataset import Dataset
 from medbench.files import remove_folder, replacing, write_json
 from medbench.fingerprint import code_of
 from medbench.rng import seed_for
 from medbench.runtime import start
+from medbench.stages import TrainStage
 
 
 def train(dataset_path: Path, model_folder: Path, stage: TrainStage, generator_seed: int, checkpoints: Path) -> None:
@@ -34,6 +34,7 @@ def train(dataset_path: Path, model_folder: Path, stage: TrainStage, generator_s
         "images": spec.described(),
         "train_counts": card.counts["train"],
         "dataset_sha256": card.npz_sha256,
+        "made_with": stage.made_with(),
         "runtime": runtime.conditions(),
     }
     augmenter = augmenter_class(stage.augmenter.kind)(stage.augmenter, spec)

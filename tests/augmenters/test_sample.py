@@ -6,9 +6,10 @@ import pytest
 
 from medbench.augmenters import ancestral
 from medbench.augmenters.sample import sample
-from medbench.config import AnnotatedDDPM, SampleStage, TrainStage
+from medbench.config import AnnotatedDDPM
 from medbench.errors import Interrupted, UserError
 from medbench.files import read_npz, sha256_of
+from medbench.stages import SampleStage, TrainStage
 from medbench.training.train import train
 
 

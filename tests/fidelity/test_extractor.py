@@ -14,8 +14,8 @@ from medbench.data.phantoms import render_split
 from medbench.errors import UserError
 from medbench.fidelity.extractor import DIMENSIONS, InceptionExtractor
 from medbench.fidelity.frechet import frechet_distance
-from medbench.fidelity.weights import load_state
 from medbench.files import sha256_of
+from medbench.weights import load_state
 
 TRUNK = Path(__file__).parents[2].parent / "shared" / "weights" / "inception-v3-compat.trunk768.pth"
 TRUNK_SHA256 = "d9081693767267d56c0fc366b90d8c35d5c8a36081a63b524547b14ad59d51d8"
@@ -116,7 +116,7 @@ def test_fid_from_images_on_equals_torch_fidelitys(extractor, features, images):
 
 @needs_trunk
 def test_a_dimension_whose_weights_are_missing_is_refused_by_name(images):
-    state = load_state(TRUNK, TRUNK_SHA256)
+    state = load_state(TRUNK, TRUNK_SHA256, "weights")
     shallow = InceptionExtractor([64, 192, 768], state, TRUNK_SHA256)
     assert TRUNK_SHA256 in shallow.description
     features = shallow.features(images[:3])
@@ -140,17 +140,17 @@ def test_refuses_what_it_cannot_measure(extractor):
 
 def test_load_state_reads_what_torch_saved(tmp_path):
     torch.save({"a": torch.arange(3)}, tmp_path / "weights.pth")
-    state = load_state(tmp_path / "weights.pth", sha256_of(tmp_path / "weights.pth"))
+    state = load_state(tmp_path / "weights.pth", sha256_of(tmp_path / "weights.pth"), "weights")
     assert state["a"].tolist() == [0, 1, 2]
 
 
 def test_load_state_refuses_a_missing_file_and_another_hash(tmp_path):
     file = tmp_path / "weights.pth"
     with pytest.raises(UserError, match="no such file"):
-        load_state(file, "0" * 64)
+        load_state(file, "0" * 64, "weights")
     torch.save({"a": torch.zeros(1)}, file)
     with pytest.raises(UserError, match=f"sha256 is {sha256_of(file)}, expected {'0' * 64}"):
-        load_state(file, "0" * 64)
+        load_state(file, "0" * 64, "weights")
 
 
 class _Payload:
@@ -169,5 +169,5 @@ def test_load_state_runs_no_code_and_wants_tensors(tmp_path, monkeypatch, conten
     else:
         file.write_bytes({"no torch file": pickle.dumps("text")[:-3], "nothing": b""}[content])
     with pytest.raises(UserError, match=r"cannot be loaded|no state dict"):
-        load_state(file, sha256_of(file))
+        load_state(file, sha256_of(file), "weights")
     assert not Path("executed").exists()

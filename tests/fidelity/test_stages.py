@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from medbench.config import FeaturesStage, FidelityStage
 from medbench.errors import UserError
 from medbench.fidelity.features import features
 from medbench.fidelity.fidelity import fidelity, read_features
 from medbench.fidelity.frechet import frechet_distance
 from medbench.files import canonical_json, read_json, sha256_of, write_npz
+from medbench.stages import FeaturesStage, FidelityStage
 
 STAGE = FeaturesStage(weights_sha256=None, dimensions=(64,), batch_size=4, seed=0, torch_threads=1)
 

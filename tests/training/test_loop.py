@@ -10,7 +10,7 @@ from medbench.config import TrainingSection
 from medbench.errors import Interrupted, UserError
 from medbench.runtime import Runtime
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import TrainingData, batch_rows, train_network
+from medbench.training.loop import Schedule, TrainingData, batch_rows, train_network
 
 RUNTIME = Runtime("cpu", "fp32", 1, False)
 SECTION = TrainingSection(batch_size=4, log_every=5, checkpoint_every=3, learning_rate=1e-2)
@@ -26,6 +26,7 @@ class Regression:
         torch.manual_seed(0)
         self.network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(8, 1, 3, padding=1))
         self.calls, self.signal_at, self.signal_number = 0, signal_at, signal_number
+        self.probes = 0
 
     def loss(self, images, labels, generator):
         self.calls += 1
@@ -35,20 +36,29 @@ class Regression:
         noisy = x + torch.randn(x.shape, generator=generator)
         return (self.network(noisy) - x).pow(2).mean() + 0 * labels.sum()
 
+    def state(self):
+        return {"probes": self.probes}
+
+    def restore(self, state):
+        self.probes = state["probes"]
+
     def probe(self):
         assert not self.network.training
+        self.probes += 1
         return {"eps_mse": float(self.network(torch.ones(1, 1, 4, 4)).sum())}
 
 
 def trained(folder, task=None, section=SECTION, belongs_to="this"):
     task = task or Regression()
     store = CheckpointStore(folder, belongs_to)
-    history = train_network(task, DATA, section, STEPS, seed=1, store=store, runtime=RUNTIME, title="test")
-    return SimpleNamespace(weights=task.network.state_dict(), history=history, store=store, steps=task.calls)
+    history = train_network(
+        task, DATA, Schedule.adam(section, STEPS), seed=1, store=store, runtime=RUNTIME, title="test"
+    )
+    return SimpleNamespace(weights=task.network.state_dict(), history=history, probes=task.probes, steps=task.calls)
 
 
 def assert_same(a, b):
-    assert a.history == b.history
+    assert (a.history, a.probes) == (b.history, b.probes)
     for name, weight in a.weights.items():
         assert torch.equal(weight, b.weights[name]), name
 

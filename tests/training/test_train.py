@@ -12,9 +12,10 @@ import pytest
 
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
-from medbench.config import AnnotatedDDPM, TrainStage
+from medbench.config import AnnotatedDDPM
 from medbench.errors import UserError
 from medbench.files import read_json, sha256_of
+from medbench.stages import TrainStage
 from medbench.training import train as stage_module
 from medbench.training.train import train
 

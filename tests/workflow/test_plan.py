@@ -29,17 +29,42 @@ def planned(root, tmp_path):
 def test_the_demo_plans_nothing_that_it_does_not_need(planned, root):
     jobs, printed = planned("--configfile", str(root / "workflow/presets/demo.yaml"))
     per_generator = dict.fromkeys(("train", "sample", "features_generated", "fidelity"), 4)  # 2 datasets × 2 losses
-    assert jobs == {**per_generator, "prepare": 2, "features_real": 4, "tables": 1, "figures": 1, "all": 1}
+    once = dict.fromkeys(("tables", "figures", "report", "all"), 1)
+    assert jobs == {**per_generator, "prepare": 2, "features_real": 4, "utility": 2 * 5, **once}  # 5 arms
     assert "phantom_xray" not in printed
     assert "results/full" not in printed
 
 
 def test_the_full_study_shares_its_models_between_studies(planned):
     jobs, _ = planned("--resources", "gpu=2")
-    assert jobs["train"] == jobs["sample"] == jobs["fidelity"] == 3 * 2 * 3  # datasets × losses × seeds of cao2025
+    models = 3 * 2 * 3 + 3 * 2  # datasets × losses × seeds of cao2025; with labels and one seed for medienet2025
+    assert jobs["train"] == jobs["sample"] == jobs["fidelity"] == models
     assert jobs["prepare"] == 3
-    assert jobs["fetch_weights"] == 1
+    assert jobs["fetch_weights"] == 2
+    assert jobs["report"] == 1
     assert jobs["tables"] == jobs["figures"] == 2
+
+
+def test_an_arm_as_large_as_the_real_one_is_trained_once_for_both_budgets(planned):
+    _, printed = planned("medienet2025")
+    trained = sorted(re.findall(r"output: results/full/utility/phantom_ct/(\S+)\.json", printed))
+    augmented = ["real+annotated_huber_label@1/seed0", "real+annotated_l2_label@0.5/seed0"]
+    augmented += ["real+annotated_l2_label@1/seed0", "real+annotated_l2_label@2/seed0", "real+oversample@1/real"]
+    assert [name for name in trained if name.startswith("epochs/")] == [f"epochs/{name}" for name in augmented]
+    once = ["only-annotated_l2_label/seed0", "real/real"]
+    assert [name for name in trained if name.startswith("steps/")] == sorted(f"steps/{n}" for n in augmented + once)
+
+
+def test_no_stage_but_prepare_reads_what_a_fraction_was_cut_from(planned, tmp_path):
+    (tmp_path / "whole.npz").touch()
+    fraction = f"{{kind: npz, path: {tmp_path / 'whole.npz'}, train_fraction: 0.1}}"
+    arms = "[real, only-annotated_l2_label]"
+    study = f"{{datasets: [part], augmenters: [annotated_l2_label], generator_seeds: [0], arms: {arms}}}"
+    jobs, printed = planned("mine", "--config", f"datasets={{part: {fraction}}}", f"studies={{mine: {study}}}")
+    readers = [block for block in printed.split("\nrule ") if f"{tmp_path}/whole.npz" in block.split("output:")[0]]
+    assert [block.partition(":")[0] for block in readers] == ["prepare"]
+    assert jobs["prepare"] == 1
+    assert jobs["utility"] == 2
 
 
 @pytest.mark.parametrize(("study", "models"), [("cao2025", 18), ("medienet2025", 6)])

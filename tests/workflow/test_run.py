@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 TINY = """
@@ -15,10 +16,18 @@ torch_threads: 1
 datasets:
   phantom_xray: {train: 8, val: 4, test: 4}
 augmenters:
-  annotated_l2: {width: 8, multipliers: [1, 2], timesteps: 4, steps: 2, batch_size: 4, horizontal_flip: false}
+  annotated_l2: {width: 8, multipliers: [1, 2], timesteps: 4, steps: 2, batch_size: 4, horizontal_flip: false,
+                 conditioning: label}
 fidelity: {weights: random, dimensions: [64], n_generated: 6}
+utility:
+  {network: resnet18, init: scratch, weights: null, image_size: 16, steps: 2, batch_size: 4, validations: 1,
+   classifier_seeds: [0]}
 studies:
-  tiny: {datasets: [phantom_xray], augmenters: [annotated_l2], generator_seeds: [0]}
+  tiny:
+    datasets: [phantom_xray]
+    augmenters: [annotated_l2]
+    generator_seeds: [0]
+    arms: [real, real+annotated_l2@1]
 run: [tiny]
 """
 
@@ -29,11 +38,11 @@ class Project:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def snakemake(self, *arguments: str) -> str:
+    def snakemake(self, *arguments: str, fails: bool = False) -> str:
         command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--configfile", "tiny.yaml", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(self.folder)}
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder, env=environment)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def would_run(self) -> set[str]:
@@ -68,7 +77,8 @@ def project(finished, tmp_path):
     return Project(tmp_path / "copy")
 
 
-AFTER_TRAINING = {"train", "sample", "features_generated", "fidelity", "tables", "figures"}
+PAGES = {"tables", "figures", "report"}
+AFTER_TRAINING = {"train", "sample", "features_generated", "fidelity", "utility"} | PAGES
 
 
 def test_everything_is_there_and_says_that_its_weights_are_random(finished):
@@ -76,6 +86,8 @@ def test_everything_is_there_and_says_that_its_weights_are_random(finished):
     table = (results / "tables/tiny/fid.md").read_text()
     assert "phantom_xray" in table
     assert "random" in table.lower()
+    assert "phantom_xray" in (results / "tables/tiny/utility.md").read_text()
+    assert "Nothing is missing" in (results / "report.html").read_text()
     figures = {path.name for path in (results / "figures/tiny").glob("*.png")}
     assert {"fid_by_loss.png", "training_curves.png", "samples_phantom_xray.png"} <= figures
     assert not list((results / "checkpoints").rglob("*.pt"))
@@ -98,8 +110,9 @@ def test_a_comment_reruns_nothing(project):
         ("medbench/augmenters/annotated/unet.py", "10000", "20000", AFTER_TRAINING),
         ("medbench/augmenters/ancestral.py", "SNAPSHOTS = 9", "SNAPSHOTS = 8", AFTER_TRAINING - {"train"}),
         ("medbench/data/npz.py", "LAYOUT = ", 'LAYOUT = "" + ', set()),
-        ("medbench/fidelity/floor.py", "n_real // 2", "n_real // 3", {"fidelity", "tables", "figures"}),
-        ("medbench/report/curves.py", "pad=3", "pad=4", {"figures"}),
+        ("medbench/fidelity/floor.py", "n_real // 2", "n_real // 3", {"fidelity"} | PAGES),
+        ("medbench/report/figures/curves.py", "pad=3", "pad=4", {"figures", "report"}),
+        ("medbench/utility/network.py", "/ 255", "/ 254", {"utility"} | PAGES),
     ],
 )
 def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, reruns):
@@ -110,7 +123,10 @@ def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, 
 @pytest.mark.parametrize(
     ("old", "new", "reruns"),
     [
-        ("steps: 2", "steps: 3", AFTER_TRAINING),
+        ("timesteps: 4, steps: 2", "timesteps: 4, steps: 3", AFTER_TRAINING),
+        ("image_size: 16, steps: 2", "image_size: 16, steps: 3", {"utility"} | PAGES),
+        ("classifier_seeds: [0]", "classifier_seeds: [0, 1]", {"utility"} | PAGES),
+        ("@1]", "@2]", AFTER_TRAINING - {"train"}),
         ("n_generated: 6", "n_generated: 7", AFTER_TRAINING - {"train"}),
         ("run: [tiny]", "run: [tiny]\nprecision: fp32", AFTER_TRAINING),
     ],
@@ -123,3 +139,28 @@ def test_an_edited_setting_reruns_the_stages_that_have_it(project, old, new, rer
 def test_a_definition_that_nothing_reaches_reruns_nothing(project):
     project.edit("tiny.yaml", "augmenters:\n", "augmenters:\n  another: {kind: annotated_ddpm, loss: l1}\n")
     assert project.would_run() == set()
+
+
+def one_class_in_test(path: Path, labels: list[int]) -> None:
+    arrays = {f"{split}_images": np.zeros((4, 16, 16), np.uint8) for split in ("train", "val", "test")}
+    arrays |= {f"{split}_labels": np.array([0, 1, 0, 1])[:, None] for split in ("train", "val")}
+    np.savez(path, **arrays, test_labels=np.array(labels)[:, None])
+
+
+def test_with_keep_going_a_failing_arm_is_a_gap_until_it_is_mended(project):
+    tables = project.folder / "results/tiny/tables"
+    one_class_in_test(project.folder / "own.npz", labels=[0, 0, 0, 0])
+    project.edit("tiny.yaml", "datasets:\n", "datasets:\n  own: {kind: npz, path: own.npz}\n")
+    project.edit("tiny.yaml", "studies:\n", "studies:\n  second: {datasets: [own], arms: [real, real+oversample@1]}\n")
+    project.edit("tiny.yaml", "run: [tiny]", "run: [second, tiny]")
+    printed = project.snakemake("--keep-going", fails=True)
+    assert "datasets.own: the test split holds only class 0" in printed
+    assert "missing" in (tables / "second/utility.md").read_text()
+    report = (project.folder / "results/tiny/report.html").read_text()
+    assert "Nothing is missing" not in report
+    assert "logs/utility/own-steps-real-real.log" in report
+
+    one_class_in_test(project.folder / "own.npz", labels=[0, 1, 0, 1])
+    project.snakemake()
+    assert "missing" not in (tables / "second/utility.md").read_text()
+    assert "Nothing is missing" in (project.folder / "results/tiny/report.html").read_text()

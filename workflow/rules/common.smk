@@ -5,7 +5,8 @@ from pathlib import Path
 from shlex import quote
 
 from medbench import plan
-from medbench.config import load
+from medbench.arms import Arm
+from medbench.config import as_written, load
 from medbench.errors import UserError
 from medbench.fingerprint import code_of
 
@@ -32,35 +33,53 @@ wildcard_constraints:
     augmenter=r"[a-z0-9_]+",
     study=r"[a-z0-9_]+",
     split="train|test",
+    budget="steps|epochs",
+    arm="real|real\\+[a-z0-9_]+@[0-9.]+|only-[a-z0-9_]+",
+    origin="real|seed[0-9]+",
     seed=r"\d+",
 
 
-# Of the Inception weights: how `features` is told of the file, and where `fetch` gets it.
-WEIGHTS_OPTION = " ".join(
-    f"--weights {quote(path)}" for path in plan.weights_file(CONFIG)
-)
+def weights_option(paths):
+    """How a verb is told of its weights file, where there is one."""
+    return " ".join(f"--weights {quote(path)}" for path in paths)
 
 
 def weights_source(wildcards):
-    return CONFIG.fidelity.weights.model_dump()
+    return plan.downloads(CONFIG)[wildcards.file].model_dump()
 
 
 def study_products(study):
     run = f"results/{CONFIG.name}"
-    return [f"{run}/tables/{study}/fid.md", f"{run}/figures/{study}"]
+    return [f"{run}/tables/{study}", f"{run}/figures/{study}"]
 
 
-def of_study(pattern):
-    """Input function: one file of `pattern` for each generator of the study."""
+def of_study(stage, ending):
+    """Input function: a file for each generator of the study."""
 
     def files(wildcards):
-        generators = plan.models(CONFIG, wildcards.study)
+        models = plan.models(CONFIG, wildcards.study)
         return [
-            pattern.format(run=wildcards.run, **vars(generator))
-            for generator in generators
+            f"results/{wildcards.run}/{stage}/{model.path}{ending}" for model in models
         ]
 
     return files
+
+
+def classifiers_of_study(wildcards):
+    runs = plan.classifier_runs(CONFIG, wildcards.study)
+    return [f"results/{wildcards.run}/utility/{run.path}.json" for run in runs]
+
+
+def arm_samples(wildcards):
+    """The generated images that an arm needs: no file or one."""
+    augmenter = Arm.parse(wildcards.arm).augmenter
+    if augmenter is None:
+        return []
+    return f"results/{wildcards.run}/samples/{wildcards.dataset}/{augmenter}/{wildcards.origin}.npz"
+
+
+def samples_option(wildcards, input):
+    return f"--samples {quote(input.samples)}" if input.samples else ""
 
 
 def dataset_cards(wildcards):
@@ -90,20 +109,28 @@ def augmenter_code(stage):
 
 
 def prepare_section(wildcards):
-    return plan.prepare_section(CONFIG, wildcards.dataset)
+    return plan.prepare_section(CONFIG, wildcards.dataset).canonical()
 
 
 def train_section(wildcards):
-    return plan.train_section(CONFIG, wildcards.augmenter)
+    return plan.train_section(CONFIG, wildcards.augmenter).canonical()
 
 
 def sample_section(wildcards):
-    return plan.sample_section(CONFIG, wildcards.augmenter)
+    return plan.sample_section(CONFIG, wildcards.augmenter).canonical()
 
 
 def fidelity_section(wildcards):
-    return plan.fidelity_section(CONFIG, wildcards.dataset, wildcards.augmenter)
+    section = plan.fidelity_section(CONFIG, wildcards.dataset, wildcards.augmenter)
+    return section.canonical()
+
+
+def utility_section(wildcards):
+    section = plan.utility_section(
+        CONFIG, wildcards.dataset, wildcards.budget, wildcards.arm
+    )
+    return section.canonical()
 
 
 def report_section(wildcards):
-    return plan.report_section(CONFIG, wildcards.study)
+    return plan.report_section(CONFIG, wildcards.study).canonical()

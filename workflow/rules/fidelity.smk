@@ -4,7 +4,7 @@
 rule features_real:
     input:
         images="results/{run}/datasets/{dataset}.npz",
-        weights=plan.weights_file(CONFIG),
+        weights=plan.inception_file(CONFIG),
     output:
         features="results/{run}/features/{dataset}/{split}.safetensors",
     log:
@@ -16,9 +16,9 @@ rule features_real:
         gpu=1,
         mem_mb=2500,
     params:
-        section=plan.features_section(CONFIG),
+        section=plan.features_section(CONFIG, generated=False).canonical(),
         code=code_of("features"),
-        weights=WEIGHTS_OPTION,
+        weights=weights_option(plan.inception_file(CONFIG)),
         key="{split}_images",
     shell:
         "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
@@ -28,15 +28,15 @@ rule features_real:
 use rule features_real as features_generated with:
     input:
         images="results/{run}/samples/{dataset}/{augmenter}/seed{seed}.npz",
-        weights=plan.weights_file(CONFIG),
+        weights=plan.inception_file(CONFIG),
     output:
         features="results/{run}/features/{dataset}/{augmenter}/seed{seed}.safetensors",
     log:
         "results/{run}/logs/features/{dataset}-{augmenter}-seed{seed}.log",
     params:
-        section=plan.features_section(CONFIG),
+        section=plan.features_section(CONFIG, generated=True).canonical(),
         code=code_of("features"),
-        weights=WEIGHTS_OPTION,
+        weights=weights_option(plan.inception_file(CONFIG)),
         key="images",
 
 

@@ -1,15 +1,19 @@
-"""From scores and images to a study's tables and figures."""
+"""From scores and images to a study's tables and figures, and to the report of the run."""
 
 
 rule tables:
     input:
-        scores=of_study("results/{run}/fidelity/{dataset}/{augmenter}/seed{seed}.json"),
-        models=of_study("results/{run}/models/{dataset}/{augmenter}/seed{seed}"),
+        fidelity=of_study("fidelity", ".json"),
+        models=of_study("models", ""),
+        utility=classifiers_of_study,
         cards=dataset_cards,
     output:
-        csv="results/{run}/tables/{study}/fid.csv",
-        md=report("results/{run}/tables/{study}/fid.md", category="Fidelity"),
-        tex="results/{run}/tables/{study}/fid.tex",
+        folder=report(
+            directory("results/{run}/tables/{study}"),
+            patterns=["{table}.md"],
+            category="{study}",
+            subcategory="Tables",
+        ),
     log:
         "results/{run}/logs/tables/{study}.log",
     conda:
@@ -18,21 +22,23 @@ rule tables:
         section=report_section,
         code=code_of("tables"),
     shell:
-        "medbench tables results/{wildcards.run} $(dirname {output.csv:q})"
+        "medbench tables results/{wildcards.run} {output.folder:q}"
         " --config {params.section:q} > {log:q} 2>&1"
 
 
 rule figures:
     input:
-        scores=of_study("results/{run}/fidelity/{dataset}/{augmenter}/seed{seed}.json"),
-        models=of_study("results/{run}/models/{dataset}/{augmenter}/seed{seed}"),
-        samples=of_study("results/{run}/samples/{dataset}/{augmenter}/seed{seed}.npz"),
+        fidelity=of_study("fidelity", ".json"),
+        models=of_study("models", ""),
+        samples=of_study("samples", ".npz"),
+        utility=classifiers_of_study,
         cards=dataset_cards,
     output:
         folder=report(
             directory("results/{run}/figures/{study}"),
             patterns=["{figure}.png"],
-            category="Fidelity",
+            category="{study}",
+            subcategory="Figures",
         ),
     log:
         "results/{run}/logs/figures/{study}.log",
@@ -44,3 +50,30 @@ rule figures:
     shell:
         "medbench figures results/{wildcards.run} {output.folder:q}"
         " --config {params.section:q} > {log:q} 2>&1"
+
+
+rule report:
+    input:
+        [study_products(study) for study in CONFIG.run],
+    output:
+        page="results/{run}/report.html",
+    log:
+        "results/{run}/logs/report.log",
+    conda:
+        "../envs/medbench.yaml"
+    params:
+        section=plan.page_section(CONFIG, as_written(config)).canonical(),
+        code=code_of("report"),
+    shell:
+        "medbench report results/{wildcards.run} {output.page:q}"
+        " --config {params.section:q} > {log:q} 2>&1"
+
+
+onerror:
+    # With --keep-going all that can finish has finished: the pages are written from it, and show the gaps.
+    if workflow.execution_settings.keep_going:
+        print(
+            "medbench: some jobs failed; writing tables, figures and the report from what is there"
+        )
+        for command in plan.report_commands(CONFIG, as_written(config)):
+            shell("{command}")

@@ -1,4 +1,4 @@
-"""The Inception weights: a file from outside, believed only after its hash, and read without running code from it."""
+"""Weights from outside: a file believed only after its hash, and read without running code from it."""
 
 import pickle
 import warnings
@@ -12,28 +12,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def load_state(path: Path, sha256: str) -> "dict[str, Tensor]":
+def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
     """The state dict in a `.pth` file.
 
     Args:
         path: the file.
         sha256: of the whole file, 64 hexadecimal digits.
+        what: whose weights these are, for messages.
 
     Raises:
         UserError: no such file, another hash, or anything but a plain dict of tensors.
     """
     if not Path(path).is_file():
-        raise UserError(f"{path}: no such file (expected torch-fidelity's Inception weights)")
+        raise UserError(f"{path}: no such file (expected {what})")
     found = sha256_of(path)
     if found != sha256.lower():
         raise UserError(
             f"{path}: sha256 is {found}, expected {sha256}; "
             "remove the file and fetch it again, or give the hash of the file you mean"
         )
-    return _read(path)
+    return _read(path, what)
 
 
-def _read(path: Path) -> "dict[str, Tensor]":
+def _read(path: Path, what: str) -> "dict[str, Tensor]":
     import torch
 
     try:
@@ -45,7 +46,7 @@ def _read(path: Path) -> "dict[str, Tensor]":
             f"{path}: cannot be loaded as plain tensors ({_first_line(error)}); give a state dict that torch.save wrote"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{path}: holds no state dict of tensors; give a file in torch-fidelity's layout")
+        raise UserError(f"{path}: holds no state dict of tensors (expected {what})")
     return state
 
 

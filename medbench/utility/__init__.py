@@ -1,0 +1,1 @@
+"""What generated images do to a classifier."""

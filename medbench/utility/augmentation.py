@@ -1,0 +1,32 @@
+"""The light augmentation that every arm gets: small shifts, and mirror images where they keep their meaning."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Each image moved by its own whole number of pixels, at most `most` each way; what comes in is a reflection.
+
+    Args:
+        images: (B, C, H, W), any type.
+        most: pixels, below H and W.
+        generator: on the images' device.
+    """
+    if most == 0:
+        return images
+    batch, _, height, width = images.shape
+    device = images.device
+    padded = F.pad(images.float(), (most,) * 4, mode="reflect").to(images.dtype)
+    corner = torch.randint(2 * most + 1, (2, batch, 1), generator=generator, device=device)
+    rows = corner[0] + torch.arange(height, device=device)
+    columns = corner[1] + torch.arange(width, device=device)
+    which = torch.arange(batch, device=device)
+    # Indices around a slice: the slice, the channels, comes last.
+    return padded[which[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Half of the images (B, C, H, W), by chance, left and right exchanged."""
+    flip = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
+    return torch.where(flip, images.flip(-1), images)

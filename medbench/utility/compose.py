@@ -1,0 +1,125 @@
+"""An arm's training set: real images, and what is added to them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medbench.arms import OVERSAMPLE, Arm
+from medbench.augmenters.labels import proportional_labels
+from medbench.data.dataset import Card, Dataset, Split
+from medbench.errors import UserError
+from medbench.files import read_npz
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Images of an augmenter (N, H, W) or (N, H, W, 3) uint8 and their labels (N,), and the file they came from."""
+
+    path: Path
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def read_generated(path: Path) -> Generated:
+    """What `sample` wrote.
+
+    Raises:
+        UserError: not an npz, or one without images and as many labels.
+    """
+    arrays = read_npz(path)
+    if not {"images", "labels"} <= set(arrays):
+        raise UserError(f"{path}: holds {', '.join(arrays)}; expected the arrays images and labels")
+    images, labels = arrays["images"], arrays["labels"]
+    if len(images) != len(labels):
+        raise UserError(f"{path}: holds {len(images)} images but {len(labels)} labels; generate them again")
+    return Generated(path, images, labels)
+
+
+def training_set(dataset: Dataset, arm: Arm, generated: Generated | None, rng: np.random.RandomState) -> Split:
+    """The rows that a classifier of this arm learns from: real ones first, then the extra ones.
+
+    The extra images have the labels that `proportional_labels` gives, whether they are generated or repeated, so that
+    arms differ in the images alone.
+
+    Args:
+        dataset: its train split, and the classes.
+        arm: what to compose.
+        generated: needed by an arm with an augmenter.
+        rng: for the order in which real images are repeated.
+
+    Raises:
+        UserError: generated images are missing, too few, of another size, or with labels that are not the dataset's; or
+            a class is absent from the set.
+    """
+    real = dataset.splits["train"]
+    n = arm.extra_images(len(real))
+    parts = [real] if arm.real else []
+    if arm.extra == OVERSAMPLE:
+        parts.append(_repeated(real, dataset.card, n, rng))
+    elif arm.extra:
+        parts.append(_generated_rows(dataset, arm, generated, n))
+    whole = Split(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.groups for part in parts]),
+    )
+    _require_every_class(whole, dataset.card, arm)
+    return whole
+
+
+def _repeated(real: Split, card: Card, n: int, rng: np.random.RandomState) -> Split:
+    """n real images, each as often as any other of its class, or once more."""
+    order = rng.permutation(len(real))
+    labels = proportional_labels(np.bincount(real.labels, minlength=len(card.classes)), n)
+    rows = np.empty(n, dtype=np.int64)
+    for label in np.unique(labels):
+        places = np.flatnonzero(labels == label)
+        rows[places] = np.resize(order[real.labels[order] == label], len(places))  # np.resize repeats
+    return real.rows(rows)
+
+
+def _generated_rows(dataset: Dataset, arm: Arm, generated: Generated | None, n: int) -> Split:
+    if generated is None:
+        raise UserError(f"--samples: give the images of {arm.augmenter} that the arm {arm.name} needs")
+    _require_fit(dataset, generated)
+    if len(generated.labels) < n:
+        raise UserError(
+            f"{generated.path}: holds {len(generated.labels)} images, but {arm.name} needs {n} for the"
+            f" {len(dataset.splits['train'])} real ones of {dataset.card.name}; lower the ratio or generate more (a"
+            " study's arms are counted when it is listed in `run`)"
+        )
+    return Split(generated.images[:n], generated.labels[:n].astype(np.int64), np.full(n, -1))
+
+
+def _require_fit(dataset: Dataset, generated: Generated) -> None:
+    """Raises UserError for images that cannot stand beside the dataset's."""
+    card, path = dataset.card, generated.path
+    wanted = dataset.splits["train"].images.shape[1:]
+    if generated.images.dtype != np.uint8 or generated.images.shape[1:] != wanted:
+        raise UserError(
+            f"{path}: images are {_spelled(generated.images.shape[1:])} {generated.images.dtype}, but those of"
+            f" {card.name} are {_spelled(wanted)} uint8; generate them for this dataset"
+        )
+    labels = np.unique(generated.labels)
+    if len(labels) and labels[0] == -1:
+        raise UserError(f"{path}: holds images without labels; give the augmenter conditioning: label or class")
+    if not np.issubdtype(generated.labels.dtype, np.integer) or np.any((labels < 0) | (labels >= len(card.classes))):
+        raise UserError(
+            f"{path}: holds labels {', '.join(map(str, labels[:8]))}, but {card.name} has the classes 0 to"
+            f" {len(card.classes) - 1} ({', '.join(card.classes)})"
+        )
+
+
+def _require_every_class(whole: Split, card: Card, arm: Arm) -> None:
+    counts = np.bincount(whole.labels, minlength=len(card.classes))
+    absent = [name for name, count in zip(card.classes, counts, strict=True) if count == 0]
+    if absent:
+        raise UserError(
+            f"datasets.{card.name}: arm {arm.name}: no training image of class {', '.join(absent)}; a classifier"
+            " cannot learn it (add images, or a larger train_fraction)"
+        )
+
+
+def _spelled(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,189 @@
+"""The utility stage: a dataset and an arm in, classifiers' scores on the real test split out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medbench.arms import Arm
+from medbench.data.dataset import SPLITS, Dataset, Split
+from medbench.errors import UserError
+from medbench.files import remove_folder, sha256_of, write_json, write_npz
+from medbench.fingerprint import code_of
+from medbench.rng import numpy_rng, seed_for
+from medbench.runtime import Runtime, start
+from medbench.stages import UtilityStage
+from medbench.training.checkpoint import CheckpointStore
+from medbench.training.loop import TrainingData, evaluating, train_network
+from medbench.utility.classification import Classification, classifier_schedule, probabilities, scored
+from medbench.utility.compose import read_generated, training_set
+from medbench.utility.metrics import classification_metrics, val_thresholds
+from medbench.utility.network import build, resized
+from medbench.weights import load_state
+
+
+def utility(
+    dataset_path: Path,
+    samples_path: Path | None,
+    output: Path,
+    stage: UtilityStage,
+    weights_path: Path | None,
+    checkpoints: Path,
+) -> None:
+    """Trains one classifier a classifier seed on an arm and scores the real test split once with each.
+
+    Writes `output` (json: conditions, every score in long form, how training went) and the same name with .npz (every
+    probability on val and test). Resumes from `checkpoints`, which are removed once both are there.
+
+    Raises:
+        UserError: a val or test split with one class, a class absent from train, generated images that do not fit or
+            are too few, scores that are not finite, a checkpoint of other settings, a folder that cannot be written.
+        Interrupted: SIGTERM or SIGINT arrived; the same call goes on.
+    """
+    runtime = start(stage)
+    dataset = Dataset.load(dataset_path)
+    _require_two_classes(dataset)
+    generated = read_generated(samples_path) if samples_path else None
+    arm = Arm.parse(stage.arm)
+    train = training_set(dataset, arm, generated, numpy_rng(stage.seed, "oversample"))
+    samples_sha256 = sha256_of(samples_path) if samples_path else None
+    origin = {"dataset_sha256": dataset.card.npz_sha256, "samples_sha256": samples_sha256}
+    job = _Job(stage, runtime, dataset, train, _pretrained(stage, weights_path), checkpoints, origin)
+    results = [job.result(seed) for seed in stage.classifier_seeds]
+    _write(output, stage, results, dataset, _conditions(job, arm))
+    remove_folder(checkpoints)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the classifiers of one arm share."""
+
+    stage: UtilityStage
+    runtime: Runtime
+    dataset: Dataset
+    train: Split
+    weights: dict[str, Tensor] | None
+    checkpoints: Path
+    origin: dict[str, Any]
+
+    @property
+    def steps(self) -> int:
+        return Arm.parse(self.stage.arm).steps(self.stage.classifier.steps, self.stage.budget)
+
+    def result(self, seed: int) -> dict[str, Any]:
+        """The scores of one classifier seed: taken from an earlier call that was stopped after it, or made now."""
+        finished = CheckpointStore(self.checkpoints / f"seed{seed}-scores", self._belongs_to(seed))
+        found = finished.latest()
+        if found is None:
+            finished.save(self.steps, self._trained(seed))
+            remove_folder(self.checkpoints / f"seed{seed}")  # hundreds of megabytes
+            found = finished.latest()
+        assert found is not None
+        return {"classifier_seed": seed, **found[1]}
+
+    def _trained(self, seed: int) -> dict[str, Any]:
+        stage, section = self.stage, self.stage.classifier
+        own = seed_for(stage.seed, "classifier", seed)  # not of the arm: arms start from the same weights
+        torch.manual_seed(seed_for(own, "init"))
+        network = build(section, len(self.dataset.card.classes), self.weights)
+        task = Classification(network, section, self.dataset.card.horizontal_flip, self._on_device("val"))
+        history = train_network(
+            task,
+            resized(TrainingData.of(self.train, self.runtime.torch_device), section.image_size),
+            classifier_schedule(section, self.steps),
+            own,
+            CheckpointStore(self.checkpoints / f"seed{seed}", self._belongs_to(seed)),
+            self.runtime,
+            f"utility {stage.dataset} {stage.arm} {stage.budget} seed {seed}",
+        )
+        task.network.load_state_dict(task.best["weights"])
+        best = next(row["step"] for row in history if [row["val_auroc"], -row["val_loss"]] == task.best["key"])
+        with evaluating(task.network), self.runtime.accelerator().autocast():
+            val, test = (scored(task.network, self._on_device(name).images) for name in ("val", "test"))
+        return {"val": val, "test": test, "best_step": int(best), "history": history}
+
+    def _on_device(self, split: str) -> TrainingData:
+        rows = self.dataset.splits["val" if split == "val" else "test"]
+        return resized(TrainingData.of(rows, self.runtime.torch_device), self.stage.classifier.image_size)
+
+    def _belongs_to(self, seed: int) -> dict[str, Any]:
+        return {
+            "stage": self.stage.model_dump(mode="json", exclude={"classifier_seeds"}),
+            "classifier_seed": seed,
+            "origin": self.origin,
+            "code": code_of("utility"),
+            "runtime": self.runtime.conditions(),
+        }
+
+
+def _write(
+    output: Path, stage: UtilityStage, results: list[dict[str, Any]], dataset: Dataset, conditions: dict[str, Any]
+) -> None:
+    val, test = dataset.splits["val"], dataset.splits["test"]
+    val_scores, test_scores = (np.stack([probabilities(made[name]) for made in results]) for name in ("val", "test"))
+    thresholds = np.stack([val_thresholds(val.labels, scores) for scores in val_scores])
+    seeds, best = ([made[key] for made in results] for key in ("classifier_seed", "best_step"))
+    rows = []
+    for seed, step, scores, chosen in zip(seeds, best, test_scores, thresholds, strict=True):
+        metrics = classification_metrics(test.labels, scores, chosen, dataset.card.classes)
+        metrics.append({"metric": "best_step", "class": None, "value": step})
+        rows += [{"classifier_seed": seed, **row} for row in metrics]
+    arrays = {
+        "test_scores": test_scores,
+        "test_labels": test.labels,
+        "test_groups": test.groups,
+        "val_scores": val_scores,
+        "val_labels": val.labels,
+        "thresholds": thresholds,
+        "classifier_seeds": np.array(seeds),
+        "best_steps": np.array(best),
+    }
+    history = [{"classifier_seed": made["classifier_seed"], **row} for made in results for row in made["history"]]
+    write_npz(output.with_suffix(".npz"), arrays)
+    write_json(output, {"made_with": stage.made_with(), "conditions": conditions, "rows": rows, "history": history})
+
+
+def _conditions(job: _Job, arm: Arm) -> dict[str, Any]:
+    section, card = job.stage.classifier, job.dataset.card
+    n_real = sum(card.counts["train"])
+    counts = np.bincount(job.train.labels, minlength=len(card.classes)).tolist()
+    absent = {name: [c for c, n in zip(card.classes, card.counts[name], strict=True) if n == 0] for name in SPLITS}
+    return {
+        **section.model_dump(mode="json", exclude={"steps", "checkpoint_every"}),
+        "weights_sha256": job.stage.weights_sha256,
+        "optimizer": "AdamW, cosine",
+        "budget": job.stage.budget,
+        "steps": job.steps,
+        "real_steps": section.steps,
+        "horizontal_flip": card.horizontal_flip,
+        "n_train": len(job.train),
+        "n_real": n_real if arm.real else 0,
+        "n_extra": arm.extra_images(n_real),
+        "n_val": len(job.dataset.splits["val"]),
+        "n_test": len(job.dataset.splits["test"]),
+        "train_counts": counts,
+        "classes_absent": {name: classes for name, classes in absent.items() if classes},
+        **job.origin,
+        **job.runtime.conditions(),
+    }
+
+
+def _pretrained(stage: UtilityStage, path: Path | None) -> dict[str, Tensor] | None:
+    if stage.weights_sha256 is None:
+        return None
+    if path is None:
+        raise UserError(f"--weights: give the file with sha256 {stage.weights_sha256}")
+    return load_state(path, stage.weights_sha256, f"torchvision's {stage.classifier.network} weights")
+
+
+def _require_two_classes(dataset: Dataset) -> None:
+    for name in ("val", "test"):
+        present = [c for c, n in zip(dataset.card.classes, dataset.card.counts[name], strict=True) if n]
+        if len(present) < 2:
+            raise UserError(
+                f"datasets.{dataset.card.name}: the {name} split holds only class {', '.join(present) or '(none)'};"
+                " AUROC needs two (give the split images of another class)"
+            )

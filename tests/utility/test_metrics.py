@@ -1,0 +1,189 @@
+"""Scores of a classifier against scikit-learn's own, computed another way, and against cases done by hand."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    multilabel_confusion_matrix,
+    roc_auc_score,
+)
+
+from medbench.errors import UserError
+from medbench.utility.metrics import classification_metrics, macro_auroc, val_thresholds
+
+CLASSES = ["normal", "benign", "malignant"]
+
+
+def noisy(n: int, n_classes: int, seed: int = 0, steps: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and float32 probabilities that know something of them; `steps`: rounded, so that many are tied."""
+    rng = np.random.RandomState(seed)
+    labels = rng.randint(n_classes, size=n)
+    scores = rng.dirichlet(np.ones(n_classes), n) + 0.4 * np.eye(n_classes)[labels]
+    scores = scores / scores.sum(axis=1, keepdims=True)
+    return labels, (np.round(scores * steps) / steps if steps else scores).astype(np.float32)
+
+
+def binary(class_1: list[float]) -> np.ndarray:
+    return np.stack([1 - np.array(class_1), class_1], axis=1).astype(np.float32)
+
+
+def values(labels, scores, thresholds, classes) -> dict:
+    rows = classification_metrics(labels, scores, thresholds, classes)
+    found = {(row["metric"], row["class"]): row["value"] for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("labels", "class_1", "expected"),
+    [
+        ([0, 0, 1, 1], [0.1, 0.3, 0.4, 0.8], 0.35),  # separable: the middle of the gap
+        ([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.6),  # J = 1/2 at 0.8 and at 0.35: (0.8 + 0.4) / 2 is nearer 0.5
+        ([0, 1, 1, 1], [0.9, 0.6, 0.7, 0.8], 0.3),  # upside down: J ≤ 0 but for all or none; (0 + 0.6) / 2 is nearer
+        ([0, 1, 0, 1], [0.2, 0.2, 0.2, 0.2], 0.6),  # says nothing: none, (0.2 + 1) / 2, is nearer than all, 0.1
+    ],
+)
+def test_thresholds_by_hand(labels, class_1, expected):
+    thresholds = val_thresholds(np.array(labels), binary(class_1))
+    assert thresholds == pytest.approx([1 - expected, expected], abs=1e-6)  # scores are float32
+
+
+@pytest.mark.parametrize(("n_classes", "steps"), [(2, None), (2, 10), (3, None), (3, 10)])
+def test_no_threshold_has_a_higher_youden_j(n_classes, steps):
+    labels, scores = noisy(80, n_classes, steps=steps)
+    thresholds = val_thresholds(labels, scores)
+    for k in range(n_classes):
+        positive, of_class = labels == k, scores[:, k].astype(float)
+        j = {t: np.mean(of_class[positive] >= t) + np.mean(of_class[~positive] < t) for t in [*of_class, 1.1]}
+        chosen = np.mean(of_class[positive] >= thresholds[k]) + np.mean(of_class[~positive] < thresholds[k])
+        assert chosen == pytest.approx(max(j.values()))
+        assert not np.isin(thresholds[k], of_class)
+
+
+def test_a_threshold_fits_between_neighbouring_float32_scores():
+    low = np.float32(0.7)
+    high = np.nextafter(low, np.float32(1))
+    scores = np.stack([1 - np.array([low, high]), np.array([low, high])], axis=1)
+    assert low < val_thresholds(np.array([0, 1]), scores)[1] < high
+
+
+def test_a_class_absent_from_val_is_decided_at_a_half():
+    labels, scores = noisy(60, 3)
+    labels[labels == 1] = 2
+    thresholds = val_thresholds(labels, scores)
+    assert thresholds[1] == 0.5
+    assert np.isfinite(thresholds).all()
+
+
+def test_two_classes_equal_sklearn():
+    labels, scores = noisy(300, 2, steps=20)
+    thresholds = np.array([0.4, 0.6])
+    found = values(labels, scores, thresholds, ["normal", "ill"])
+    predicted = scores.argmax(axis=1)
+    tn, fp, fn, tp = confusion_matrix(labels, scores[:, 1].astype(float) >= 0.6).ravel()
+    expected = {
+        ("auroc", None): roc_auc_score(labels, scores[:, 1]),
+        ("accuracy", None): accuracy_score(labels, predicted),
+        ("balanced_accuracy", None): balanced_accuracy_score(labels, predicted),
+        ("macro_f1", None): f1_score(labels, predicted, average="macro"),
+        ("sensitivity", None): tp / (tp + fn),
+        ("specificity", None): tn / (tn + fp),
+        ("auroc", "normal"): roc_auc_score(1 - labels, scores[:, 0]),
+        ("sensitivity", "normal"): tn / (tn + fp),
+        ("specificity", "normal"): tp / (tp + fn),
+        ("f1", "normal"): f1_score(labels, predicted, pos_label=0),
+        ("threshold", "normal"): 0.4,
+        ("auroc", "ill"): roc_auc_score(labels, scores[:, 1]),
+        ("sensitivity", "ill"): tp / (tp + fn),
+        ("specificity", "ill"): tn / (tn + fp),
+        ("f1", "ill"): f1_score(labels, predicted),
+        ("threshold", "ill"): 0.6,
+    }
+    assert found == pytest.approx(expected)
+    assert list(found) == list(expected)  # the order of the rows
+
+
+def test_three_classes_equal_sklearn():
+    labels, scores = noisy(300, 3, steps=20)
+    thresholds = np.array([0.33, 0.41, 0.52])
+    found = values(labels, scores, thresholds, CLASSES)
+    predicted = scores.argmax(axis=1)
+    (tn, fp), (fn, tp) = multilabel_confusion_matrix(np.eye(3)[labels], scores >= thresholds).transpose(1, 2, 0)
+    of_all = {
+        "auroc": roc_auc_score(labels, scores / scores.sum(axis=1, keepdims=True), multi_class="ovr"),
+        "accuracy": accuracy_score(labels, predicted),
+        "balanced_accuracy": balanced_accuracy_score(labels, predicted),
+        "macro_f1": f1_score(labels, predicted, average="macro"),
+        "sensitivity": np.mean(tp / (tp + fn)),
+        "specificity": np.mean(tn / (tn + fp)),
+    }
+    # roc_auc_score wants rows that sum to 1, which rounding to twentieths undid; undoing that moved ranks a little.
+    assert {metric: found[metric, None] for metric in of_all} == pytest.approx(of_all, abs=5e-3)
+    f1 = f1_score(labels, predicted, average=None)
+    for k, name in enumerate(CLASSES):
+        assert found["auroc", name] == pytest.approx(roc_auc_score(labels == k, scores[:, k]))
+        assert found["sensitivity", name] == pytest.approx(tp[k] / (tp + fn)[k])
+        assert found["specificity", name] == pytest.approx(tn[k] / (tn + fp)[k])
+        assert found["f1", name] == pytest.approx(f1[k])
+        assert found["threshold", name] == thresholds[k]
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_absent_class_is_a_gap_and_not_a_zero():
+    """Two classes by hand, with a third that is predicted once and has no image."""
+    labels = np.array([0, 0, 2, 2])
+    scores = np.array([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.6, 0.1, 0.3]])
+    found = values(labels, scores, np.array([0.5, 0.5, 0.25]), CLASSES)
+    assert {metric for metric, name in found if name == "benign"} == {"specificity", "threshold"}
+    assert found["specificity", "benign"] == 0.75
+    assert found["auroc", "normal"] == 0.75  # 0.8 beats 0.1 and 0.6; 0.2 beats 0.1
+    assert found["auroc", "malignant"] == 0.875  # 0.7 beats both; 0.3 beats 0.1 and ties 0.3
+    expected = {
+        "auroc": (0.75 + 0.875) / 2,
+        "accuracy": 0.5,
+        "balanced_accuracy": (1 / 2 + 1 / 2) / 2,
+        "macro_f1": (1 / 2 + 2 / 3) / 2,
+        "sensitivity": (1 / 2 + 1) / 2,
+        "specificity": (1 / 2 + 1 / 2) / 2,
+    }
+    assert {metric: found[metric, None] for metric in expected} == pytest.approx(expected)
+    assert macro_auroc(labels, scores) == found["auroc", None]
+
+
+def test_both_classes_of_two_describe_one_decision():
+    """In float32 a probability of 1 stands beside many that are not 0: 1 − p is no mirror of p."""
+    labels, logits = np.arange(400) % 2, np.random.RandomState(0).normal(17, 1, 400)
+    scores = np.stack([1 / (1 + np.exp(logits)), 1 / (1 + np.exp(-logits))], axis=1).astype(np.float32)
+    assert len(np.unique(scores[:, 0])) > 2 * len(np.unique(scores[:, 1]))
+    found = values(labels, scores, val_thresholds(labels, scores), ["normal", "ill"])
+    assert 0 < found["sensitivity", "ill"] < 1
+    assert found["sensitivity", "normal"] == pytest.approx(found["specificity", "ill"], abs=1e-12)
+    assert found["specificity", "normal"] == pytest.approx(found["sensitivity", "ill"], abs=1e-12)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_refuses_scores_that_are_not_finite(broken):
+    labels, scores = noisy(50, 2)
+    scores[[3, 7], 1] = broken
+    for refused in (
+        lambda: macro_auroc(labels, scores),
+        lambda: val_thresholds(labels, scores),
+        lambda: classification_metrics(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
+    ):
+        with pytest.raises(UserError, match=r"2 of 50 images are NaN or infinite.*learning_rate"):
+            refused()
+
+
+def test_refuses_labels_of_one_class():
+    _, scores = noisy(50, 2)
+    labels = np.ones(50, int)
+    for refused in (
+        lambda: macro_auroc(labels, scores),
+        lambda: val_thresholds(labels, scores),
+        lambda: classification_metrics(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
+    ):
+        with pytest.raises(UserError, match=r"all 50 labels are of one class; AUROC needs two classes"):
+            refused()

@@ -1,0 +1,185 @@
+"""The utility stage: resuming, the test split touched once, arms on an equal footing, bad input."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from medbench.data.dataset import Dataset, Split, class_counts
+from medbench.errors import UserError
+from medbench.files import read_json, read_npz, sha256_of
+from medbench.stages import UtilityStage
+from medbench.utility import classification
+from medbench.utility.utility import utility
+
+CLASSIFIER = {
+    "network": "resnet18",
+    "image_size": 16,
+    "steps": 6,
+    "batch_size": 4,
+    "validations": 3,
+    "checkpoint_every": 2,
+}
+STAGE = {
+    "dataset": "tiny",
+    "arm": "real",
+    "budget": "steps",
+    "classifier": CLASSIFIER,
+    "weights_sha256": None,
+    "classifier_seeds": [0, 1],
+    "seed": 0,
+    "torch_threads": 1,
+}
+
+
+def stage(**settings) -> UtilityStage:
+    classifier = CLASSIFIER | settings.pop("classifier", {})
+    return UtilityStage(**{**STAGE, **settings, "classifier": classifier})
+
+
+@pytest.fixture
+def dataset(tmp_path, tiny_dataset) -> Path:
+    tiny_dataset(n=20).save(tmp_path / "tiny.npz")
+    return tmp_path / "tiny.npz"
+
+
+def scores(folder: Path, dataset: Path, settings: UtilityStage, samples: Path | None = None):
+    utility(dataset, samples, folder / "out.json", settings, None, folder / "checkpoints")
+    return read_json(folder / "out.json"), read_npz(folder / "out.npz")
+
+
+def relabelled(dataset: Path, path: Path, split: str, labels: np.ndarray) -> Path:
+    loaded = Dataset.load(dataset)
+    old = loaded.splits[split]
+    splits = {**loaded.splits, split: Split(old.images, labels, old.groups)}
+    card = loaded.card.model_copy(update={"counts": class_counts(splits, 2)})
+    Dataset(splits, card).save(path)
+    return path
+
+
+def test_killed_and_resumed_every_score_is_bit_identical(tmp_path, dataset):
+    """SIGKILL in the second classifier: the first is not trained again, the second goes on."""
+    checkpoints, out = tmp_path / "checkpoints", tmp_path / "cut" / "out.json"
+    options = ["--config", json.dumps(STAGE), "--checkpoints", checkpoints]
+    call = [Path(sys.executable).parent / "medbench", "utility", dataset, out, *options]
+    with subprocess.Popen(call, stderr=subprocess.DEVNULL) as process:
+        while not list(checkpoints.glob("seed1/step*.pt")):
+            assert process.poll() is None, "ended before the second classifier's first checkpoint"
+            time.sleep(0.005)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not out.exists()
+    resumed = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert "seed 0" not in resumed.stderr
+    scores(tmp_path / "whole", dataset, stage())
+    for name in ("out.json", "out.npz"):
+        assert sha256_of(tmp_path / "cut" / name) == sha256_of(tmp_path / "whole" / name)
+    assert not checkpoints.exists()
+
+
+def test_poisoned_test_labels_change_nothing_but_the_final_scores(tmp_path, dataset):
+    test_labels = Dataset.load(dataset).splits["test"].labels
+    poisoned = relabelled(dataset, tmp_path / "poisoned.npz", "test", 1 - test_labels)
+    clean, clean_arrays = scores(tmp_path / "a", dataset, stage())
+    other, other_arrays = scores(tmp_path / "b", poisoned, stage())
+    assert clean["history"] == other["history"]
+    for name in set(clean_arrays) - {"test_labels"}:
+        np.testing.assert_array_equal(clean_arrays[name], other_arrays[name], err_msg=name)
+    auroc = [
+        [row["value"] for row in made["rows"] if row["metric"] == "auroc" and row["class"] is None]
+        for made in (clean, other)
+    ]
+    assert np.allclose(np.add(*auroc), 1)  # every pair is now ordered the other way round
+    differing = {key for key, value in clean["conditions"].items() if value != other["conditions"][key]}
+    assert differing == {"dataset_sha256"}
+
+
+def test_the_checkpoint_is_the_best_on_val_and_ties_go_to_the_lower_loss(tmp_path, dataset, monkeypatch):
+    aurocs = iter([0.7, 0.9, 0.9, 0.9])
+    losses = iter([0.1, 0.5, 0.3, 0.4])
+    monkeypatch.setattr(classification, "macro_auroc", lambda labels, scores: next(aurocs))
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def on_val(logits, labels):
+        return cross_entropy(logits, labels) if logits.requires_grad else torch.tensor(next(losses))
+
+    monkeypatch.setattr(classification.F, "cross_entropy", on_val)
+    made, arrays = scores(
+        tmp_path, dataset, stage(classifier_seeds=[0], classifier={"steps": 8, "validations": 4, "learning_rate": 0.01})
+    )
+    assert arrays["best_steps"].tolist() == [6]
+    assert [row["step"] for row in made["history"]] == [2, 4, 6, 8]
+
+
+def test_every_arm_is_checked_as_often_whatever_its_length(tmp_path, dataset):
+    histories = {}
+    for arm, budget in (("real", "steps"), ("real+oversample@1", "steps"), ("real+oversample@1", "epochs")):
+        made, _ = scores(tmp_path / arm / budget, dataset, stage(arm=arm, budget=budget, classifier_seeds=[0]))
+        histories[arm, budget] = [row["step"] for row in made["history"]]
+        assert (made["conditions"]["n_train"], made["conditions"]["steps"]) == (
+            {"real": 20}.get(arm, 40),
+            12 if budget == "epochs" else 6,
+        )
+    assert histories["real", "steps"] == histories["real+oversample@1", "steps"] == [2, 4, 6]
+    assert histories["real+oversample@1", "epochs"] == [4, 8, 12]
+
+
+def test_seeds_differ_and_more_of_them_change_none(tmp_path, dataset):
+    _, two = scores(tmp_path / "two", dataset, stage())
+    _, one = scores(tmp_path / "one", dataset, stage(classifier_seeds=[1]))
+    np.testing.assert_array_equal(two["test_scores"][1], one["test_scores"][0])
+    assert not np.array_equal(two["test_scores"][0], two["test_scores"][1])
+
+
+def test_what_can_be_learned_is_learned(tmp_path, dataset):
+    made, arrays = scores(tmp_path, dataset, stage(classifier={"steps": 30, "batch_size": 8}, classifier_seeds=[0]))
+    auroc = next(row["value"] for row in made["rows"] if row["metric"] == "auroc" and row["class"] is None)
+    assert auroc > 0.95  # bright against dark noise
+    assert arrays["test_scores"].shape == (1, 20, 2)
+    np.testing.assert_allclose(arrays["test_scores"].sum(-1), 1, rtol=1e-6)  # float32 of a softmax
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_with_one_class_is_refused_before_training(tmp_path, dataset, medbench, split):
+    path = relabelled(dataset, tmp_path / "one.npz", split, np.zeros(20, dtype=np.int64))
+    options = ["--config", STAGE, "--checkpoints", tmp_path / "c"]
+    refused = medbench("utility", path, tmp_path / "out.json", *options)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"medbench: datasets.tiny: the {split} split holds only class dark; AUROC needs two"
+        " (give the split images of another class)\n"
+    )
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_scores_that_are_not_finite_stop_the_job(tmp_path, dataset):
+    with pytest.raises(UserError, match=r"scores on val are not finite: lower utility\.learning_rate"):
+        scores(tmp_path, dataset, stage(classifier={"learning_rate": 1e30}))
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_a_weights_file_is_asked_for_by_its_hash(tmp_path, dataset):
+    with pytest.raises(UserError, match="--weights: give the file with sha256 aaaa"):
+        scores(tmp_path, dataset, stage(weights_sha256="a" * 64))
+
+
+def test_a_checkpoint_of_other_samples_is_refused(tmp_path, dataset):
+    """Half a classifier on one set of images and half on another would be neither."""
+
+    def call(seed: int) -> None:
+        images = np.random.RandomState(seed).randint(0, 255, (20, 12, 12)).astype(np.uint8)
+        np.savez(tmp_path / "s.npz", images=images, labels=np.arange(20) % 2)
+        out = tmp_path / "blocked" / "out.json"
+        utility(dataset, tmp_path / "s.npz", out, stage(arm="only-a"), None, tmp_path / "checkpoints")
+
+    (tmp_path / "blocked").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):  # trained, and not lost
+        call(0)
+    with pytest.raises(UserError, match="belongs to other settings, data"):
+        call(1)

@@ -1,0 +1,29 @@
+"""From real and generated images to what they do to a classifier."""
+
+
+rule utility:
+    input:
+        dataset="results/{run}/datasets/{dataset}.npz",
+        card="results/{run}/datasets/{dataset}.json",
+        samples=arm_samples,
+        weights=plan.classifier_file(CONFIG),
+    output:
+        scores="results/{run}/utility/{dataset}/{budget}/{arm}/{origin}.json",
+        every="results/{run}/utility/{dataset}/{budget}/{arm}/{origin}.npz",
+    log:
+        "results/{run}/logs/utility/{dataset}-{budget}-{arm}-{origin}.log",
+    conda:
+        "../envs/medbench.yaml"
+    threads: CONFIG.torch_threads
+    resources:
+        gpu=1,
+        mem_mb=3000,
+    params:
+        section=utility_section,
+        code=code_of("utility"),
+        samples=samples_option,
+        weights=weights_option(plan.classifier_file(CONFIG)),
+        checkpoints="results/{run}/checkpoints/utility/{dataset}-{budget}-{arm}-{origin}",
+    shell:
+        "medbench utility {input.dataset:q} {output.scores:q} --config {params.section:q}"
+        " {params.samples} {params.weights} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
