@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 
 OVERSAMPLE = "oversample"
-ARM_PATTERN = r"^(real|real\+[a-z0-9_]+@(0\.\d*[1-9]|[1-9]\d*(\.\d*[1-9])?)|only-[a-z0-9_]+)$"
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,13 @@ class Arm:
         >>> Arm.parse("real+oversample@0.5")
         Arm(real=True, extra='oversample', ratio=0.5)
         """
-        if not re.match(ARM_PATTERN, name) or name == f"only-{OVERSAMPLE}":
+        match = re.fullmatch(r"real(?:\+([a-z0-9_]+)@(\d+\.?\d*))?|only-([a-z0-9_]+)", name)
+        if not match or match[3] == OVERSAMPLE or (match[2] and float(match[2]) == 0):
             raise ValueError(f"{name!r} is no arm (real, real+<augmenter>@<ratio>, only-<augmenter>)")
-        if name.startswith("only-"):
-            return Arm(False, name.removeprefix("only-"), 1.0)
-        extra, _, ratio = name.removeprefix("real").removeprefix("+").partition("@")
-        return Arm(True, extra or None, float(ratio or 0))
+        arm = Arm(False, match[3], 1.0) if match[3] else Arm(True, match[1], float(match[2] or 0))
+        if arm.name != name:  # one spelling an arm: it names files
+            raise ValueError(f"{name!r} is written {arm.name!r}")
+        return arm
 
     @property
     def name(self) -> str:
@@ -47,6 +47,11 @@ class Arm:
         return round(self.ratio * n_real)
 
     @property
+    def control(self) -> str | None:
+        """The arm with real images repeated in place of the generated ones; None where that would be no control."""
+        return Arm(True, OVERSAMPLE, self.ratio).name if self.real and self.augmenter else None
+
+    @property
     def size(self) -> float:
         """Images of the training set, in those of the real one."""
         return float(self.real) + self.ratio
@@ -54,3 +59,7 @@ class Arm:
     def steps(self, real_steps: int, budget: str) -> int:
         """Optimiser steps: as the real arm's, or, under the budget `epochs`, as many more as the set is larger."""
         return round(real_steps * self.size) if budget == "epochs" else real_steps
+
+    def trained_under(self, budget: str) -> str:
+        """The budget that stands for this one: both mean the same steps where the set is as large as the real one."""
+        return "steps" if self.size == 1 else budget

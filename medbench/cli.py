@@ -33,6 +33,9 @@ app = typer.Typer(
 
 Config = Annotated[str, typer.Option("--config", help="The stage's section: JSON, or a .json or .yaml file.")]
 GeneratorSeed = Annotated[int, typer.Option("--seed", min=0, help="Generator seed.")]
+Partial = Annotated[
+    bool, typer.Option("--partial", help="Take what was made with another config as missing, instead of refusing it.")
+]
 Checkpoints = Annotated[Path, typer.Option(help="Folder for checkpoints; the same call resumes from it.")]
 
 
@@ -142,13 +145,14 @@ def tables(
     run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
     output: Annotated[Path, typer.Argument(help="Folder to write.")],
     config: Config,
+    partial: Partial = False,
 ) -> None:
     """Write a study's tables: csv, md, tex."""
     stage = _section(ReportStage, config)
     from medbench.report.results import StudyResults
     from medbench.report.tables.write import write_tables
 
-    write_tables(StudyResults(run, **dict(stage)), output)
+    write_tables(StudyResults(run, **dict(stage), partial=partial), output)
 
 
 @app.command()
@@ -156,13 +160,14 @@ def figures(
     run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
     output: Annotated[Path, typer.Argument(help="Folder to write.")],
     config: Config,
+    partial: Partial = False,
 ) -> None:
     """Draw a study's figures: png, svg."""
     stage = _section(ReportStage, config)
     from medbench.report.figures.write import write_figures
     from medbench.report.results import StudyResults
 
-    write_figures(StudyResults(run, **dict(stage)), output)
+    write_figures(StudyResults(run, **dict(stage), partial=partial), output)
 
 
 @app.command()
@@ -170,12 +175,13 @@ def report(
     run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
     output: Annotated[Path, typer.Argument(help="The html file to write.")],
     config: Config,
+    partial: Partial = False,
 ) -> None:
     """Write the report of a run: one self-contained page."""
     stage = _section(PageStage, config)
     from medbench.report.page.write import write_page
 
-    write_page(run, stage, output)
+    write_page(run, stage, output, partial)
 
 
 def _section(model: type[Model], config: str) -> Model:

@@ -8,7 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -19,12 +21,12 @@ from pydantic import (
     model_validator,
 )
 
-from medbench.arms import ARM_PATTERN, Arm
+from medbench.arms import Arm
 from medbench.errors import UserError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64}|\$\{\w+\})$")]
-ArmName = Annotated[str, StringConstraints(pattern=ARM_PATTERN)]
+ArmName = Annotated[str, AfterValidator(lambda name: Arm.parse(name).name)]
 Seed = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -50,6 +52,21 @@ class Section(BaseModel):
             if unknown:
                 raise ValueError(f"unknown key {unknown[0]!r} (allowed: {', '.join(sorted(cls.model_fields))})")
         return value
+
+
+def _require(where: str, used: Sequence[str], defined: Mapping[str, Any], section: str) -> None:
+    for name in used:
+        if name not in defined:
+            raise ValueError(
+                f"{where}: {name!r} is not defined under {section} (defined: {', '.join(sorted(defined))})"
+            )
+    _require_once(where, used)
+
+
+def _require_once(where: str, listed: Sequence[Any]) -> None:
+    twice = [item for place, item in enumerate(listed) if item in listed[:place]]
+    if twice:
+        raise ValueError(f"{where}: {twice[0]!r} is listed twice")
 
 
 # Datasets -------------------------------------------------------------------------------------------------------
@@ -188,7 +205,18 @@ class UtilitySection(ClassifierSection):
     def _weights_are_named(self) -> "UtilitySection":
         if self.init == "imagenet" and self.weights is None:
             raise ValueError("init imagenet needs weights: {url or path, sha256}")
+        _require_once("classifier_seeds", self.classifier_seeds)
         return self
+
+
+def _as_list(papers: Any) -> Any:
+    if papers is None:
+        return []
+    return [papers] if isinstance(papers, str) else papers
+
+
+PaperKey = Literal["cao2025", "medienet2025"]
+Papers = Annotated[list[PaperKey], BeforeValidator(_as_list, json_schema_input_type=PaperKey | list[PaperKey] | None)]
 
 
 class Study(Section):
@@ -197,7 +225,7 @@ class Study(Section):
     generator_seeds: list[Seed] = []
     arms: list[ArmName] = []  # real, real+oversample@<ratio>, real+<augmenter>@<ratio>, only-<augmenter>
     budgets: Annotated[list[Budget], Field(min_length=1)] = ["steps"]
-    paper: Literal["cao2025", "medienet2025"] | None = None  # whose published values stand beside ours
+    paper: Papers = []  # one or several, whose published values stand beside ours
 
     @model_validator(mode="after")
     def _something_to_do(self) -> "Study":
@@ -205,7 +233,8 @@ class Study(Section):
             raise ValueError("has neither augmenters nor arms, so there is nothing to do")
         if bool(self.augmenters) != bool(self.generator_seeds):
             raise ValueError("augmenters and generator_seeds come together")
-        _require_once("arms", self.arms)
+        for key in ("generator_seeds", "arms", "budgets", "paper"):
+            _require_once(key, getattr(self, key))
         for arm in map(Arm.parse, self.arms):
             if arm.augmenter and arm.augmenter not in self.augmenters:
                 raise ValueError(f"arms: {arm.name}: {arm.augmenter!r} is not among the study's augmenters")
@@ -242,20 +271,6 @@ class Config(Section):
         if "oversample" in self.augmenters:
             raise ValueError("augmenters.oversample: is the name of the control arm; give the augmenter another")
         return self
-
-
-def _require(where: str, used: Sequence[str], defined: Mapping[str, Any], section: str) -> None:
-    for name in used:
-        if name not in defined:
-            raise ValueError(
-                f"{where}: {name!r} is not defined under {section} (defined: {', '.join(sorted(defined))})"
-            )
-    _require_once(where, used)
-
-
-def _require_once(where: str, names: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
-        raise ValueError(f"{where}: a name is listed twice")
 
 
 # Loading --------------------------------------------------------------------------------------------------------
@@ -315,8 +330,10 @@ def reached(config: Config) -> dict[str, Study]:
 
 
 def _require_variables(config: Config) -> None:
-    wanted: dict[str, Section] = {"fidelity": config.fidelity, "utility": config.utility}
+    wanted: dict[str, Section] = {}
     for study in reached(config).values():
+        wanted |= {"fidelity": config.fidelity} if study.augmenters else {}
+        wanted |= {"utility": config.utility} if study.arms and config.utility.init == "imagenet" else {}
         wanted |= {f"datasets.{name}": config.datasets[name] for name in study.datasets}
     for where, section in wanted.items():
         unset = UNSET_VARIABLE.search(section.model_dump_json())

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from medbench.arms import Arm
-from medbench.config import ClassifierSection, Config, FolderDataset, NpzDataset, WeightsFile, reached
+from medbench.config import ClassifierSection, Config, FolderDataset, NpzDataset, Study, WeightsFile, reached
 from medbench.errors import UserError
 from medbench.files import canonical_json
 from medbench.stages import (
@@ -71,18 +71,13 @@ def classifier_runs(config: Config, study: str) -> list[ClassifierRun]:
     """Every job of the utility stage that a study needs, in its own order, none twice."""
     wanted = config.studies[study]
     runs = [
-        ClassifierRun(dataset, trained_under(arm, budget), arm.name, seed)
+        ClassifierRun(dataset, arm.trained_under(budget), arm.name, seed)
         for dataset in wanted.datasets
         for budget in wanted.budgets
         for arm in map(Arm.parse, wanted.arms)
         for seed in (wanted.generator_seeds if arm.augmenter else [None])
     ]
     return list(dict.fromkeys(runs))
-
-
-def trained_under(arm: Arm, budget: str) -> str:
-    """The budget that an arm is trained under: both mean the same steps where the set is as large as the real one."""
-    return "steps" if arm.size == 1 else budget
 
 
 def check_paths(config: Config) -> None:
@@ -102,9 +97,12 @@ def check_paths(config: Config) -> None:
                     expected = "one folder a class, e.g. white/*.jpg" if key == "folder" else f"a {key} file"
                     written = "table" if key == "csv" else "path"
                     raise UserError(f"config: datasets.{name}.{written}: no such path: {path} (expected {expected})")
-    for where, weights in (("fidelity", config.fidelity.weights), ("utility", config.utility.weights)):
-        if isinstance(weights, WeightsFile) and weights.path and not Path(weights.path).is_file():
-            raise UserError(f"config: {where}.weights.path: no such file: {weights.path}")
+    needed = {"fidelity": inception_file(config) if any(study.augmenters for study in reached(config).values()) else []}
+    needed["utility"] = classifier_file(config) if any(study.arms for study in reached(config).values()) else []
+    for where, paths in needed.items():
+        for path in paths:
+            if getattr(config, where).weights.path and not Path(path).is_file():
+                raise UserError(f"config: {where}.weights.path: no such file: {path}")
 
 
 def dataset_files(config: Config, name: str) -> dict[str, str]:
@@ -220,10 +218,16 @@ def report_section(config: Config, study: str) -> ReportStage:
         arms=wanted.arms,
         budgets=wanted.budgets,
         classifier_seeds=config.utility.classifier_seeds if wanted.arms else [],
-        paper=wanted.paper,
+        papers=wanted.paper,
         seed=config.seed,
+        palette=_palette(config, wanted),
         expected={path: stage.made_with() for path, stage in _stages(config, study).items()},
     )
+
+
+def _palette(config: Config, study: Study) -> list[str]:
+    """Augmenters of all studies in `run`, then what `study` adds: lists keep their order in every form of a config."""
+    return list(dict.fromkeys(name for own in (*reached(config).values(), study) for name in own.augmenters))
 
 
 def page_section(config: Config, written: Config) -> PageStage:
@@ -262,17 +266,21 @@ def _runtime(config: Config) -> dict[str, Any]:
     return {key: getattr(config, key) for key in ("torch_threads", "precision", "deterministic")}
 
 
-def report_commands(config: Config, written: Config) -> list[str]:
-    """Shell commands that write tables, figures and the report from whatever is there."""
+def partial_pages(config: Config, written: Config) -> list[str]:
+    """Shell commands that write tables, figures and report of what is there into a folder beside the real ones."""
     run = f"results/{config.name}"
-    calls: list[tuple[str, str, str, Stage]] = [
-        (verb, f"{run}/{verb}/{study}", f"{verb}/{study}", report_section(config, study))
+    sections: dict[str, tuple[str, Stage]] = {
+        f"{verb}/{study}": (verb, report_section(config, study))
         for study in config.run
         for verb in ("tables", "figures")
+    }
+    sections["report.html"] = ("report", page_section(config, written))
+    calls = [
+        f"medbench {verb} {run} {partial_folder(config)}/{output} --partial --config {quote(stage.canonical())}"
+        for output, (verb, stage) in sections.items()
     ]
-    calls.append(("report", f"{run}/report.html", "report", page_section(config, written)))
-    return [
-        f"medbench {verb} {run} {output} --config {quote(stage.canonical())} > {run}/logs/{log}.log 2>&1"
-        f" || tail -n 1 {run}/logs/{log}.log"
-        for verb, output, log, stage in calls
-    ]
+    return [f"{call} 2>&1 || true" for call in calls]  # one that fails says why, and the others go on
+
+
+def partial_folder(config: Config) -> str:
+    return f"results/{config.name}/partial"

@@ -94,8 +94,9 @@ class ReportStage(Stage):
     arms: list[ArmName]
     budgets: list[Budget]
     classifier_seeds: list[Seed]
-    paper: str | None
+    papers: list[str]
     seed: Seed  # of the bootstrap
+    palette: list[Name]  # augmenters of the whole run: the place of each fixes its look in figures
     expected: dict[str, str]  # file under the run folder -> Stage.made_with() of what it must come from
 
 

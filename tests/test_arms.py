@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from medbench.arms import Arm
@@ -9,11 +11,29 @@ def test_an_arm_is_what_its_name_says(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["fake", "real+a", "real+a@0", "real+a@1.0", "real+a@-1", "only-a@2", "real+A@1", "only-oversample"]
+    "name", ["fake", "real+a", "real+a@", "real+a@x", "real+a@-1", "only-a@2", "real+A@1", "only-oversample"]
 )
 def test_anything_else_is_no_arm(name):
     with pytest.raises(ValueError, match="is no arm"):
         Arm.parse(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("real+a@1.0", "real+a@1"),
+        ("real+a@0.3333333", "real+a@0.333333"),
+        ("real+a@01", "real+a@1"),
+    ],
+)
+def test_an_arm_has_one_spelling(name, instead):
+    with pytest.raises(ValueError, match=re.escape(f"{name!r} is written {instead!r}")):
+        Arm.parse(name)
+
+
+def test_the_control_repeats_real_images_as_often():
+    names = ["real", "real+oversample@1", "real+a@0.5", "only-a"]
+    assert [Arm.parse(name).control for name in names] == [None, None, "real+oversample@0.5", None]
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,13 @@ def changed(path: str, value: object) -> dict:
         ("augmenters.ddpm.steps", -1, r"augmenters\.ddpm\.steps: -1: .*greater than 0"),
         ("augmenters.ddpm.steps", 2.5, r"augmenters\.ddpm\.steps: 2\.5: .*valid integer"),
         ("augmenters.ddpm.timesteps", 1, r"augmenters\.ddpm\.timesteps: 1: .*greater than or equal to 2"),
-        ("studies.s.arms", ["real", "fake"], r"studies\.s\.arms\.1: 'fake': .*pattern"),
-        ("studies.s.arms", ["only-oversample"], r"studies\.s: 'only-oversample' is no arm"),
-        ("studies.s.arms", ["real", "real"], r"studies\.s: arms: a name is listed twice"),
+        (
+            "studies.s.arms",
+            ["real", "fake"],
+            r"studies\.s\.arms\.1: 'fake' is no arm \(real, real\+<augmenter>@<ratio>, only-<augmenter>\)",
+        ),
+        ("studies.s.arms", ["only-oversample"], r"studies\.s\.arms\.0: 'only-oversample' is no arm"),
+        ("studies.s.arms", ["real", "real"], r"studies\.s: arms: 'real' is listed twice"),
         (
             "studies.s.arms",
             ["only-other"],
@@ -70,6 +74,12 @@ def changed(path: str, value: object) -> dict:
             r"studies\.s\.arms: only-ddpm: a classifier needs labels, and ddpm makes none \(give it cond",
         ),
         ("studies.s", {"datasets": ["ct"]}, r"studies\.s: has neither augmenters nor arms"),
+        ("studies.s.generator_seeds", [0, 0], r"studies\.s: generator_seeds: 0 is listed twice"),
+        ("studies.s.paper", "cao", r"studies\.s\.paper\.0: 'cao' is not allowed \(allowed: 'cao2025' or 'med"),
+        ("studies.s.paper", ["cao2025"] * 2, r"studies\.s: paper: 'cao2025' is listed twice"),
+        ("studies.s.paper", 2025, r"studies\.s\.paper: 2025: .*valid list"),
+        ("studies.s.budgets", ["steps", "steps"], r"studies\.s: budgets: 'steps' is listed twice"),
+        ("utility", {"classifier_seeds": [3, 3]}, r"utility: classifier_seeds: 3 is listed twice"),
         ("studies.s.generator_seeds", [], r"studies\.s: augmenters and generator_seeds come together"),
         (
             "augmenters.oversample",
@@ -88,7 +98,7 @@ def changed(path: str, value: object) -> dict:
         ("fidelity.weights", {"path": "x", "sha256": "abc"}, r"fidelity\.weights\.sha256: 'abc'"),
         ("studies.s.datasets", ["mri"], r"studies\.s\.datasets: 'mri' is not defined under datasets \(defined: ct\)"),
         ("studies.s.augmenters", ["gan"], r"studies\.s\.augmenters: 'gan' is not defined under augmenters"),
-        ("studies.s.datasets", ["ct", "ct"], r"studies\.s\.datasets: a name is listed twice"),
+        ("studies.s.datasets", ["ct", "ct"], r"studies\.s\.datasets: 'ct' is listed twice"),
         ("run", ["other"], r"run: 'other' is not defined under studies \(defined: s\)"),
         ("run", [], r"run: \[\]: .*at least 1 item"),
         ("name", "My Run", r"name: 'My Run'"),
@@ -114,6 +124,16 @@ def test_a_missing_path_is_refused_before_any_job(tmp_path):
 def test_numbers_may_arrive_as_text():
     """As they do from `snakemake --config`."""
     assert load(changed("seed", "5")).seed == 5
+
+
+@pytest.mark.parametrize(
+    ("written", "papers"),
+    [(None, []), ("cao2025", ["cao2025"]), (["medienet2025", "cao2025"], ["medienet2025", "cao2025"])],
+)
+def test_a_study_follows_no_paper_or_one_or_several(written, papers):
+    config = load(changed("studies.s.paper", written))
+    assert config.studies["s"].paper == plan.report_section(config, "s").papers == papers
+    assert load(config.model_dump(mode="json")) == config
 
 
 def test_environment_variables_are_filled_in_and_missed_only_where_needed(monkeypatch):

@@ -51,7 +51,7 @@ def varying(conditions: Conditions) -> list[str]:
 
 def card_of(results: StudyResults, dataset: str) -> Card | None:
     """None: the dataset is a gap."""
-    return results.card(dataset) if (results.folder / "datasets" / f"{dataset}.json").exists() else None
+    return results.card(dataset)
 
 
 def described(card: Card) -> str:

@@ -1,6 +1,6 @@
 """What each arm does to test AUROC, against its controls, with intervals over seeds and test images."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -11,38 +11,52 @@ import pandas as pd
 from medbench.arms import OVERSAMPLE, Arm
 from medbench.errors import UserError
 from medbench.report.results import StudyResults
+from medbench.report.tables.differences import SEEDS_TO_CLAIM
 from medbench.report.utility_results import ArmScores, arm_scores
 from medbench.rng import numpy_rng
-from medbench.utility.bootstrap import auroc_draws, image_weights, percentile_interval, seed_weights
+from medbench.utility.bootstrap import auroc_draws, image_draws, image_weights, percentile_interval, seed_weights
+from medbench.utility.difference import difference_interval
 from medbench.utility.metrics import macro_auroc
 
 DRAWS = 1000
 CONTROLS = ("real", OVERSAMPLE)
+BUDGETS = {"steps": "equal optimiser steps", "epochs": "equal epochs, larger sets train longer"}  # for readers
+DIFFERENCE_INTERVAL = "multi-reader multi-case interval (Obuchowski and Rockette 1995, Hillis 2007)"
 NUMBERS = ["auroc", "sd", "low", "high"]
 NUMBERS += [f"delta_{control}{part}" for control in CONTROLS for part in ("", "_low", "_high")]
-EFFECT_COLUMNS = ["dataset", "budget", "arm", "runs", "missing_runs", *NUMBERS]
+EFFECT_COLUMNS = ["dataset", "budget", "arm", "runs", "missing_runs", "generators", *NUMBERS]
 ArmKey = tuple[str, str]  # budget, arm
+Effect = Mapping[Hashable, Any]  # a row of `effects`
 
 
 @dataclass(frozen=True)
 class Measured:
-    """AUROC of each run (R,) of an arm, and their mean in each bootstrap draw (DRAWS,), NaN in one without its runs."""
+    """AUROC of each run of an arm (R,), and on each draw of test images alone (R, DRAWS).
+
+    draws (DRAWS,): their mean on each draw of images and runs, NaN in one without its runs. run_of: which run a seed of
+    a generator (index; −1 as in ArmScores) and one of a classifier (columns) made, NaN where that is missing.
+    """
 
     aurocs: np.ndarray
+    image_draws: np.ndarray
     draws: np.ndarray
+    run_of: pd.DataFrame
 
 
-@cache  # seconds of bootstrap that tables and figures share
+@cache  # seconds of bootstrap, which all figures, or all tables, of one process share
 def effects(results: StudyResults) -> pd.DataFrame:
     """One row a dataset, budget and arm of the study, in its order, whether it was run or not.
 
-    runs, missing_runs: classifiers there, and those that the study asks for besides. auroc, sd: mean and standard
-    deviation (N − 1) over runs. low, high: 95 % percentile interval of the two-way bootstrap over runs and test
-    images; a run counts as often as its classifier seed times as often as its generator seed was drawn. With one run
-    it covers test images alone. delta_real, delta_oversample (each with _low, _high): the arm's mean minus that of
-    `real`, and of the oversample arm of its ratio under the same budget, over the same draws of seeds and images. NaN
-    where there is no such control, no runs, or no spread. An arm without real images has no oversample control: its
-    set is no larger than the real one.
+    runs, missing_runs: classifiers there, and those that the study asks for besides; generators: whose images are
+    there, 0 for an arm without. auroc, sd: mean and standard deviation (N − 1) over runs. low, high: 95 % percentile
+    interval of the two-way bootstrap over runs and test images; a run counts as often as its classifier seed times as
+    often as its generator seed was drawn. With few seeds it is too narrow, and with one run it covers test images
+    alone.
+
+    delta_real, delta_oversample: AUROC minus that of `real`, and of the arm's control (Arm.control) under the same
+    budget, a mean over the generator seeds there and the classifier seeds that these and the other arm share. Each has
+    _low and _high, its `difference_interval` at 95 %, which covers generator seeds where there are two or more. NaN
+    where there is nothing to compare, and, of the interval, with one classifier seed.
 
     Raises:
         UserError: arms of one dataset were tested on different images.
@@ -55,7 +69,27 @@ def effects(results: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(dict.fromkeys(NUMBERS, float))
 
 
-def arm_label(results: StudyResults, name: str) -> str:
+def compared_with(name: str) -> dict[str, str]:
+    """Those of CONTROLS that an arm has -> the arm that it is compared with.
+
+    >>> compared_with("real+gen@0.5"), compared_with("only-gen")
+    ({'real': 'real', 'oversample': 'real+oversample@0.5'}, {'real': 'real'})
+    """
+    found = {"real": "real" if name != "real" else None, OVERSAMPLE: Arm.parse(name).control}
+    return {control: other for control, other in found.items() if other}
+
+
+def direction(effect: Effect, control: str) -> int:
+    """What the interval of a difference shows: 1 above the control, −1 below, 0 neither.
+
+    Neither: it covers 0, there is none, or it rests on fewer than SEEDS_TO_CLAIM classifier seeds (see NULL_RATES).
+    """
+    if effect["runs"] < SEEDS_TO_CLAIM * max(effect["generators"], 1):
+        return 0
+    return int(effect[f"delta_{control}_low"] > 0) - int(effect[f"delta_{control}_high"] < 0)
+
+
+def arm_label(name: str) -> str:
     """An arm's name for readers, for example "real + annotated_l2 ×0.5" or "only annotated_l2"."""
     arm = Arm.parse(name)
     if not arm.real:
@@ -68,26 +102,28 @@ def _row(results: StudyResults, measured: dict[ArmKey, Measured], budget: str, n
     own = measured.get((budget, name))
     row: dict[str, Any] = {"budget": budget, "arm": name, "runs": len(own.aurocs) if own else 0}
     row["missing_runs"] = len(results.classifier_seeds) * len(_generator_seeds(results, arm)) - row["runs"]
-    if own:
-        low, high = percentile_interval(own.draws)
-        row |= {"auroc": own.aurocs.mean(), "sd": _spread(own.aurocs), "low": low, "high": high}
-    for control in CONTROLS:
-        against = measured.get((budget, _control(arm, control)))
-        if own and against and own is not against:
-            row |= _difference(own, against, f"delta_{control}")
+    row["generators"] = len(own.run_of) if own and arm.augmenter else 0
+    if own is None:
+        return row
+    low, high = percentile_interval(own.draws)
+    row |= {"auroc": own.aurocs.mean(), "sd": _spread(own.aurocs), "low": low, "high": high}
+    for control, other in compared_with(name).items():
+        against = measured.get((budget, other))
+        row |= _difference(own, against, f"delta_{control}") if against else {}
     return row
 
 
-def _control(arm: Arm, control: str) -> str:
-    """The name of the arm that this one is compared with; empty where it has none."""
-    if control == "real":
-        return "real"
-    return Arm(True, OVERSAMPLE, arm.ratio).name if arm.real and arm.extra else ""
-
-
 def _difference(own: Measured, control: Measured, name: str) -> dict[str, float]:
-    low, high = percentile_interval(own.draws - control.draws)
-    return {name: own.aurocs.mean() - control.aurocs.mean(), f"{name}_low": low, f"{name}_high": high}
+    """Paired by classifier seed; a control has no generators: every generator of the arm meets the same runs of it."""
+    complete, its = own.run_of.dropna(axis=1), control.run_of.dropna(axis=1)
+    shared = complete.columns.intersection(its.columns)
+    if shared.empty:
+        return {}
+    runs, (others,) = complete[shared].to_numpy(int), its[shared].to_numpy(int)  # (G, C), (C,)
+    differences = own.aurocs[runs] - control.aurocs[others]
+    of_images = own.image_draws[runs].mean(axis=0) - control.image_draws[others]
+    low, high = difference_interval(differences, of_images)
+    return {name: differences.mean(), f"{name}_low": low, f"{name}_high": high}
 
 
 def _spread(values: np.ndarray) -> float:
@@ -103,13 +139,16 @@ def _measured(results: StudyResults, dataset: str) -> dict[ArmKey, Measured]:
     _check_same_images(results, dataset, there)
     first = next(iter(there.values()))
     images = image_weights(first.labels, first.groups, DRAWS, numpy_rng(results.seed, "bootstrap", "images", dataset))
-    return {
-        key: Measured(
-            np.array([macro_auroc(found.labels, of_run) for of_run in found.scores]),
-            auroc_draws(found.labels, found.scores, _run_weights(results, dataset, key[1], found), images),
-        )
-        for key, found in there.items()
-    }
+    return {key: _measure(found, images, _run_weights(results, dataset, key[1], found)) for key, found in there.items()}
+
+
+def _measure(scores: ArmScores, images: np.ndarray, runs: np.ndarray) -> Measured:
+    """On draws of images (DRAWS, N) and of runs (DRAWS, R)."""
+    aurocs = np.array([macro_auroc(scores.labels, of_run) for of_run in scores.scores])
+    of_images = image_draws(scores.labels, scores.scores, images)
+    seeds = {"generator": scores.generator_seeds, "classifier": scores.classifier_seeds, "run": range(len(aurocs))}
+    run_of = pd.DataFrame(seeds).pivot(index="generator", columns="classifier", values="run")
+    return Measured(aurocs, of_images, auroc_draws(of_images, runs), run_of)
 
 
 def _scores(results: StudyResults, dataset: str, budget: str, arm: str) -> ArmScores | None:

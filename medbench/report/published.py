@@ -1,5 +1,6 @@
 """Values printed in the papers that a study regenerates: only what their abstracts state."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -60,6 +61,6 @@ PUBLISHED = (
 )
 
 
-def published_values(paper: str | None, metric: str) -> list[PublishedValue]:
-    """What `paper` (a Paper's key) states of `metric`; empty for None and for a paper that states nothing of it."""
-    return [value for value in PUBLISHED if value.paper.key == paper and value.metric == metric]
+def published_values(papers: Collection[str], metric: str) -> list[PublishedValue]:
+    """What `papers` (keys of Paper) state of `metric`, paper by paper; empty where they state nothing of it."""
+    return [value for value in PUBLISHED if value.paper.key in papers and value.metric == metric]

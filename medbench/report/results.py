@@ -1,7 +1,7 @@
 """What a study left in its run folder, loaded for tables and figures."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medbench.data.dataset import Card, Dataset, card_path
+from medbench.data.dataset import Card, Dataset
 from medbench.errors import UserError
 from medbench.files import read_json, read_npz
+from medbench.report.run_files import made_from, made_with
 
 FID_METRICS = ("fid", "fid_floor", "fid_over_floor")
 CONDITION = "condition."  # prefix of the columns that say how a number was made
@@ -33,14 +34,38 @@ class StudyResults:
     folder: Path
     study: str
     datasets: Sequence[str]
-    augmenters: Sequence[str]  # their order fixes rows, colours and the augmenter that others are compared with
+    augmenters: Sequence[str]  # their order fixes rows and the augmenter that others are compared with
     seeds: Sequence[int]  # generator seeds
-    paper: str | None = None  # a key of medbench.report.published
+    papers: Sequence[str] = ()  # keys of medbench.report.published
     arms: Sequence[str] = ()  # names, see medbench.arms
     budgets: Sequence[str] = ("steps",)
     classifier_seeds: Sequence[int] = ()
     seed: int = 0  # of the bootstrap
     expected: Mapping[str, str] = field(default_factory=dict)  # ReportStage.expected
+    palette: Sequence[str] = ()  # augmenters of the whole run, whose places fix their looks; empty: `augmenters`
+    partial: bool = False  # a file that was made with another config is a gap too
+
+    def present(self, path: str) -> bool:
+        """Whether a file, given by its path under the run folder, is there.
+
+        In a partial reading it must also have been made with the study's config, and so must all that it was made
+        from: where a new dataset or model failed, what an older one led to is still in the folder and answers another
+        question.
+        """
+        if not (self.folder / path).exists():
+            return False
+        return not self.partial or (path not in self.stale and all(map(self.present, made_from(path))))
+
+    @cached_property
+    def stale(self) -> list[str]:
+        """Files that are there and were made with another config, in the order of the stages; each is read once."""
+        there = {path: wanted for path, wanted in self.expected.items() if (self.folder / path).exists()}
+        return [path for path, wanted in there.items() if made_with(self.folder / path) != wanted]
+
+    @property
+    def gaps(self) -> list[str]:
+        """What the study asks for and the run folder does not hold: paths under it, in the order of the stages."""
+        return [path for path in self.expected if not self.present(path)]
 
     @property
     def generators(self) -> list[tuple[str, str, int]]:
@@ -51,10 +76,7 @@ class StudyResults:
     def fid(self) -> pd.DataFrame:
         """One row a value: the rows of every fidelity file, its conditions in columns `condition.<name>`."""
         rows = []
-        for generator in self.generators:
-            path = self._path("fidelity", generator, ".json")
-            if not path.exists():
-                continue
+        for _, path in self._of_generators("fidelity", ".json"):
             content = read_json(path)
             conditions = flat(content["conditions"], CONDITION)
             rows += [row | conditions for row in content["rows"] if row["metric"] in FID_METRICS]
@@ -73,36 +95,45 @@ class StudyResults:
     def curves(self) -> pd.DataFrame:
         """One row a logged step: dataset, augmenter, generator_seed, step, images_seen, loss, eps_mse."""
         logs = [pd.DataFrame(columns=CURVE_COLUMNS)]
-        for generator in self.generators:
-            path = self._path("models", generator) / "training.csv"
-            if path.exists():
-                dataset, augmenter, seed = generator
-                logs.append(_read_csv(path).assign(dataset=dataset, augmenter=augmenter, generator_seed=seed))
+        for (dataset, augmenter, seed), path in self._of_generators("models", "/medbench.json"):
+            log = path.with_name("training.csv")
+            if log.exists():
+                logs.append(_read_csv(log).assign(dataset=dataset, augmenter=augmenter, generator_seed=seed))
         return pd.concat(logs[1:] or logs, ignore_index=True)
 
     def samples(self, dataset: str, augmenter: str) -> dict[str, np.ndarray] | None:
         """The generated images of the first seed: images, labels, trajectory, trajectory_timesteps. None: a gap."""
-        path = self._path("samples", (dataset, augmenter, self.seeds[0]), ".npz")
-        return read_npz(path) if path.exists() else None
+        path = f"samples/{dataset}/{augmenter}/seed{self.seeds[0]}.npz"
+        return read_npz(self.folder / path) if self.present(path) else None
 
-    def _path(self, stage: str, generator: tuple[str, str, int], ending: str = "") -> Path:
-        dataset, augmenter, seed = generator
-        return self.folder / stage / dataset / augmenter / f"seed{seed}{ending}"
+    def _of_generators(self, stage: str, ending: str) -> Iterator[tuple[tuple[str, str, int], Path]]:
+        """Each generator with its file of a stage, where that is there."""
+        for dataset, augmenter, seed in self.generators:
+            path = f"{stage}/{dataset}/{augmenter}/seed{seed}{ending}"
+            if self.present(path):
+                yield (dataset, augmenter, seed), self.folder / path
 
-    def dataset(self, name: str) -> Dataset:
-        return Dataset.load(self.folder / "datasets" / f"{name}.npz")
+    def dataset(self, name: str) -> Dataset | None:
+        """None: a gap."""
+        path = f"datasets/{name}.npz"
+        return Dataset.load(self.folder / path) if self.card(name) and self.present(path) else None
 
-    def card(self, name: str) -> Card:
-        return Card.model_validate(read_json(card_path(self.folder / "datasets" / f"{name}.npz")))
+    def card(self, name: str) -> Card | None:
+        """None: a gap."""
+        path = f"datasets/{name}.json"
+        return Card.model_validate(read_json(self.folder / path)) if self.present(path) else None
+
+    def classes(self, dataset: str, n: int) -> list[str]:
+        """Names of its `n` classes; without a card, numbers."""
+        card = self.card(dataset)
+        return card.classes if card else [f"class {k + 1}" for k in range(n)]
 
     @cached_property
     def settings(self) -> dict[str, dict[str, Any]]:
         """augmenter -> the section that its models were trained with, and every precision and device that did it."""
         models: dict[str, list[dict[str, Any]]] = {name: [] for name in self.augmenters}
-        for generator in self.generators:
-            path = self._path("models", generator) / "medbench.json"
-            if path.exists():
-                models[generator[1]].append(read_json(path))
+        for (_, augmenter, _), path in self._of_generators("models", "/medbench.json"):
+            models[augmenter].append(read_json(path))
         return {name: _settings(described) for name, described in models.items() if described}
 
     @cached_property
@@ -113,11 +144,6 @@ class StudyResults:
             name: f"{name} ({LOSS_NAMES.get(str(losses[name]), losses[name])})" if losses.get(name) else name
             for name in self.augmenters
         }
-
-    @property
-    def gaps(self) -> list[str]:
-        """What the study asks for and the run folder does not hold: paths under it, in the order of the stages."""
-        return [path for path in self.expected if not (self.folder / path).exists()]
 
 
 def _settings(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

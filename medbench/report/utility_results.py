@@ -11,7 +11,6 @@ import pandas as pd
 from medbench.arms import Arm
 from medbench.errors import UserError
 from medbench.files import read_json, read_npz
-from medbench.plan import trained_under
 from medbench.report.results import CONDITION, StudyResults, flat
 
 UTILITY_COLUMNS = ["dataset", "budget", "arm", "generator_seed", "classifier_seed", "metric", "class", "value"]
@@ -74,7 +73,7 @@ def arm_scores(results: StudyResults, dataset: str, budget: str, arm: str) -> Ar
         thresholds=np.concatenate([part["thresholds"] for part, _ in parts]),
         generator_seeds=np.concatenate([np.full(len(part["classifier_seeds"]), seed) for part, seed in parts]),
         classifier_seeds=np.concatenate([part["classifier_seeds"] for part, _ in parts]),
-        classes=results.card(dataset).classes,
+        classes=results.classes(dataset, first["test_scores"].shape[2]),
     )
 
 
@@ -83,8 +82,8 @@ def _files(results: StudyResults) -> Iterator[tuple[str, str, str, int | None, P
     for dataset in results.datasets:
         for budget in results.budgets:
             for arm in map(Arm.parse, results.arms):
-                folder = results.folder / "utility" / dataset / trained_under(arm, budget) / arm.name
+                folder = f"utility/{dataset}/{arm.trained_under(budget)}/{arm.name}"
                 for seed in results.seeds if arm.augmenter else [None]:
-                    path = folder / ("real.json" if seed is None else f"seed{seed}.json")
-                    if path.exists():
-                        yield dataset, budget, arm.name, seed, path
+                    path = f"{folder}/{'real' if seed is None else f'seed{seed}'}.json"
+                    if results.present(path):
+                        yield dataset, budget, arm.name, seed, results.folder / path

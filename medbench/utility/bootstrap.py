@@ -3,7 +3,8 @@
 Rows (runs) and columns (images) of the score matrix are resampled independently of each other, and an entry counts as
 often as its row times as often as its column: Owen 2007, "The pigeonhole bootstrap". Weights stand for the resamples,
 so that arms that share them are compared on the same draws. Resamples of R runs show (R − 1) / R of the variance
-between runs: with few seeds an interval is a little narrow, and with one it says nothing of seeds.
+between runs, and know nothing of how uncertain R runs leave that variance: with few seeds the interval is too narrow
+to claim a difference by (medbench.utility.difference), and with one it says nothing of seeds.
 """
 
 import numpy as np
@@ -81,28 +82,37 @@ def _share(
     return np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
-def auroc_draws(
-    labels: np.ndarray, scores: np.ndarray, run_weights: np.ndarray, image_weights: np.ndarray
-) -> np.ndarray:
-    """The mean AUROC over runs in each draw of the bootstrap, as `macro_auroc`.
+def image_draws(labels: np.ndarray, scores: np.ndarray, image_weights: np.ndarray) -> np.ndarray:
+    """The AUROC of each run on each draw of images, as `macro_auroc`.
 
     Args:
         labels: (N,) integer.
         scores: (R, N, K) probabilities of R runs.
-        run_weights: (B, R); a run of weight 0 does not count.
         image_weights: (B, N).
+
+    Returns:
+        (R, B) NaN in a draw without any image of a class, which is one for all runs.
+    """
+    classes = scored_classes(labels, scores.shape[2])
+    return np.stack(
+        [
+            np.mean([weighted_auroc(labels == k, of_run[:, k], image_weights) for k in classes], axis=0)
+            for of_run in scores
+        ]
+    )
+
+
+def auroc_draws(of_images: np.ndarray, run_weights: np.ndarray) -> np.ndarray:
+    """The mean AUROC over runs in each draw of the bootstrap, of images and runs.
+
+    Args:
+        of_images: (R, B) as from `image_draws`.
+        run_weights: (B, R); a run of weight 0 does not count.
 
     Returns:
         (B,) NaN in a draw without any run, or without any image of a class.
     """
-    total = np.zeros(len(run_weights))
-    for of_run, its_weights in zip(scores, run_weights.T, strict=True):
-        drawn = np.flatnonzero(its_weights)
-        images = image_weights[drawn]
-        classes = scored_classes(labels, scores.shape[2])
-        aurocs = [weighted_auroc(labels == k, of_run[:, k], images) for k in classes]
-        total[drawn] += its_weights[drawn] * np.mean(aurocs, axis=0)
-    runs = run_weights.sum(axis=1)
+    total, runs = (run_weights.T * of_images).sum(axis=0), run_weights.sum(axis=1)
     return np.divide(total, runs, out=np.full(len(runs), np.nan), where=runs > 0)
 
 

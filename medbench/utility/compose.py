@@ -101,6 +101,11 @@ def _require_fit(dataset: Dataset, generated: Generated) -> None:
             f"{path}: images are {_spelled(generated.images.shape[1:])} {generated.images.dtype}, but those of"
             f" {card.name} are {_spelled(wanted)} uint8; generate them for this dataset"
         )
+    if generated.labels.ndim != 1:
+        shape = _spelled(generated.labels.shape)
+        raise UserError(
+            f"{path}: labels are an array of {shape}; expected one label an image ({len(generated.images)})"
+        )
     labels = np.unique(generated.labels)
     if len(labels) and labels[0] == -1:
         raise UserError(f"{path}: holds images without labels; give the augmenter conditioning: label or class")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medbench.arms import Arm
-from medbench.data.dataset import SPLITS, Dataset, Split
+from medbench.data.dataset import SPLITS, Dataset, Split, SplitName
 from medbench.errors import UserError
 from medbench.files import remove_folder, sha256_of, write_json, write_npz
 from medbench.fingerprint import code_of
@@ -89,10 +89,10 @@ class _Job:
         own = seed_for(stage.seed, "classifier", seed)  # not of the arm: arms start from the same weights
         torch.manual_seed(seed_for(own, "init"))
         network = build(section, len(self.dataset.card.classes), self.weights)
-        task = Classification(network, section, self.dataset.card.horizontal_flip, self._on_device("val"))
+        task = Classification(network, section, self.dataset.card.horizontal_flip, self._split("val"))
         history = train_network(
             task,
-            resized(TrainingData.of(self.train, self.runtime.torch_device), section.image_size),
+            self._on_device(self.train),
             classifier_schedule(section, self.steps),
             own,
             CheckpointStore(self.checkpoints / f"seed{seed}", self._belongs_to(seed)),
@@ -102,11 +102,14 @@ class _Job:
         task.network.load_state_dict(task.best["weights"])
         best = next(row["step"] for row in history if [row["val_auroc"], -row["val_loss"]] == task.best["key"])
         with evaluating(task.network), self.runtime.accelerator().autocast():
-            val, test = (scored(task.network, self._on_device(name).images) for name in ("val", "test"))
+            val = scored(task.network, self._split("val").images)
+            test = scored(task.network, self._split("test").images)
         return {"val": val, "test": test, "best_step": int(best), "history": history}
 
-    def _on_device(self, split: str) -> TrainingData:
-        rows = self.dataset.splits["val" if split == "val" else "test"]
+    def _split(self, name: SplitName) -> TrainingData:
+        return self._on_device(self.dataset.splits[name])
+
+    def _on_device(self, rows: Split) -> TrainingData:
         return resized(TrainingData.of(rows, self.runtime.torch_device), self.stage.classifier.image_size)
 
     def _belongs_to(self, seed: int) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from matplotlib.text import Text
 from medbench.arms import Arm
 from medbench.data.dataset import Card, card_path
 from medbench.files import write_json, write_npz
-from medbench.plan import trained_under
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
 from medbench.rng import numpy_rng
@@ -98,7 +97,7 @@ def _classifier_run(
         for budget, arm in itertools.product(budgets, map(Arm.parse, arms)):
             for seed in seeds if arm.augmenter else [None]:
                 origin = "real" if seed is None else f"seed{seed}"
-                stem = folder / "utility" / dataset / trained_under(arm, budget) / arm.name / origin
+                stem = folder / "utility" / dataset / arm.trained_under(budget) / arm.name / origin
                 _write_scores(stem, names, arm, numpy_rng(0, dataset, budget, arm.name, origin), n)
     return results
 

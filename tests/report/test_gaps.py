@@ -1,7 +1,7 @@
 """What is missing, named once and by its first cause; what was made with another config, named by stage."""
 
 import json
-import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,12 @@ from safetensors.numpy import save_file
 
 from medbench.config import Config
 from medbench.errors import UserError
-from medbench.files import write_json, write_npz, write_text
+from medbench.files import write_json, write_npz
 from medbench.plan import report_section
-from medbench.report.gaps import gap_sentences, log_of, made_with, require_same_config
+from medbench.report import results as results_module
+from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.results import StudyResults
+from medbench.report.run_files import made_with
 from medbench.report.tables.write import write_tables
 
 CONFIG = {
@@ -105,19 +107,6 @@ def test_nothing_at_all_is_one_sentence_a_dataset(results):
     ]
 
 
-def test_logs_are_where_the_rules_write_them(results, root):
-    """The log of the rule that has the file as an output, with the same wildcards."""
-    rules = "".join(path.read_text() for path in sorted((root / "workflow/rules").glob("*.smk")))
-    logs = {}
-    for outputs, log in re.findall(r'output:(.*?)log:\s+"results/\{run\}/(.*?)"', rules, re.DOTALL):
-        for output in re.findall(r'"results/\{run\}/(.*?)"', outputs):
-            logs[re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", output)] = log
-    for path in [*results.expected, "features/ct/train.safetensors"]:
-        made = path.removesuffix("/medbench.json")  # the rule's output is the model's folder
-        (found,) = [log.format(**match.groupdict()) for at, log in logs.items() if (match := re.fullmatch(at, made))]
-        assert log_of(path) == found
-
-
 @pytest.mark.parametrize(
     ("path", "stage"),
     [
@@ -148,16 +137,45 @@ def test_stages_that_differ_are_counted_and_gaps_do_not_differ(results):
         require_same_config(StudyResults(results.folder, **dict(section)))
 
 
-@pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.json"])
-def test_a_file_that_says_nothing_of_its_config_has_none(tmp_path, name):
-    write_npz(tmp_path / "a.npz", {"images": np.zeros(2)})
-    save_file({"64": np.zeros(2, np.float32)}, tmp_path / "a.safetensors")
-    write_json(tmp_path / "a.json", [])
-    assert made_with(tmp_path / name) is None
+# Partial ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.json"])
-def test_a_damaged_file_is_named(tmp_path, name):
-    write_text(tmp_path / name, "{ damaged")
-    with pytest.raises(UserError, match=rf"{name}: is not .*; remove it and run again"):
-        made_with(tmp_path / name)
+def test_a_partial_reading_takes_another_config_as_missing(results):
+    path = "utility/ct/steps/real/real.json"
+    mark(results.folder / path, "another")
+    assert results.gaps == []
+    partial = replace(results, partial=True)
+    require_same_config(partial)
+    assert partial.gaps == [path]
+    assert gap_sentences(partial) == [
+        "Missing: utility of ct, real: it was made with another config and not made again;"
+        " see logs/utility/ct-steps-real-real.log"
+    ]
+
+
+def test_what_follows_from_another_config_is_missing_too(results):
+    """Scores do not say how the generator behind them was trained, so their own hash stays the same."""
+    mark(results.folder / "models/ct/gen/seed0/medbench.json", "another")
+    partial = replace(results, partial=True)
+    assert {path for path in results.expected if "seed0" in path} == set(partial.gaps)
+    (sentence,) = gap_sentences(partial)
+    assert sentence.startswith("Missing: model of ct, gen, seed0, and what follows from it: it was made with another")
+
+
+def test_what_an_older_dataset_led_to_is_missing_with_the_dataset(results):
+    remove(results, "datasets/ct.json")
+    assert results.gaps == ["datasets/ct.json"]
+    partial = replace(results, partial=True)
+    assert partial.gaps == list(results.expected)
+    (sentence,) = gap_sentences(partial)
+    assert sentence.startswith("Missing: dataset ct, and what follows from it: it failed or has not run yet")
+
+
+def test_each_file_is_read_once(results, monkeypatch):
+    read = []
+    monkeypatch.setattr(results_module, "made_with", lambda path: (read.append(path), made_with(path))[1])
+    mark(results.folder / "models/ct/gen/seed0/medbench.json", "another")
+    partial = replace(results, partial=True)
+    for stage in (None, "fidelity", "utility"):
+        assert len(gap_sentences(partial, stage)) == 1
+    assert sorted(read) == sorted(results.folder / path for path in results.expected)

@@ -9,6 +9,7 @@ from medbench.rng import numpy_rng
 from medbench.utility.bootstrap import (
     CHUNK,
     auroc_draws,
+    image_draws,
     image_weights,
     percentile_interval,
     seed_weights,
@@ -101,13 +102,13 @@ def test_draws_equal_rows_and_columns_repeated(n_classes):
             for run in np.repeat(np.arange(4), of_runs)
         ]
         expected.append(np.mean(aurocs))
-    np.testing.assert_allclose(auroc_draws(labels, scores, runs, images), expected, rtol=1e-12)
+    np.testing.assert_allclose(auroc_draws(image_draws(labels, scores, images), runs), expected, rtol=1e-12)
 
 
 def test_a_draw_without_a_run_is_not_a_number():
     labels = np.arange(6) % 2
     scores = np.stack([1 - labels, labels], axis=1)[None].astype(np.float32)
-    draws = auroc_draws(labels, scores, np.array([[1], [0], [2]]), np.ones((3, 6), int))
+    draws = auroc_draws(image_draws(labels, scores, np.ones((3, 6), int)), np.array([[1], [0], [2]]))
     np.testing.assert_array_equal(draws, [1, np.nan, 1])
 
 
@@ -117,7 +118,7 @@ def test_runs_move_the_mean_where_images_cannot():
     right = np.stack([1 - labels, labels], axis=1)
     runs = seed_weights(2, 500, numpy_rng(0))
     images = image_weights(labels, np.arange(20), 500, numpy_rng(1))
-    draws = auroc_draws(labels, np.stack([right, right[:, ::-1]]), runs, images)
+    draws = auroc_draws(image_draws(labels, np.stack([right, right[:, ::-1]]), images), runs)
     np.testing.assert_array_equal(draws, runs[:, 0] / 2)
 
 
@@ -143,7 +144,7 @@ def delong_error(labels: np.ndarray, scores: np.ndarray) -> float:
 
 def interval(labels, scores, groups, draws, rng) -> tuple[float, float]:
     images = image_weights(labels, groups, draws, rng)
-    return percentile_interval(auroc_draws(labels, scores, np.ones((draws, len(scores)), int), images))
+    return percentile_interval(image_draws(labels, scores, images).mean(axis=0))
 
 
 @pytest.mark.parametrize("seed", range(3))

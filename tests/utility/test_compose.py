@@ -82,6 +82,7 @@ def test_too_few_generated_images_are_counted(dataset):
         (np.zeros((40, 12, 12)), np.zeros(40, int), r"images are 12×12 float64, but"),
         (np.zeros((40, 12, 12), np.uint8), np.full(40, -1), r"holds images without labels; give the augmenter"),
         (np.zeros((40, 12, 12), np.uint8), np.full(40, 2), r"holds labels 2, but tiny has the classes 0 to 1 \(dark"),
+        (np.zeros((40, 12, 12), np.uint8), np.zeros((40, 1), int), r"labels are an array of 40×1; expected one label"),
         (np.zeros((40, 12, 12), np.uint8), np.full(40, 0.5), r"holds labels 0\.5, but tiny has the classes 0 to 1"),
     ],
 )

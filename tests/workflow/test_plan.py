@@ -35,6 +35,15 @@ def test_the_demo_plans_nothing_that_it_does_not_need(planned, root):
     assert "results/full" not in printed
 
 
+def test_the_cpu_preset_plans_all_arms_of_a_fraction(planned, root, tmp_path, monkeypatch):
+    for variable in ("MEDBENCH_PNEUMONIA", "MEDBENCH_INCEPTION"):
+        (tmp_path / variable).touch()
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    monkeypatch.setenv("MEDBENCH_INCEPTION_SHA256", "0" * 64)
+    jobs, _ = planned("--configfile", str(root / "workflow/presets/cpu.yaml"))
+    assert (jobs["prepare"], jobs["train"], jobs["utility"], jobs["tables"]) == (2, 2, 6 + 1, 2)
+
+
 def test_the_full_study_shares_its_models_between_studies(planned):
     jobs, _ = planned("--resources", "gpu=2")
     models = 3 * 2 * 3 + 3 * 2  # datasets × losses × seeds of cao2025; with labels and one seed for medienet2025
@@ -49,7 +58,8 @@ def test_an_arm_as_large_as_the_real_one_is_trained_once_for_both_budgets(planne
     _, printed = planned("medienet2025")
     trained = sorted(re.findall(r"output: results/full/utility/phantom_ct/(\S+)\.json", printed))
     augmented = ["real+annotated_huber_label@1/seed0", "real+annotated_l2_label@0.5/seed0"]
-    augmented += ["real+annotated_l2_label@1/seed0", "real+annotated_l2_label@2/seed0", "real+oversample@1/real"]
+    augmented += ["real+annotated_l2_label@1/seed0", "real+annotated_l2_label@2/seed0", "real+oversample@0.5/real"]
+    augmented += ["real+oversample@1/real", "real+oversample@2/real"]
     assert [name for name in trained if name.startswith("epochs/")] == [f"epochs/{name}" for name in augmented]
     once = ["only-annotated_l2_label/seed0", "real/real"]
     assert [name for name in trained if name.startswith("steps/")] == sorted(f"steps/{n}" for n in augmented + once)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -141,26 +142,45 @@ def test_a_definition_that_nothing_reaches_reruns_nothing(project):
     assert project.would_run() == set()
 
 
-def one_class_in_test(path: Path, labels: list[int]) -> None:
+def own_images(path: Path, test_labels: list[int]) -> None:
     arrays = {f"{split}_images": np.zeros((4, 16, 16), np.uint8) for split in ("train", "val", "test")}
     arrays |= {f"{split}_labels": np.array([0, 1, 0, 1])[:, None] for split in ("train", "val")}
-    np.savez(path, **arrays, test_labels=np.array(labels)[:, None])
+    np.savez(path, **arrays, test_labels=np.array(test_labels)[:, None])
 
 
 def test_with_keep_going_a_failing_arm_is_a_gap_until_it_is_mended(project):
-    tables = project.folder / "results/tiny/tables"
-    one_class_in_test(project.folder / "own.npz", labels=[0, 0, 0, 0])
+    """In a run folder that nothing was made in before, and again after an edit, beside older results."""
+    results = project.folder / "results/fresh"
+    project.edit("tiny.yaml", "name: tiny", "name: fresh")
     project.edit("tiny.yaml", "datasets:\n", "datasets:\n  own: {kind: npz, path: own.npz}\n")
     project.edit("tiny.yaml", "studies:\n", "studies:\n  second: {datasets: [own], arms: [real, real+oversample@1]}\n")
-    project.edit("tiny.yaml", "run: [tiny]", "run: [second, tiny]")
+    project.edit("tiny.yaml", "run: [tiny]", "run: [second]")
+    own_images(project.folder / "own.npz", test_labels=[0, 0, 0, 0])
     printed = project.snakemake("--keep-going", fails=True)
     assert "datasets.own: the test split holds only class 0" in printed
-    assert "missing" in (tables / "second/utility.md").read_text()
-    report = (project.folder / "results/tiny/report.html").read_text()
-    assert "Nothing is missing" not in report
-    assert "logs/utility/own-steps-real-real.log" in report
+    assert "missing" in (results / "partial/tables/second/utility.md").read_text()
+    page = (results / "partial/report.html").read_text()
+    assert "Nothing is missing" not in page
+    assert "logs/utility/own-steps-real-real.log" in page
+    assert not (results / "report.html").exists()
 
-    one_class_in_test(project.folder / "own.npz", labels=[0, 1, 0, 1])
+    own_images(project.folder / "own.npz", test_labels=[0, 1, 0, 1])
     project.snakemake()
-    assert "missing" not in (tables / "second/utility.md").read_text()
-    assert "Nothing is missing" in (project.folder / "results/tiny/report.html").read_text()
+    table = (results / "tables/second/utility.md").read_text()
+    assert "missing" not in table
+    assert "Nothing is missing" in (results / "report.html").read_text()
+    assert not (results / "partial").exists()
+
+    own_images(project.folder / "own.npz", test_labels=[1, 1, 1, 1])
+    project.edit("tiny.yaml", "image_size: 16, steps: 2", "image_size: 16, steps: 3")
+    project.snakemake("--keep-going", fails=True)
+    assert "missing" in (results / "partial/tables/second/utility.md").read_text()
+    assert (results / "tables/second/utility.md").read_text() == table
+
+
+def test_snakemakes_own_report_shows_tables_and_figures_by_study(project):
+    project.snakemake("--report", "own.zip")
+    shown = zipfile.ZipFile(project.folder / "own.zip").namelist()
+    assert any(name.endswith("utility.md") for name in shown)
+    assert any(name.endswith("auroc_by_arm.png") for name in shown)
+    assert any(name.endswith("report.html") and "data" in name for name in shown)

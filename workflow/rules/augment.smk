@@ -14,7 +14,7 @@ rule train:
     threads: CONFIG.torch_threads
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=4000,
     params:
         section=train_section,
         code=augmenter_code("train"),

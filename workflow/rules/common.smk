@@ -8,6 +8,7 @@ from medbench import plan
 from medbench.arms import Arm
 from medbench.config import as_written, load
 from medbench.errors import UserError
+from medbench.files import remove_folder
 from medbench.fingerprint import code_of
 
 # A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.
@@ -134,3 +135,7 @@ def utility_section(wildcards):
 
 def report_section(wildcards):
     return plan.report_section(CONFIG, wildcards.study).canonical()
+
+
+def page_section(wildcards):
+    return plan.page_section(CONFIG, as_written(config)).canonical()

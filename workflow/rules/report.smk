@@ -13,6 +13,7 @@ rule tables:
             patterns=["{table}.md"],
             category="{study}",
             subcategory="Tables",
+            labels={"table": "{table}"},
         ),
     log:
         "results/{run}/logs/tables/{study}.log",
@@ -39,6 +40,7 @@ rule figures:
             patterns=["{figure}.png"],
             category="{study}",
             subcategory="Figures",
+            labels={"figure": "{figure}"},
         ),
     log:
         "results/{run}/logs/figures/{study}.log",
@@ -56,13 +58,13 @@ rule report:
     input:
         [study_products(study) for study in CONFIG.run],
     output:
-        page="results/{run}/report.html",
+        page=report("results/{run}/report.html", category="Report"),
     log:
         "results/{run}/logs/report.log",
     conda:
         "../envs/medbench.yaml"
     params:
-        section=plan.page_section(CONFIG, as_written(config)).canonical(),
+        section=page_section,
         code=code_of("report"),
     shell:
         "medbench report results/{wildcards.run} {output.page:q}"
@@ -70,10 +72,16 @@ rule report:
 
 
 onerror:
-    # With --keep-going all that can finish has finished: the pages are written from it, and show the gaps.
+    # With --keep-going all that can finish has finished: pages of it, with the gaps, until a run succeeds.
     if workflow.execution_settings.keep_going:
+        folder = plan.partial_folder(CONFIG)
+        remove_folder(folder)
         print(
-            "medbench: some jobs failed; writing tables, figures and the report from what is there"
+            f"medbench: some jobs failed; what there is, is put together in {folder}"
         )
-        for command in plan.report_commands(CONFIG, as_written(config)):
+        for command in plan.partial_pages(CONFIG, as_written(config)):
             shell("{command}")
+
+
+onsuccess:
+    remove_folder(plan.partial_folder(CONFIG))

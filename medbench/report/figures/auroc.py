@@ -16,12 +16,11 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Transform, blended_transform_factory, offset_copy
 
 from medbench.arms import OVERSAMPLE, Arm
-from medbench.report.effects import arm_label, effects
+from medbench.report.effects import BUDGETS, arm_label, effects
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
 from medbench.report.utility_results import utility_rows
 
-BUDGETS = {"steps": "every arm the same optimiser steps", "epochs": "larger sets train longer"}
 INTERVAL = "Interval: 95 %, bootstrap over seeds and test images."
 LABEL_ROOM = {1: 1.55, 2: 1.15}  # inches, left of so many panels
 ROW_LINE = 0.125  # inches, a line of a row's label
@@ -41,7 +40,7 @@ def auroc_by_arm(results: StudyResults, stem: Path) -> None:
     if runs.empty:
         return
     means = effects(results)
-    labels = [style.broken(arm_label(results, arm), LABEL_ROOM[len(results.budgets)]) for arm in results.arms]
+    labels = [style.broken(arm_label(arm), LABEL_ROOM[len(results.budgets)]) for arm in results.arms]
     with mpl.rc_context(style.STYLE | {"axes.grid.axis": "x"}):
         row = ROW_LINE * max(label.count("\n") + 1 for label in labels) + 0.06
         figure, panels = _panels(results, len(labels) * row, "AUROC", sharex=True, sharey=True)
@@ -81,15 +80,14 @@ def auroc_by_ratio(results: StudyResults, stem: Path) -> None:
 def auroc_runs(results: StudyResults) -> pd.DataFrame:
     """One row a run: dataset, budget, arm, generator_seed, classifier_seed, value: AUROC over all classes."""
     rows = utility_rows(results)
-    overall = rows[(rows["metric"] == "auroc") & rows["class"].isna()]
-    return overall[overall["classifier_seed"].isin(results.classifier_seeds)]  # a file of an earlier config has others
+    return rows[(rows["metric"] == "auroc") & rows["class"].isna()]
 
 
 def budget_note(budgets: Sequence[str]) -> str:
     """What they mean, in a sentence.
 
     >>> budget_note(["steps"])
-    'Budget steps: every arm the same optimiser steps.'
+    'Budget steps: equal optimiser steps.'
     """
     return f"Budget {'; '.join(f'{name}: {BUDGETS[name]}' for name in budgets)}."
 
@@ -232,5 +230,5 @@ def _title(results: StudyResults, missing: pd.DataFrame) -> str:
     names = []
     for gap in missing.to_dict("records"):
         which = f"{gap['missing_runs']} of {gap['runs'] + gap['missing_runs']} runs of " if gap["runs"] else ""
-        names.append(f"{which}{arm_label(results, gap['arm'])} ({gap['dataset']}, {gap['budget']})")
+        names.append(f"{which}{arm_label(gap['arm'])} ({gap['dataset']}, {gap['budget']})")
     return f"AUROC on the test split. {INTERVAL} {budget_note(results.budgets)}{style.missing_note(names)}"

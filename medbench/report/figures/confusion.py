@@ -80,7 +80,7 @@ def confusion(scores: ArmScores) -> np.ndarray:
 
 
 def _title_of(results: StudyResults, arm: str, scores: ArmScores | None) -> str:
-    return f"{arm_label(results, arm)}{runs_note(results, arm, len(scores.scores)) if scores else ''}"
+    return f"{arm_label(arm)}{runs_note(results, arm, len(scores.scores)) if scores else ''}"
 
 
 def _draw(counts: Mapping[str, np.ndarray | None], classes: Sequence[str]) -> Figure:

@@ -52,8 +52,8 @@ def _panel(ax: Axes, curves: pd.DataFrame, results: StudyResults) -> None:
         style="augmenter",
         hue_order=names,
         style_order=names,
-        palette=style.colours(names),
-        dashes=style.dashes(names),
+        palette=style.colours(results),
+        dashes=style.dashes(results),
         errorbar=("pi", 100),
         err_kws={"alpha": 0.2},
         linewidth=1.1,
@@ -84,7 +84,7 @@ def _log_scale(ax: Axes, values: pd.Series) -> None:
 
 
 def _legend(figure: Figure, results: StudyResults) -> None:
-    colours, dashes = style.colours(results.augmenters), style.dashes(results.augmenters)
+    colours, dashes = style.colours(results), style.dashes(results)
     handles = [
         Line2D([], [], color=colours[name], linestyle=style.linestyle(dashes[name]), linewidth=1.1)
         for name in results.augmenters

@@ -75,11 +75,11 @@ def _panel(ax: Axes, values: pd.DataFrame, results: StudyResults) -> None:
     several = len(names) > 1
     sns.pointplot(
         **shared,
-        palette=style.colours(names),
+        palette=style.colours(results),
         dodge=SPREAD - SPREAD / len(names) if several else False,
         errorbar=None,
         linestyle="none",
-        markers=list(style.markers(names).values()),
+        markers=list(style.markers(results).values()),
         **MEAN,
     )
     if len(results.seeds) > 1:
@@ -127,7 +127,7 @@ def _name_datasets(ax: Axes, results: StudyResults) -> None:
 
 
 def _legend(figure: Figure, title: str, results: StudyResults, with_floor: bool) -> None:
-    colours, markers = style.colours(results.augmenters), style.markers(results.augmenters)
+    colours, markers = style.colours(results), style.markers(results)
     handles = [
         Line2D([], [], color=colours[name], marker=markers[name], linestyle="none", **MEAN)
         for name in results.augmenters

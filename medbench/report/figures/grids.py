@@ -1,6 +1,6 @@
 """Pictures of pictures: real and generated images by class, and images on their way out of the noise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,20 +41,17 @@ def samples_grid(results: StudyResults, dataset: str, stem: Path) -> None:
     if not any(generated.values()):
         return
     real = results.dataset(dataset)
-    train, classes = real.splits["train"], real.card.classes
+    train = {"images": real.splits["train"].images, "labels": real.splits["train"].labels} if real else None
     unlabelled = _unlabelled(generated)
-    labelled = [name for name in generated if name not in unlabelled]
+    labelled = {name: made for name, made in generated.items() if name not in unlabelled}
     rows: list[Row] = []
     if unlabelled:
-        rows += _several("real", train.images, "all classes")
+        rows += _several("real", train, "all classes")
         for name in unlabelled:
-            made = generated[name]
-            rows += _several(results.labels[name], made["images"]) if made else [Row(results.labels[name], None)]
-    for label, title in enumerate(classes if labelled else []):
-        rows.append(Row("real", _spaced(train.images[train.labels == label]), title))
-        for name in labelled:
-            made = generated[name]
-            rows.append(Row(results.labels[name], _spaced(made["images"][made["labels"] == label]) if made else None))
+            rows += _several(results.labels[name], generated[name])
+    for label, title in enumerate(results.classes(dataset, _count(labelled.values())) if labelled else []):
+        rows.append(_of_class("real", train, label, title))
+        rows += [_of_class(results.labels[name], made, label) for name, made in labelled.items()]
     _draw(rows, stem, style.RANDOM_RUN if results.random_weights else None)
 
 
@@ -86,9 +83,20 @@ def _unlabelled(generated: Mapping[str, Samples | None]) -> list[str]:
     return [name for name, made in generated.items() if name not in labelled and (made or not labelled)]
 
 
-def _several(label: str, images: np.ndarray, heading: str = "") -> list[Row]:
+def _count(samples: Iterable[Samples | None]) -> int:
+    """How many classes the labels tell of."""
+    return max(int(made["labels"].max()) + 1 for made in samples if made)
+
+
+def _of_class(name: str, samples: Samples | None, label: int, heading: str = "") -> Row:
+    return Row(name, _spaced(samples["images"][samples["labels"] == label]) if samples else None, heading)
+
+
+def _several(label: str, samples: Samples | None, heading: str = "") -> list[Row]:
     """Rows of one source, of which the first is labelled."""
-    shown = _spaced(images, UNLABELLED_ROWS * SAMPLES)
+    if samples is None:
+        return [Row(label, None, heading)]
+    shown = _spaced(samples["images"], UNLABELLED_ROWS * SAMPLES)
     first, *others = [shown[i : i + SAMPLES] for i in range(0, len(shown), SAMPLES)]
     return [Row(label, first, heading), *(Row("", more) for more in others)]
 

@@ -112,9 +112,7 @@ def _legend(figure: Figure, results: StudyResults, dataset: str, scores: Mapping
         look = style.arm_look(results, arm)
         mark = look.mean if len(classes) == 2 else {}
         handles.append(Line2D([], [], **look.line, **mark) if arm in scores else Line2D([], [], linestyle="none"))
-        labels.append(
-            f"{arm_label(results, arm)}  {_auroc(results, arm, scores[arm]) if arm in scores else style.MISSING}"
-        )
+        labels.append(f"{arm_label(arm)}  {_auroc(results, arm, scores[arm]) if arm in scores else style.MISSING}")
     style.legend_below(figure, _title(dataset, results.budgets[0], classes), handles, labels)
 
 

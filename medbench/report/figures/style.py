@@ -3,7 +3,7 @@
 import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,17 +60,23 @@ STYLE: Any = {  # Any: the stubs list every key that there is
 }
 
 
-def colours(augmenters: Sequence[str]) -> dict[str, str]:
-    """By place in the study's list, so that an augmenter looks alike in all its figures."""
-    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(augmenters)}
+def colours(results: StudyResults) -> dict[str, str]:
+    """Of the study's augmenters, by their places in the whole run, so that each looks alike in all its figures."""
+    return {name: COLOURS[i % len(COLOURS)] for name, i in _places(results).items()}
 
 
-def markers(augmenters: Sequence[str]) -> dict[str, str]:
-    return {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(augmenters)}
+def markers(results: StudyResults) -> dict[str, str]:
+    return {name: MARKERS[i % len(MARKERS)] for name, i in _places(results).items()}
 
 
-def dashes(augmenters: Sequence[str]) -> dict[str, Any]:
-    return {name: DASHES[i % len(DASHES)] for i, name in enumerate(augmenters)}
+def dashes(results: StudyResults) -> dict[str, Any]:
+    """Moved on by one when the colours start anew, so that no two augmenters share both."""
+    return {name: DASHES[(i + i // len(COLOURS)) % len(DASHES)] for name, i in _places(results).items()}
+
+
+def _places(results: StudyResults) -> Mapping[str, int]:
+    palette = list(results.palette or results.augmenters)
+    return {name: palette.index(name) for name in results.augmenters}
 
 
 def linestyle(dash: Any) -> Any:
@@ -104,8 +110,7 @@ def arm_look(results: StudyResults, name: str) -> ArmLook:
     width = _width(results, arm)
     if arm.extra == OVERSAMPLE:
         return ArmLook(CONTROL_COLOUR, ">", (2, 1), width)
-    names, own = results.augmenters, arm.extra
-    colour, marker, dash = colours(names)[own], markers(names)[own], dashes(names)[own]
+    colour, marker, dash = (look(results)[arm.extra] for look in (colours, markers, dashes))
     return ArmLook(colour, marker, dash, width) if arm.real else ArmLook(colour, marker, ONLY_DASH, filled=False)
 
 

@@ -9,6 +9,7 @@ from medbench.report.figures.curves import training_curves
 from medbench.report.figures.fid import fid_by_loss
 from medbench.report.figures.grids import denoising_strip, samples_grid
 from medbench.report.figures.roc import roc_curves
+from medbench.report.gaps import require_same_config
 from medbench.report.results import StudyResults
 
 
@@ -19,8 +20,9 @@ def write_figures(results: StudyResults, folder: Path) -> None:
     confusion of each dataset. What is missing is named in a figure; one of which nothing is there is left out.
 
     Raises:
-        UserError: a file cannot be read, or the folder cannot be written.
+        UserError: a file of the study cannot be read or was made with another config, or the folder cannot be written.
     """
+    require_same_config(results)
     with replacing(folder) as temporary:
         temporary.mkdir()
         if results.augmenters:

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-from medbench.arms import Arm
 from medbench.config import Config, PhantomDataset, reached
 from medbench.report.conditions import listed
 from medbench.report.page.verdict import Verdict
 from medbench.report.results import StudyResults
-from medbench.report.tables.differences import SEEDS_TO_CLAIM
+from medbench.report.tables.utility_notes import ONE_GENERATOR, difference_note
+
+CONTROL = (
+    "The control repeats real images until the training set is as large as with generated ones. An arm that is not"
+    " shown to be above it shows no gain that the generated images themselves bring."
+)
 
 
 def warnings(config: Config, studies: Iterable[StudyResults]) -> list[str]:
@@ -29,24 +33,22 @@ def warnings(config: Config, studies: Iterable[StudyResults]) -> list[str]:
 
 def reading_notes(results: StudyResults, found: Sequence[Verdict]) -> list[str]:
     """How to read the verdict of one study: what its intervals cover, and what they do not."""
-    comparisons = sum(len(verdict.arms) for verdict in found)
-    if not comparisons:
+    arms = [arm for verdict in found for arm in verdict.arms]
+    if not arms:
         return []
-    runs = f"{len(results.classifier_seeds)} classifier seed{'s' * (len(results.classifier_seeds) != 1)}"
-    notes = [
-        f"The intervals are 95 % bootstrap intervals over training runs ({runs}) and test images. They are not"
-        f" corrected for the {comparisons} arms compared: of intervals without any effect behind them, one in twenty"
-        " leaves out 0."
+    return [
+        f"The interval of a difference: {difference_note(results)}{_uncorrected(sum(arm.intervals for arm in arms))}",
+        "The interval of an AUROC is a bootstrap over seeds and test images, too narrow with few seeds. It says nothing"
+        " of a difference, and no claim rests on it.",
+        *([ONE_GENERATOR] if any(arm.one_generator for arm in arms) else []),
+        *([CONTROL] if any(arm.tone == "control" for arm in arms) else []),
     ]
-    generated = any(Arm.parse(arm.arm).augmenter for verdict in found for arm in verdict.arms)
-    if generated and len(results.seeds) < SEEDS_TO_CLAIM:
-        notes.append(
-            f"With {len(results.seeds)} generator seed{'s' * (len(results.seeds) != 1)} they hardly cover how much one"
-            " training of a generator differs from the next: a difference between augmenters needs at least"
-            f" {SEEDS_TO_CLAIM}."
-        )
-    notes.append(
-        "The control repeats real images until the training set is as large as with generated ones. An arm that does"
-        " not beat it shows nothing that the generator added."
+
+
+def _uncorrected(intervals: int) -> str:
+    if intervals < 2:
+        return ""
+    return (
+        f" The {intervals} shown here are not corrected for their number: the more there are, the likelier is one that"
+        " leaves out 0 by chance."
     )
-    return notes

@@ -11,7 +11,8 @@ from typing import Any
 
 import medbench
 from medbench.files import read_json
-from medbench.stages import ReportStage
+from medbench.report.results import StudyResults
+from medbench.report.run_files import log_of, real_features
 from medbench.usage import Usage, read_usage
 
 STAGES = ("prepare", "train", "sample", "features", "fidelity", "utility", "tables", "figures")
@@ -88,13 +89,14 @@ class Machines:
     packages: dict[str, str]  # name -> version
 
 
-def machines(run: Path, studies: Iterable[ReportStage]) -> Machines:
-    """Of every model, fidelity and utility file that the studies expect and that is there."""
+def machines(studies: Iterable[StudyResults]) -> Machines:
+    """Of every model, fidelity and utility file that the studies of a run expect and that is there."""
     runtimes: dict[str, list[Mapping[str, Any]]] = {}
-    for path in dict.fromkeys(path for study in studies for path in study.expected):
+    there = {path: results.folder / path for results in studies for path in results.expected if results.present(path)}
+    for path, file in there.items():
         stage = DESCRIBED.get(path.split("/")[0])
-        if stage and path.endswith(".json") and (run / path).exists():
-            content = read_json(run / path)
+        if stage and path.endswith(".json"):
+            content = read_json(file)
             runtimes.setdefault(stage, []).append(content.get("runtime") or content["conditions"])
     by_stage = [{"stage": name} | _machine(runtimes[name]) for name in DESCRIBED.values() if name in runtimes]
     everything = [runtime.get("versions", {}) for found in runtimes.values() for runtime in found]
@@ -116,11 +118,12 @@ def _distinct(values: Iterable[Any]) -> str:
 # What the logs say ----------------------------------------------------------------------------------------------
 
 
-def stage_costs(run: Path) -> list[StageCost]:
-    """A row a stage that left logs, in the order of the pipeline."""
-    logs = {log: read_usage(text) for log, text in _logs(run).items()}
-    stages = sorted({log.parent.name for log in logs}, key=_place)
-    return [_cost(stage, [usage for log, usage in logs.items() if log.parent.name == stage]) for stage in stages]
+def stage_costs(studies: Iterable[StudyResults]) -> list[StageCost]:
+    """A row a stage of the run that left logs, in the order of the pipeline."""
+    of_stage: dict[str, list[Usage | None]] = {}
+    for log, text in _logs(studies).items():
+        of_stage.setdefault(_stage(log), []).append(read_usage(text))
+    return [_cost(stage, usages) for stage, usages in of_stage.items()]
 
 
 def _cost(stage: str, usages: Sequence[Usage | None]) -> StageCost:
@@ -137,23 +140,30 @@ def _cost(stage: str, usages: Sequence[Usage | None]) -> StageCost:
     )
 
 
-def unfinished_jobs(run: Path) -> list[Unfinished]:
+def unfinished_jobs(studies: Iterable[StudyResults]) -> list[Unfinished]:
     """Jobs whose log does not end as that of a finished job does, with the last thing that they said."""
     return [
-        Unfinished(log.relative_to(run).as_posix(), (text.strip().splitlines() or ["(nothing)"])[-1])
-        for log, text in _logs(run).items()
+        Unfinished(log, (text.strip().splitlines() or ["(nothing)"])[-1])
+        for log, text in _logs(studies).items()
         if read_usage(text) is None
     ]
 
 
-def _logs(run: Path) -> dict[Path, str]:
-    """Every log in a stage's folder; the page's own, which is still being written, lies beside those folders."""
-    paths = sorted((run / "logs").glob("*/*.log"), key=lambda path: (_place(path.parent.name), str(path)))
-    return {path: path.read_text(encoding="utf-8", errors="replace") for path in paths}
+def _logs(studies: Iterable[StudyResults]) -> dict[str, str]:
+    """Log -> what it says, of the studies' own jobs: a run folder also keeps logs of what it was asked for earlier."""
+    files = {log: results.folder / log for results in studies for log in _expected_logs(results)}
+    there = sorted((log for log in files if files[log].exists()), key=lambda log: (STAGES.index(_stage(log)), log))
+    return {log: files[log].read_text(encoding="utf-8", errors="replace") for log in there}
 
 
-def _place(stage: str) -> tuple[int, str]:
-    return (STAGES.index(stage) if stage in STAGES else len(STAGES), stage)
+def _expected_logs(results: StudyResults) -> list[str]:
+    paths = [path for name in results.datasets if results.augmenters for path in real_features(name)]
+    pages = [f"logs/{verb}/{results.study}.log" for verb in ("tables", "figures")]
+    return [*map(log_of, [*results.expected, *paths]), *pages]
+
+
+def _stage(log: str) -> str:
+    return log.split("/")[1]
 
 
 def spelled_seconds(seconds: float) -> str:

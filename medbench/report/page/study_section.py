@@ -1,7 +1,9 @@
 """What the page shows of one study: its verdict, its tables with their notes, its figures."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -41,12 +43,13 @@ class StudySection:
     blocks: list[Block]
 
 
-def study_section(results: StudyResults) -> StudySection:
-    """Everything about one study; `effects`, which takes seconds, is computed once."""
+def study_section(results: StudyResults, pages: Path) -> StudySection:
+    """Everything about one study, whose tables/ and figures/ lie in `pages`; `effects`, seconds of work, come once."""
     effect = effects(results)
     found = verdicts(results, effect)
     notes = reading_notes(results, found)
-    return StudySection(results.study, _described(results), headline(found), found, notes, _blocks(results, effect))
+    blocks = _blocks(results, effect, pages)
+    return StudySection(results.study, _described(results), headline(found), found, notes, blocks)
 
 
 def _described(results: StudyResults) -> str:
@@ -57,22 +60,23 @@ def _described(results: StudyResults) -> str:
     return ", ".join(f"{len(items)} {name}{'s' * (len(items) != 1)}" for name, items in parts if items)
 
 
-def _blocks(results: StudyResults, effect: pd.DataFrame) -> list[Block]:
-    run, study = results.folder, results.study
-    pictures = study_pictures(run / "figures" / study)
+def _blocks(results: StudyResults, effect: pd.DataFrame, pages: Path) -> list[Block]:
+    pictures = study_pictures(pages / "figures" / results.study)
+    where = Path(os.path.relpath(pages, results.folder))
+    tables, figures = (f"{(where / kind / results.study).as_posix()}/" for kind in ("tables", "figures"))
     blocks = []
     if results.augmenters:
         warning = RANDOM_WEIGHTS if results.random_weights else None
         fid = (fid_tables(results), fid_notes(results), pictures["fidelity"])
-        blocks.append(Block("fid", "Fidelity: FID", _files(study, "fid"), warning, *fid))
+        blocks.append(Block("fid", "Fidelity: FID", _files(tables, "fid", figures), warning, *fid))
     if results.arms:
         rows = utility_rows(results)
         utility = (utility_tables(results, effect, rows), utility_notes(results, rows), pictures["utility"])
-        blocks.append(Block("utility", "Utility: classifiers", _files(study, "utility"), None, *utility))
+        blocks.append(Block("utility", "Utility: classifiers", _files(tables, "utility", figures), None, *utility))
     if results.augmenters:
-        blocks.append(Block("samples", "Samples", [f"figures/{study}/"], pictures=pictures["samples"]))
+        blocks.append(Block("samples", "Samples", [figures], pictures=pictures["samples"]))
     return blocks
 
 
-def _files(study: str, name: str) -> list[str]:
-    return [*(f"tables/{study}/{name}.{ending}" for ending in ("csv", "md", "tex")), f"figures/{study}/"]
+def _files(tables: str, name: str, figures: str) -> list[str]:
+    return [*(f"{tables}{name}.{ending}" for ending in ("csv", "md", "tex")), figures]

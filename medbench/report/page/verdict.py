@@ -1,22 +1,21 @@
 """What a run answers, in plain sentences: which arm beats the real images alone, and real images repeated."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
 from medbench.arms import OVERSAMPLE, Arm
-from medbench.report.effects import arm_label
+from medbench.report.effects import BUDGETS, CONTROLS, Effect, arm_label, direction
 from medbench.report.numbers import signed
 from medbench.report.results import StudyResults
-from medbench.report.tables.utility_table import BUDGETS
 
 Tone = Literal["better", "doubtful", "none", "worse", "control", "gap"]
 TAGS: dict[Tone, str] = {
     "better": "above real",
-    "doubtful": "above real, not above the control",
+    "doubtful": "above real, not shown above the control",
     "none": "no difference shown",
     "worse": "below real",
     "control": "control",
@@ -30,8 +29,9 @@ COUNTED: dict[Tone, str] = {
     "worse": "below real images alone",
     "gap": "missing",
 }
+CLAIMS: tuple[Tone, ...] = ("better", "doubtful", "worse")
+ONE_GENERATOR = "with the images of one generator"
 DIGITS = 3  # of an AUROC
-Effect = Mapping[Any, Any]  # a row of `effects`
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,18 @@ class ArmVerdict:
     label: str  # as shown to readers
     tone: Tone
     sentence: str
+    intervals: int = 0  # of differences, in the sentence
+    one_generator: bool = False  # so that what is shown holds for its images, and not for the augmenter
 
     @property
     def tag(self) -> str:
-        return TAGS[self.tone]
+        limited = "one generator: " if self.one_generator and self.tone in CLAIMS else ""
+        return limited + TAGS[self.tone]
+
+    @property
+    def counted(self) -> str:
+        limited = f", {ONE_GENERATOR}" if self.one_generator and self.tone in CLAIMS else ""
+        return COUNTED[self.tone] + limited
 
     @property
     def adds_generated(self) -> bool:
@@ -83,24 +91,20 @@ def verdicts(results: StudyResults, found: pd.DataFrame) -> list[Verdict]:
 
 def headline(found: Iterable[Verdict]) -> Headline | None:
     """How often adding generated images to the real ones helped; None where no arm does that."""
-    tones = Counter(arm.tone for verdict in found for arm in verdict.arms if arm.adds_generated)
-    counts = {words: tones[tone] for tone, words in COUNTED.items() if tones[tone] or tone == "better"}
-    return Headline(tones.total(), counts) if tones else None
+    arms = [arm for verdict in found for arm in verdict.arms if arm.adds_generated]
+    counts = Counter(arm.counted for arm in sorted(arms, key=lambda arm: list(COUNTED).index(arm.tone)))
+    helped = any(arm.tone == "better" for arm in arms)
+    return Headline(len(arms), ({} if helped else {COUNTED["better"]: 0}) | counts) if arms else None
 
 
 def _verdict(results: StudyResults, dataset: str, budget: str, rows: pd.DataFrame) -> Verdict:
     by_arm = {str(row["arm"]): row for row in rows.to_dict("records")}
     arms = [
-        arm_verdict(row, arm_label(results, name), _control_exists(name, by_arm))
+        arm_verdict(row, arm_label(name), Arm.parse(name).control in by_arm)
         for name, row in by_arm.items()
         if Arm.parse(name).extra
     ]
     return Verdict(results.study, dataset, BUDGETS[budget], _real_sentence(by_arm.get("real")), arms)
-
-
-def _control_exists(name: str, names: Iterable[str]) -> bool:
-    """Whether the study has real images repeated as often as this arm adds images."""
-    return f"real+{OVERSAMPLE}@{Arm.parse(name).ratio:g}" in names
 
 
 def _real_sentence(row: Effect | None) -> str:
@@ -118,54 +122,54 @@ def arm_verdict(row: Effect, label: str, has_control: bool) -> ArmVerdict:
     Args:
         row: of `effects`.
         label: the arm as shown to readers.
-        has_control: whether the study also repeats real images as often as this arm adds images.
+        has_control: whether the study holds the arm's control.
     """
     if row["runs"] == 0:
         return ArmVerdict(row["arm"], label, "gap", "Not there: no classifier of this arm finished.")
-    reached = f"AUROC {row['auroc']:.{DIGITS}f}{_missing(row)}"
-    if pd.isna(row["delta_real_low"]):
+    single = row["generators"] == 1
+    reached = f"AUROC {row['auroc']:.{DIGITS}f}{f' {ONE_GENERATOR}' if single else ''}{_missing(row)}"
+    if pd.isna(row["delta_real"]):
         return ArmVerdict(row["arm"], label, "gap", f"{reached}; real images alone are not there to compare with.")
-    direction = _direction(row, "real")
-    against_real = {
-        1: f"above real images alone {_difference(row, 'real')}",
-        0: f"no difference from real images alone is shown {_difference(row, 'real')}",
-        -1: f"below real images alone {_difference(row, 'real')}",
-    }[direction]
-    control, tone = _against_control(row, direction, has_control)
-    return ArmVerdict(row["arm"], label, tone, f"{reached}: {against_real}{control}.")
+    against = direction(row, "real")
+    said = {
+        1: "above real images alone",
+        0: "no difference from real images alone is shown",
+        -1: "below real images alone",
+    }[against]
+    more, tone = _against_control(row, against, has_control)
+    sentence = f"{reached}: {said} {_difference(row, 'real')}{more}."
+    intervals = sum(pd.notna(row[f"delta_{control}_low"]) for control in CONTROLS)
+    return ArmVerdict(row["arm"], label, tone, sentence, intervals, single)
 
 
-def _against_control(row: Effect, direction: int, has_control: bool) -> tuple[str, Tone]:
+def _against_control(row: Effect, against_real: int, has_control: bool) -> tuple[str, Tone]:
     """The second half of the sentence, and the tone of the whole."""
     arm = Arm.parse(row["arm"])
     if arm.extra == OVERSAMPLE:
         return "", "control"
-    tone = TONES[direction]
+    tone = TONES[against_real]
     if not arm.real:  # it adds nothing to the real images, so repeating them is no control of it
         return "", tone
-    if pd.isna(row["delta_oversample_low"]):
+    if pd.isna(row["delta_oversample"]):
         why = "this arm's control is missing" if has_control else "the study has no such control at this ratio"
         unknown = f"; whether more than repeating real images does is not known, because {why}"
-        return (unknown, "doubtful") if direction > 0 else ("", tone)
-    against = _direction(row, OVERSAMPLE)
-    also = "and" if (direction > 0) == (against > 0) else "but"
+        return (unknown, "doubtful") if against_real > 0 else ("", tone)
+    against = direction(row, OVERSAMPLE)
+    also = "and" if (against_real > 0) == (against > 0) else "but"
     said = {
         1: "above repeating real images",
-        0: "not more than repeating real images does",
+        0: "not shown to do more than repeating real images",
         -1: "below repeating real images",
     }[against]
     sentence = f", {also} {said} {_difference(row, OVERSAMPLE)}"
-    return sentence, "doubtful" if direction > 0 >= against else tone
-
-
-def _direction(row: Effect, control: str) -> int:
-    """1 above, −1 below, 0 where the interval covers 0."""
-    return int(row[f"delta_{control}_low"] > 0) - int(row[f"delta_{control}_high"] < 0)
+    return sentence, "doubtful" if against_real > 0 >= against else tone
 
 
 def _difference(row: Effect, control: str) -> str:
     name = f"delta_{control}"
     delta, low, high = (signed(row[key], DIGITS) for key in (name, f"{name}_low", f"{name}_high"))
+    if pd.isna(row[f"{name}_low"]):
+        return f"({delta}; one classifier seed gives no interval)"
     return f"({delta}, 95 % interval {low} to {high})"
 
 

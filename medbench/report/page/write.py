@@ -9,7 +9,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from medbench.config import Config, as_written, parse
 from medbench.data.dataset import SPLITS, Card
 from medbench.files import write_text
-from medbench.report.conditions import card_of
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.page import provenance, regenerate
@@ -41,8 +40,11 @@ def _count(of_classes: list[int] | None, k: int) -> str:
     return f"{of_classes[k]:,}" if of_classes else NOT_KNOWN
 
 
-def write_page(run: Path, stage: PageStage, output: Path) -> None:
+def write_page(run: Path, stage: PageStage, output: Path, partial: bool = False) -> None:
     """Writes report.html, self-contained: pictures, style and script are in it, and nothing comes from outside.
+
+    A partial page takes what was made with another config as missing. Its tables and figures lie beside it, not in the
+    run folder, which may hold those of the last whole run.
 
     The same run folder and the same code give the same bytes, except for what the page says of the machine and the
     git checkout that wrote it.
@@ -50,7 +52,7 @@ def write_page(run: Path, stage: PageStage, output: Path) -> None:
     Raises:
         UserError: a file of the run cannot be read or was made with another config, or `output` cannot be written.
     """
-    studies = [StudyResults(run, **dict(study)) for study in stage.studies]
+    studies = [StudyResults(run, **dict(study), partial=partial) for study in stage.studies]
     for results in studies:
         require_same_config(results)
     environment = Environment(
@@ -61,38 +63,39 @@ def write_page(run: Path, stage: PageStage, output: Path) -> None:
         lstrip_blocks=True,
     )
     environment.filters["duration"] = provenance.spelled_seconds
-    write_text(output, environment.get_template("report.html.j2").render(_context(run, stage, studies)))
+    pages = output.parent if partial else run
+    write_text(output, environment.get_template("report.html.j2").render(_context(stage, studies, pages)))
 
 
-def _context(run: Path, stage: PageStage, studies: list[StudyResults]) -> dict[str, Any]:
+def _context(stage: PageStage, studies: list[StudyResults], pages: Path) -> dict[str, Any]:
     config = parse(Config, stage.config, "config")
     datasets = _datasets(studies)
     cards = {shown.name: shown.card for shown in datasets if shown.card}
     return {
         "name": stage.name,
         "warnings": warnings(config, studies),
-        "studies": [study_section(results) for results in studies],
+        "studies": [study_section(results, pages) for results in studies],
         "gaps": list(dict.fromkeys(sentence for results in studies for sentence in gap_sentences(results))),
-        "unfinished": provenance.unfinished_jobs(run),
+        "unfinished": provenance.unfinished_jobs(studies),
         "datasets": datasets,
         "splits": SPLITS,
         "choices": _choices(config, cards),
-        **_provenance(run, stage, config, cards),
+        **_provenance(stage, studies, config, cards),
     }
 
 
 def _datasets(studies: list[StudyResults]) -> list[DatasetCard]:
-    """Every dataset of the run once, in the order of the studies; all of them read the same run folder."""
+    """Every dataset of the run once, in the order of the studies."""
+    of_study = {name: results for results in reversed(studies) for name in results.datasets}
     names = dict.fromkeys(name for results in studies for name in results.datasets)
-    return [_dataset(studies[0], name) for name in names]
+    return [_dataset(of_study[name], name) for name in names]
 
 
 def _dataset(results: StudyResults, name: str) -> DatasetCard:
-    card = card_of(results, name)
-    if card is None or not (results.folder / "datasets" / f"{name}.npz").exists():
-        return DatasetCard(name, card, [])
-    train = results.dataset(name).splits["train"]
-    return DatasetCard(name, card, examples(train, card.classes))
+    dataset = results.dataset(name)
+    if dataset is None:
+        return DatasetCard(name, results.card(name), [])
+    return DatasetCard(name, dataset.card, examples(dataset.splits["train"], dataset.card.classes))
 
 
 def _choices(config: Config, cards: dict[str, Card]) -> list[Choices]:
@@ -100,14 +103,16 @@ def _choices(config: Config, cards: dict[str, Card]) -> list[Choices]:
     return [choices for choices in found if choices]
 
 
-def _provenance(run: Path, stage: PageStage, config: Config, cards: dict[str, Card]) -> dict[str, Any]:
+def _provenance(
+    stage: PageStage, studies: list[StudyResults], config: Config, cards: dict[str, Card]
+) -> dict[str, Any]:
     code, written = provenance.checkout(), as_written(stage.config)
     return {
         "code": code,
         "page_packages": provenance.page_packages(),
         "system": provenance.system(),
-        "machines": provenance.machines(run, stage.studies),
-        "costs": provenance.stage_costs(run),
+        "machines": provenance.machines(studies),
+        "costs": provenance.stage_costs(studies),
         "seed": config.seed,
         "sections": stage.studies,
         "hashes": {name: card.npz_sha256 for name, card in cards.items()},

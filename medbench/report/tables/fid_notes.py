@@ -96,13 +96,11 @@ def _spelled_settings(settings: dict[str, Any]) -> str:
 
 
 def _published(results: StudyResults) -> list[str]:
-    values = published_values(results.paper, "fid")
-    if not values:
-        return []
-    paper = values[0].paper
+    papers = dict.fromkeys(value.paper for value in published_values(results.papers, "fid"))
     return [
         f"Published values: {paper.label}, doi {paper.doi}. Not public: {paper.not_public}. The published values differ"
         " in loss and dimension at once, so they compare neither; they stand beside ours and are not drawn in figures."
+        for paper in papers
     ]
 
 

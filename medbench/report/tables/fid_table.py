@@ -47,7 +47,7 @@ def write_fid_tables(results: StudyResults, folder: Path) -> None:
 
 def fid_tables(results: StudyResults) -> list[Table]:
     """Against train, beside the published values; floor and ratio; against test; differences. Without empty ones."""
-    published = _published_rows(published_values(results.paper, "fid"))
+    published = _published_rows(published_values(results.papers, "fid"))
     tables = {
         "train": ("FID of generated images against the real training split", _against(results, "train") + published),
         "floor": ("Floor, FID of real against real images, and ratio to it", _floor_and_ratio(results)),
@@ -89,7 +89,7 @@ def _published(results: StudyResults) -> pd.DataFrame:
             "value": value.value,
             "note": value.note,
         }
-        for value in published_values(results.paper, "fid")
+        for value in published_values(results.papers, "fid")
     )
 
 
@@ -136,11 +136,11 @@ def _row(dataset: str, images: str, values: pd.DataFrame) -> dict[str, str]:
 
 
 def _published_rows(values: list[PublishedValue]) -> list[dict[str, str]]:
-    """One row a loss; the data set is not public."""
-    rows: dict[str | None, dict[str, str]] = {}
+    """One row a paper and loss; the data set is not public."""
+    rows: dict[str, dict[str, str]] = {}
     for value in values:
         name = f"{LOSS_NAMES[value.loss]}, {value.source}" if value.loss else value.source
-        row = rows.setdefault(value.loss, {"dataset": "data not public", "images": name})
+        row = rows.setdefault(name, {"dataset": "data not public", "images": name})
         row[str(value.dimension)] = f"{value.value:g}"
     return list(rows.values())
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from medbench.arms import Arm
-from medbench.report.effects import DRAWS
+from medbench.report.effects import CONTROLS, DIFFERENCE_INTERVAL, DRAWS, Effect
 from medbench.report.gaps import MISSING, runs_text
 from medbench.report.published import published_values
 from medbench.report.results import CONDITION, StudyResults
@@ -31,7 +31,6 @@ LONG_COLUMNS = (
     "note",
 )
 OVER_RUNS = "this run, over seeds and test images"
-DIFFERENCES = ("delta_real", "delta_oversample")
 
 
 def long_form(results: StudyResults, found: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -61,7 +60,7 @@ def long_form(results: StudyResults, found: pd.DataFrame, rows: pd.DataFrame) ->
 
 
 def _over_runs(found: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    interval = f"95 % bootstrap interval, {DRAWS} draws"
+    interval = f"95 % percentile bootstrap interval over seeds and test images, {DRAWS} draws"
     for effect in found.to_dict("records"):
         own = {"source": OVER_RUNS, **{name: effect[name] for name in ("dataset", "budget", "arm")}}
         if effect["runs"] == 0:
@@ -71,10 +70,19 @@ def _over_runs(found: pd.DataFrame) -> Iterator[dict[str, Any]]:
         bounds = {"low": effect["low"], "high": effect["high"], "note": interval + runs}
         yield own | {"metric": "auroc_mean", "value": effect["auroc"], **bounds}
         yield own | {"metric": "auroc_sd", "value": effect["sd"], "note": f"over runs, N − 1{runs}"}
-        for name in DIFFERENCES:
-            bounds = {"low": effect[f"{name}_low"], "high": effect[f"{name}_high"], "note": interval + runs}
+        for name in (f"delta_{control}" for control in CONTROLS):
+            low, high = effect[f"{name}_low"], effect[f"{name}_high"]
+            bounds = {"low": low, "high": high, "note": _interval(effect, pd.notna(low)) + runs}
             if pd.notna(effect[name]):
                 yield own | {"metric": f"auroc_{name}", "value": effect[name], **bounds}
+
+
+def _interval(effect: Effect, known: bool) -> str:
+    """Which interval of a difference stands in the row."""
+    if not known:
+        return "no interval with one classifier seed"
+    generators = "generator seeds, " if effect["generators"] > 1 else ""
+    return f"95 % {DIFFERENCE_INTERVAL} over classifier seeds, {generators}test images"
 
 
 def _published(results: StudyResults) -> pd.DataFrame:
@@ -88,5 +96,5 @@ def _published(results: StudyResults) -> pd.DataFrame:
             "value": value.value,
             "note": value.note,
         }
-        for value in published_values(results.paper, "auroc")
+        for value in published_values(results.papers, "auroc")
     )

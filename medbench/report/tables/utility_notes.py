@@ -17,13 +17,18 @@ from medbench.report.conditions import (
     stated,
     varying,
 )
-from medbench.report.effects import DRAWS
+from medbench.report.effects import DIFFERENCE_INTERVAL, DRAWS
 from medbench.report.gaps import gap_sentences
 from medbench.report.published import published_values
 from medbench.report.results import CONDITION, StudyResults
-from medbench.report.tables.differences import MARK_CLEAR
+from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
+from medbench.utility.difference import NULL_RATES
 
 FEW_SEEDS = 10  # a resample of fewer repeats so many of them that its spread is clearly too small
+ONE_GENERATOR = (
+    "The intervals of an arm with one generator seed do not cover how one training of a generator differs from another:"
+    " what they show is shown of that generator's images, and not of the augmenter in general."
+)
 PHANTOM_WARNING = "Procedural phantoms, drawn by a program: no evidence on patients"
 # Conditions that differ between datasets, and between the arms of one, as they should.
 OF_DATASET = ("n_val", "n_test", "horizontal_flip", "dataset_sha256")
@@ -89,29 +94,59 @@ def _arms(results: StudyResults) -> list[str]:
 
 
 def _statistics(results: StudyResults) -> list[str]:
-    generated = any(Arm.parse(name).augmenter for name in results.arms)
+    generated = _generated(results)
     seeds = f"Seeds of the classifiers: {_spelled(results.classifier_seeds)}"
     seeds += f"; of the generators: {_spelled(results.seeds)}" if generated else ""
     sentences = [
         f"A run is one classifier, trained on an arm's images. {seeds}. ± is the standard deviation over an arm's runs"
         " (N − 1).",
-        f"In brackets: 95 % percentile interval of a bootstrap ({DRAWS} draws) that resamples seeds and, class by"
-        f" class, test images, those of one patient together.{_too_narrow(results, generated)}",
+        f"In brackets after an AUROC: 95 % percentile interval of a bootstrap ({DRAWS} draws) that resamples seeds and,"
+        f" class by class, test images, those of one patient together.{_too_narrow(results)}",
     ]
     if len(results.arms) > 1:
-        sentences.append(
-            f"{MARK_CLEAR} The 95 % interval of a difference, an arm's mean AUROC minus its control's, leaves out 0;"
-            " without the mark no difference is shown. The intervals are not corrected for the number of comparisons."
-        )
-    return sentences
+        sentences += [
+            f"In brackets after a difference: {difference_note(results)}",
+            f"{MARK_CLEAR} The interval of a difference leaves out 0; without the mark no difference is shown. The"
+            " intervals are not corrected for the number of comparisons.",
+        ]
+    return [*sentences, *([ONE_GENERATOR] if generated and len(results.seeds) == 1 else [])]
 
 
-def _too_narrow(results: StudyResults, generated: bool) -> str:
-    few = min([len(results.classifier_seeds), *([len(results.seeds)] if generated else [])]) < FEW_SEEDS
-    text = " With so few seeds the intervals are too narrow." if few else ""
-    if generated and len(results.seeds) == 1:
-        text += " With a single generator seed they do not cover how one training of a generator differs from another."
-    return text
+def difference_note(results: StudyResults) -> str:
+    """What the interval of a difference is, what it covers, and how far it can be relied on with the study's seeds."""
+    generators = ", and generator seeds where an arm has at least two" if _generated(results) else ""
+    return (
+        f"95 % {DIFFERENCE_INTERVAL} of an arm's AUROC minus that of the arm it is compared with; seeds stand for"
+        f" readers, test images for cases. It covers classifier seeds and test images{generators}.{_reliance(results)}"
+    )
+
+
+def _reliance(results: StudyResults) -> str:
+    if len(results.classifier_seeds) < SEEDS_TO_CLAIM:
+        return f" With fewer than {SEEDS_TO_CLAIM} classifier seeds no difference is claimed."
+    several = {kind: n for kind, n in _seeds(results).items() if n > 1}
+    fewest = min(several.values())
+    if fewest not in NULL_RATES:
+        return ""
+    kinds = " and ".join(kind for kind, n in several.items() if n == fewest)
+    return (
+        f" With {fewest} {kinds} seeds it errs more often than 5 times in 100: where nothing is different, it leaves"
+        f" out 0 up to {NULL_RATES[fewest]} times (simulated)."
+    )
+
+
+def _too_narrow(results: StudyResults) -> str:
+    return " With so few seeds it is too narrow." if min(_seeds(results).values()) < FEW_SEEDS else ""
+
+
+def _seeds(results: StudyResults) -> dict[str, int]:
+    """How many there are, of each kind."""
+    generators = {"generator": len(results.seeds)} if _generated(results) else {}
+    return {"classifier": len(results.classifier_seeds)} | generators
+
+
+def _generated(results: StudyResults) -> bool:
+    return any(Arm.parse(name).augmenter for name in results.arms)
 
 
 def _training(results: StudyResults, rows: pd.DataFrame, found: Conditions) -> list[str]:
@@ -197,7 +232,7 @@ def _absence(name: str) -> bool:
 
 
 def _published(results: StudyResults) -> list[str]:
-    values = published_values(results.paper, "auroc")
+    values = published_values(results.papers, "auroc")
     if not values:
         return []
     paper = values[0].paper

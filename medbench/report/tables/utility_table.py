@@ -1,6 +1,6 @@
 """What each arm does to the classifier: AUROC in the shape of Yuan et al. 2025, every arm, and the other scores."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pandas as pd
 from medbench.arms import OVERSAMPLE, Arm
 from medbench.files import write_text
 from medbench.report.conditions import card_of
-from medbench.report.effects import arm_label, effects
+from medbench.report.effects import BUDGETS, Effect, arm_label, compared_with, direction, effects
 from medbench.report.gaps import MISSING, runs_text
 from medbench.report.numbers import NOT_KNOWN, signed
 from medbench.report.published import MIXED, REAL, published_values
@@ -21,7 +21,6 @@ from medbench.report.tables.utility_long import long_form
 from medbench.report.tables.utility_notes import classifier_name, utility_notes
 from medbench.report.utility_results import utility_rows
 
-BUDGETS = {"steps": "equal optimiser steps", "epochs": "equal epochs: larger sets train longer"}
 CONTROLS = {"real": "against real", OVERSAMPLE: "against repeated real images"}
 SCORES = {
     "accuracy": "accuracy",
@@ -32,7 +31,6 @@ SCORES = {
 }
 CLASS_SCORES = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
 DIGITS = 3
-Effect = Mapping[Hashable, Any]  # a row of `effects`
 
 
 def write_utility_tables(results: StudyResults, folder: Path) -> None:
@@ -79,7 +77,7 @@ class _Trained:
             yield dataset, Arm.parse(arm), effect
 
     def label(self, effect: Effect) -> str:
-        return arm_label(self.results, effect["arm"]) + _runs(effect)
+        return arm_label(effect["arm"]) + _runs(effect)
 
     def values(self, effect: Effect) -> pd.DataFrame:
         """The rows of one arm."""
@@ -103,8 +101,9 @@ def _gains(trained: _Trained, classifier: str) -> Table:
         for dataset, arm, effect in trained
         if arm.real and arm.extra
     ]
-    title = f"AUROC of {classifier}, {REAL} against {MIXED}"
-    return trained.table("gain", title, ["images", REAL, MIXED, "gain"], rows + _published(trained.results))
+    title = f"AUROC of {classifier}: real images alone against real + extra images"
+    columns = ["extra images", "real", "real + extra", "gain"]
+    return trained.table("gain", title, columns, rows + _published(trained.results))
 
 
 def _added(results: StudyResults, arm: Arm) -> str:
@@ -115,7 +114,7 @@ def _added(results: StudyResults, arm: Arm) -> str:
 
 def _published(results: StudyResults) -> list[list[str]]:
     by_data: dict[str, dict[str, Any]] = {}
-    for value in published_values(results.paper, "auroc"):
+    for value in published_values(results.papers, "auroc"):
         by_data.setdefault(f"{value.data}, {value.source}", {})[str(value.arm)] = value
     return [
         [
@@ -131,7 +130,7 @@ def _published(results: StudyResults) -> list[list[str]]:
 
 def _arms(trained: _Trained) -> Table:
     names = trained.results.arms
-    controls = [c for c in CONTROLS if any(_control_of(Arm.parse(name), c) in names for name in names)]
+    controls = [c for c in CONTROLS if any(compared_with(name).get(c) in names for name in names)]
     rows = [
         [
             dataset,
@@ -196,19 +195,12 @@ def _auroc(effect: Effect | None, interval: bool = False) -> str:
 def _difference(trained: _Trained, effect: Effect, control: str) -> str:
     value, low, high = (effect[f"delta_{control}{part}"] for part in ("", "_low", "_high"))
     if pd.isna(value):
-        against = trained.effects.get((effect["dataset"], _control_of(Arm.parse(effect["arm"]), control)))
+        against = trained.effects.get((effect["dataset"], compared_with(effect["arm"]).get(control, "")))
         return MISSING if against and 0 in (effect["runs"], against["runs"]) else NOT_KNOWN
     if pd.isna(low):
         return signed(value, DIGITS)
-    mark = MARK_CLEAR if low > 0 or high < 0 else ""
+    mark = MARK_CLEAR if direction(effect, control) else ""
     return f"{signed(value, DIGITS)} [{signed(low, DIGITS)}, {signed(high, DIGITS)}]{mark}"
-
-
-def _control_of(arm: Arm, control: str) -> str:
-    """The arm that `effects` compares with; empty where there is none."""
-    if control == "real":
-        return "real" if arm.name != "real" else ""
-    return Arm(True, OVERSAMPLE, arm.ratio).name if arm.real and arm.augmenter else ""
 
 
 def _of_class(rows: pd.DataFrame, name: str | None) -> pd.DataFrame:

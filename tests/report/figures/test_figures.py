@@ -1,6 +1,9 @@
 """Figures: that they are written for every kind of image, read well with long names, and are the same bytes again."""
 
 import itertools
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -8,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medbench.config import Config
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
-from medbench.files import write_json, write_npz, write_text
+from medbench.errors import UserError
+from medbench.files import canonical_json, write_json, write_npz, write_text
+from medbench.plan import report_section
 from medbench.report.figures import style
 from medbench.report.figures.fid import fid_by_loss
 from medbench.report.figures.grids import denoising_strip, samples_grid
@@ -51,6 +57,8 @@ def fake_run(
         )
         split = Split(images(20, channels), labels, np.arange(20))
         Dataset(dict.fromkeys(SPLITS, split), card).save(folder / "datasets" / f"{dataset}.npz")
+        for part in ("train", "test"):
+            write_text(folder / f"features/{dataset}/{part}.safetensors", "")
         for augmenter, seed in itertools.product(augmenters, seeds):
             name = f"{dataset}/{augmenter}/seed{seed}"
             write_npz(
@@ -84,6 +92,7 @@ def fake_run(
                 for metric, value in (("fid", 2.0 + seed), ("fid_floor", 1.0))
                 for dimension in dimensions
             ]
+            write_text(folder / f"features/{name}.safetensors", "")
             conditions = {"extractor": "x", "resize": "y", "random_weights": random_weights}
             write_json(folder / f"fidelity/{name}.json", {"conditions": conditions, "rows": rows})
     return StudyResults(folder, "demo", datasets, augmenters, seeds)
@@ -162,11 +171,33 @@ def test_dimensions_share_no_axis_and_start_at_zero(tmp_path, drawn):
     assert "more than images" in high.get_title("left")
 
 
-def test_an_augmenter_looks_alike_in_every_figure_and_unlike_the_others():
-    names = [f"a{i}" for i in range(7)]
+def test_augmenters_look_unlike_each_other():
+    names = [f"a{i}" for i in range(20)]
+    few, many = (StudyResults(Path(), "s", (), shown, ()) for shown in (names[:7], names))
     for look in (style.colours, style.markers, style.dashes):
-        assert len(set(look(names).values())) == 7
-        assert look(names)["a1"] == look(names[:2])["a1"]
+        assert len(set(map(str, look(few).values()))) == 7
+    for look in (style.markers, style.dashes):  # with more than there are colours, one of them tells two apart
+        assert len(set(zip(style.colours(many).values(), map(str, look(many).values()), strict=True))) == 20
+
+
+def test_an_augmenter_looks_alike_in_all_studies_of_a_run():
+    studies = {"one": ["b", "a"], "two": ["c", "b"], "alone": ["d", "c"]}
+    raw = {
+        "name": "demo",
+        "datasets": {"ct": {"kind": "phantom", "subject": "ct"}},
+        "augmenters": {name: {"kind": "annotated_ddpm"} for name in "dcba"},
+        "fidelity": {"weights": "random", "n_generated": 4},
+        "studies": {
+            name: {"datasets": ["ct"], "augmenters": listed, "generator_seeds": [0]} for name, listed in studies.items()
+        },
+        "run": ["one", "two"],
+    }
+    for config in (raw, json.loads(canonical_json(raw))):  # which sorts what is defined
+        sections = [report_section(Config.model_validate(config), name) for name in studies]
+        results = [StudyResults(Path(), **dict(section)) for section in sections]
+        for look, all_looks in ((style.colours, style.COLOURS), (style.dashes, style.DASHES)):
+            of = dict(zip("bacd", all_looks, strict=False))
+            assert [look(own) for own in results] == [{name: of[name] for name in own.augmenters} for own in results]
 
 
 @pytest.mark.parametrize(
@@ -200,6 +231,37 @@ def test_a_gap_stands_in_place_of_its_images_and_with_those_that_have_labels(tmp
     samples_grid(results, "gray", tmp_path / "x")
     assert [t.get_text() for t in texts(drawn[1])][:3] == ["all classes", "real", "a (L2)"]
     assert [t.get_text() for t in texts(drawn[1])][3:] == ["b (L2)", "missing", "c (L2)", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("stale", "missing"),
+    [
+        ("fidelity/gray/ann_l2/seed1.json", ["fidelity/gray/ann_l2/seed1.json"]),
+        ("samples/gray/ann_l2/seed0.npz", ["samples/gray/ann_l2/seed0.npz", "fidelity/gray/ann_l2/seed0.json"]),
+        ("models/gray/ann_l2/seed0/medbench.json", ["[fms]*/gray/ann_l2/seed0*"]),
+        ("datasets/gray.json", ["*/gray*"]),
+    ],
+)
+def test_what_another_config_made_is_refused_or_drawn_as_missing(tmp_path, stale, missing):
+    results = replace(fake_run(tmp_path, seeds=(0, 1)), expected={stale: "a hash that it does not carry"})
+    with pytest.raises(UserError, match="was made with another config"):
+        write_figures(results, tmp_path / "figures")
+    write_figures(replace(results, partial=True), tmp_path / "partial")
+    for path in [path for pattern in missing for path in list(tmp_path.glob(pattern))]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_figures(replace(results, expected={}), tmp_path / "figures")
+    drawn = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("partial", "figures")]
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("unlabelled", [(), ("ann_l2", "ann_huber")])
+def test_without_its_dataset_samples_stand_beside_a_gap(tmp_path, drawn, texts, unlabelled):
+    results = fake_run(tmp_path, unlabelled=unlabelled)
+    (tmp_path / "datasets/gray.json").unlink()
+    samples_grid(results, "gray", tmp_path / "x")
+    words = [text.get_text() for text in texts(drawn[0])]
+    block = ["real", "missing", "ann_l2 (L2)", "ann_huber (L2)"]
+    assert words == (["all classes", *block] if unlabelled else ["class 1", *block, "class 2", *block])
 
 
 def test_figures_of_which_nothing_is_there_are_left_out_and_old_ones_go(tmp_path):

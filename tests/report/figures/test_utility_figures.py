@@ -16,7 +16,6 @@ from sklearn.metrics import roc_auc_score
 
 from medbench.arms import Arm
 from medbench.files import read_json, read_npz
-from medbench.plan import trained_under
 from medbench.report import effects
 from medbench.report.figures import style
 from medbench.report.figures.auroc import auroc_by_arm, auroc_by_ratio
@@ -89,7 +88,7 @@ def test_every_run_is_a_point_and_their_mean_a_marker(complete, tmp_path, drawn)
     assert [ax.get_title("left") for ax in panels] == [f"{d}, {b}" for d in CLASSES for b in complete.budgets]
     for ax, (dataset, budget) in zip(panels, itertools.product(CLASSES, complete.budgets), strict=True):
         for place, name in enumerate(ARMS):
-            path = f"utility/{dataset}/{trained_under(Arm.parse(name), budget)}/{name}/*"
+            path = f"utility/{dataset}/{Arm.parse(name).trained_under(budget)}/{name}/*"
             aurocs = []
             for file in sorted(complete.folder.glob(f"{path}.npz")):
                 arrays = read_npz(file)
@@ -118,7 +117,7 @@ def test_by_ratio_starts_at_the_real_arm(complete, tmp_path, drawn):
     auroc_by_ratio(complete, tmp_path / "x")
     lines = [line for line in drawn[0].axes[0].lines if line.get_linestyle() != "None"]
     assert [to_hex(line.get_color()) for line in lines] == [
-        *(to_hex(style.colours(complete.augmenters)[name]) for name in ("a", "b")),
+        *(to_hex(style.colours(complete)[name]) for name in ("a", "b")),
         to_hex(style.CONTROL_COLOUR),
     ]
     real, half, whole = (
@@ -193,16 +192,16 @@ def test_an_arm_looks_alike_in_every_figure(classifier_run, tmp_path, drawn):
     roc_curves(results, "chest", tmp_path / "x")
     looks = []
     for figure in drawn:
-        lines = [line for ax in figure.axes for line in ax.lines if line.get_marker() == style.markers(["a", "b"])["b"]]
+        lines = [line for ax in figure.axes for line in ax.lines if line.get_marker() == style.markers(results)["b"]]
         looks.append({to_hex(line.get_markerfacecolor()) for line in lines if line.get_markersize() == 4.5})
-    assert looks == [{to_hex(style.colours(["a", "b"])["b"])}] * 3
+    assert looks == [{to_hex(style.colours(results)["b"])}] * 3
 
 
 def test_arms_of_an_augmenter_share_its_look_and_differ_from_each_other(tmp_path):
     results = StudyResults(tmp_path, "demo", (), ("a", "b"), (), arms=ARMS)
     look = {arm: style.arm_look(results, arm) for arm in ARMS}
     own = [look[arm] for arm in ("real+a@0.5", "real+a@1", "only-a")]
-    assert {(one.colour, one.marker) for one in own} == {(style.colours(["a"])["a"], style.markers(["a"])["a"])}
+    assert {(one.colour, one.marker) for one in own} == {(style.colours(results)["a"], style.markers(results)["a"])}
     assert [one.filled for one in own] == [True, True, False]
     assert own[0].width < own[1].width
     assert len({str(one.line) for one in look.values()}) == len(ARMS)
@@ -225,6 +224,27 @@ def test_a_gap_is_named_in_every_figure_and_never_drawn_as_a_value(results, tmp_
     for name in ("roc_tongue", "confusion_tongue"):
         assert "missing" not in said[name]
         assert said[name].count("(3 of 6 runs)") == 1
+
+
+def test_an_arm_of_another_config_is_drawn_as_a_missing_one(classifier_run, tmp_path):
+    results = classifier_run(tmp_path, CLASSES, ("real", "real+oversample@1"))
+    stale = "utility/chest/epochs/real+oversample@1/real.json"
+    write_figures(replace(results, expected={stale: "another"}, partial=True), tmp_path / "partial")
+    remove(tmp_path, "chest/epochs/real+oversample@1/*")
+    write_figures(replace(results, partial=True), tmp_path / "figures")
+    drawn = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("partial", "figures")]
+    assert drawn[0] == drawn[1]
+    assert b"missing" in drawn[0]["auroc_by_arm.svg"]
+
+
+def test_without_a_card_classes_are_numbered(results, tmp_path, drawn, texts):
+    for name in CLASSES:
+        (tmp_path / f"datasets/{name}.json").unlink()
+    roc_curves(results, "chest", tmp_path / "x")
+    confusion_matrices(results, "tongue", tmp_path / "x")
+    roc, confusion = (" ".join(text.get_text().replace("\n", " ") for text in texts(figure)) for figure in drawn)
+    assert "positive: class 2;" in roc
+    assert "class 1 1 class 2 2 class 3 3" in confusion
 
 
 def test_a_missing_arm_breaks_its_line(classifier_run, tmp_path, drawn):

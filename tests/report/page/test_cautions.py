@@ -1,5 +1,6 @@
 """What a reader is warned of: phantoms, random weights, few seeds, many comparisons."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from medbench.config import Config
@@ -41,12 +42,50 @@ def test_random_inception_weights_are_said(tmp_path):
         assert len(warnings(config("own"), [study(tmp_path, [0])])) == random
 
 
-def test_notes_count_comparisons_and_seeds(tmp_path):
-    arm = ArmVerdict("real+gen@1", "real + gen ×1", "better", "")
-    found = [Verdict("s", "ct", "steps", "", [arm] * 3), Verdict("s", "own", "steps", "", [arm])]
-    few, enough = (" ".join(reading_notes(study(tmp_path, seeds), found)) for seeds in ([0], [0, 1, 2]))
-    assert "(2 classifier seeds)" in few
-    assert "not corrected for the 4 arms compared" in few
-    assert "With 1 generator seed they hardly cover" in few
-    assert "they hardly cover" not in enough
+def notes(folder: Path, arms: list[ArmVerdict], seeds=(0,), classifier_seeds=(0, 1)) -> str:
+    names = [arm.arm for arm in arms]
+    results = replace(study(folder, list(seeds)), arms=["real", *names], classifier_seeds=classifier_seeds)
+    return " ".join(
+        reading_notes(results, [Verdict("s", "ct", "steps", "", arms), Verdict("s", "own", "steps", "", arms)])
+    )
+
+
+MIXED = ArmVerdict("real+gen@1", "real + gen ×1", "better", "", intervals=2)
+CONTROL = ArmVerdict("real+oversample@1", "real + oversample ×1", "control", "", intervals=1)
+GAP = ArmVerdict("real+gen@2", "real + gen ×2", "gap", "")
+
+
+def test_notes_count_the_intervals_that_are_shown(tmp_path):
+    assert "The 6 shown here are not corrected for their number" in notes(tmp_path, [MIXED, CONTROL, GAP])
+    assert "shown here" not in notes(tmp_path, [GAP])
     assert reading_notes(study(tmp_path, [0]), []) == []
+
+
+def test_notes_say_what_the_intervals_are_and_how_often_they_err(tmp_path):
+    said = notes(tmp_path, [MIXED, CONTROL], seeds=(0, 1, 2), classifier_seeds=range(5))
+    assert "multi-reader multi-case interval (Obuchowski and Rockette 1995, Hillis 2007)" in said
+    assert "covers classifier seeds and test images, and generator seeds where an arm has at least two." in said
+    assert (
+        "With 3 generator seeds it errs more often than 5 times in 100: where nothing is different, it leaves" in said
+    )
+    assert "up to 8 times (simulated)" in said
+    three = notes(tmp_path, [MIXED], seeds=(0, 1, 2), classifier_seeds=range(3))
+    assert "With 3 classifier and generator seeds it errs" in three
+    assert "up to 13 times (simulated)" in notes(tmp_path, [MIXED], seeds=(0, 1), classifier_seeds=range(3))
+    for few in ([0], [0, 1]):
+        said_of_few = notes(tmp_path, [MIXED], classifier_seeds=few)
+        assert "With fewer than 3 classifier seeds no difference is claimed." in said_of_few
+    assert "errs" not in notes(tmp_path, [MIXED], classifier_seeds=range(5))
+    assert "generator" not in notes(tmp_path, [CONTROL]).replace("generated", "")
+    assert "one in twenty" not in said
+
+
+def test_notes_keep_one_generator_apart_from_the_augmenter(tmp_path):
+    one = replace(MIXED, one_generator=True)
+    assert "shown of that generator's images, and not of the augmenter in general" in notes(tmp_path, [MIXED, one])
+    assert "not of the augmenter" not in notes(tmp_path, [MIXED])
+
+
+def test_the_control_is_explained_where_there_is_one(tmp_path):
+    assert "The control repeats real images" in notes(tmp_path, [MIXED, CONTROL])
+    assert "The control repeats" not in notes(tmp_path, [MIXED])

@@ -1,6 +1,8 @@
 """Where numbers come from: costs read back from logs, machines from the files, the commit from git."""
 
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,7 @@ import medbench
 from medbench.files import write_json, write_text
 from medbench.report.page import provenance
 from medbench.report.page.provenance import StageCost, checkout, machines, spelled_seconds, stage_costs, unfinished_jobs
-from medbench.stages import ReportStage
+from medbench.report.results import StudyResults
 from medbench.usage import Usage, read_usage
 
 
@@ -27,28 +29,48 @@ def test_the_command_line_ends_its_log_with_that_line(medbench, tmp_path):
     assert read_usage(done.stderr).peak_mib > 10
 
 
+def study(folder: Path, *expected: str, augmenters=("gen",)) -> StudyResults:
+    return StudyResults(folder, "s", ["ct"], augmenters, [0], expected=dict.fromkeys(expected, "hash"))
+
+
+def models(seeds: int) -> list[str]:
+    return [f"models/ct/gen/seed{seed}/medbench.json" for seed in range(seeds)]
+
+
 def test_costs_of_each_stage_in_the_order_of_the_pipeline(tmp_path):
     logs = {
-        "utility/a": Usage(60.0, 900).line(),
-        "train/a": Usage(10.0, 300).line(),
-        "train/b": Usage(20.0, 500, 2000).line(),
-        "train/c": Usage(60.0, 400).line(),
-        "train/d": "train: 3/9 steps\nmedbench: train: stopped; run again to go on",
-        "sample/a": "",
+        "utility/ct-steps-real-real": Usage(60.0, 900).line(),
+        "train/ct-gen-seed0": Usage(10.0, 300).line(),
+        "train/ct-gen-seed1": Usage(20.0, 500, 2000).line(),
+        "train/ct-gen-seed2": Usage(60.0, 400).line(),
+        "train/ct-gen-seed3": "train: 3/9 steps\nmedbench: train: stopped; run again to go on",
+        "features/ct-test": "",
+        "figures/s": Usage(1.0, 200).line(),
     }
     for name, text in logs.items():
         write_text(tmp_path / f"logs/{name}.log", text + "\n")
     write_text(tmp_path / "logs/report.log", "the page's own, being written")
-    assert stage_costs(tmp_path) == [
+    studies = [study(tmp_path, *models(4)), study(tmp_path, *models(2), "utility/ct/steps/real/real.json")]
+    assert stage_costs(studies) == [
         StageCost("train", 3, 1, 90.0, 20.0, 500, 2000),
-        StageCost("sample", 0, 1, None, None, None, None),
+        StageCost("features", 0, 1, None, None, None, None),
         StageCost("utility", 1, 0, 60.0, 60.0, 900, None),
+        StageCost("figures", 1, 0, 1.0, 1.0, 200, None),
     ]
-    assert [(job.log, job.last_line) for job in unfinished_jobs(tmp_path)] == [
-        ("logs/train/d.log", "medbench: train: stopped; run again to go on"),
-        ("logs/sample/a.log", "(nothing)"),
+    assert [(job.log, job.last_line) for job in unfinished_jobs(studies)] == [
+        ("logs/train/ct-gen-seed3.log", "medbench: train: stopped; run again to go on"),
+        ("logs/features/ct-test.log", "(nothing)"),
     ]
-    assert stage_costs(tmp_path / "empty") == []
+    assert stage_costs([study(tmp_path / "empty", *models(4))]) == []
+
+
+def test_logs_of_what_the_run_no_longer_holds_do_not_count(tmp_path):
+    for removed in ("utility/ct-steps-only-gen-seed0", "train/ct-gen-seed1", "features/ct-train", "tables/earlier"):
+        write_text(tmp_path / f"logs/{removed}.log", "medbench: no memory left\n")
+    write_text(tmp_path / "logs/prepare/ct.log", Usage(1.0, 100).line())
+    studies = [study(tmp_path, "datasets/ct.json", augmenters=())]
+    assert unfinished_jobs(studies) == []
+    assert [cost.stage for cost in stage_costs(studies)] == ["prepare"]
 
 
 def test_durations_are_spelled_for_readers():
@@ -61,21 +83,6 @@ def test_durations_are_spelled_for_readers():
     ]
 
 
-def report_stage(*expected: str) -> ReportStage:
-    return ReportStage(
-        study="s",
-        datasets=["ct"],
-        augmenters=["gen"],
-        seeds=[0],
-        arms=[],
-        budgets=["steps"],
-        classifier_seeds=[],
-        paper=None,
-        seed=0,
-        expected=dict.fromkeys(expected, "hash"),
-    )
-
-
 def test_machines_and_versions_are_those_of_the_files_that_are_there(tmp_path):
     runtime = {"device": "cpu", "precision": "fp32", "torch_threads": 2, "deterministic": False}
     versions = {"torch": "2.6", "numpy": "2.0"}
@@ -84,8 +91,9 @@ def test_machines_and_versions_are_those_of_the_files_that_are_there(tmp_path):
     write_json(tmp_path / "models/ct/gen/seed1/medbench.json", {"runtime": other})
     write_json(tmp_path / "utility/ct/steps/real/real.json", {"conditions": runtime | {"versions": versions}})
     write_json(tmp_path / "datasets/ct.json", {"name": "ct"})
-    paths = ["models/ct/gen/seed0/medbench.json", "models/ct/gen/seed1/medbench.json", "datasets/ct.json"]
-    found = machines(tmp_path, [report_stage("utility/ct/steps/real/real.json", *paths, "fidelity/ct/gen/seed0.json")])
+    paths = ["utility/ct/steps/real/real.json", *models(2), "datasets/ct.json", "fidelity/ct/gen/seed0.json"]
+    studies = [study(tmp_path, *paths)]
+    found = machines(studies)
     train, utility = found.by_stage
     assert train["stage"] == "train"
     assert (train["device"], train["precision"]) == ("cpu or cuda", "bf16 or fp32")
@@ -98,6 +106,8 @@ def test_machines_and_versions_are_those_of_the_files_that_are_there(tmp_path):
         "deterministic": "no",
     }
     assert found.packages == {"numpy": "2.0", "torch": "2.6 or 2.7"}
+    # None of the files carries the expected hash, so all are left from another config.
+    assert machines([replace(studies[0], partial=True)]) == provenance.Machines([], {})
 
 
 def git(folder, *arguments) -> str:

@@ -7,14 +7,17 @@ import pandas as pd
 import pytest
 
 from medbench.report.effects import EFFECT_COLUMNS
-from medbench.report.page.verdict import arm_verdict, headline, verdicts
+from medbench.report.page.verdict import Verdict, arm_verdict, headline, verdicts
 from medbench.report.results import StudyResults
 
 
-def row(arm="real+gen@1", runs=3, missing=0, real=(np.nan,) * 3, control=(np.nan,) * 3) -> dict[str, object]:
+def row(
+    arm="real+gen@1", runs=6, missing=0, real=(np.nan,) * 3, control=(np.nan,) * 3, generators=2
+) -> dict[str, object]:
     """A row of `effects`; `real` and `control`: the difference to each, with the ends of its interval."""
     names = [f"delta_{of}{end}" for of in ("real", "oversample") for end in ("", "_low", "_high")]
     own = {"dataset": "ct", "budget": "steps", "arm": arm, "runs": runs, "missing_runs": missing}
+    own |= {"generators": generators if "gen" in arm and runs else 0}
     return (
         own | {"auroc": 0.8, "sd": 0.01, "low": 0.75, "high": 0.85} | dict(zip(names, [*real, *control], strict=True))
     )
@@ -27,13 +30,18 @@ ABOVE, COVERS_0, BELOW = (0.05, 0.02, 0.08), (0.01, -0.02, 0.04), (-0.05, -0.08,
     ("real", "control", "tone", "parts"),
     [
         (ABOVE, ABOVE, "better", ["above real images alone (+0.050", ", and above repeating real images (+0.050"]),
-        (ABOVE, COVERS_0, "doubtful", ["above real images alone", ", but not more than repeating real images does"]),
+        (
+            ABOVE,
+            COVERS_0,
+            "doubtful",
+            ["above real images alone", ", but not shown to do more than repeating real images (+0.010"],
+        ),
         (ABOVE, BELOW, "doubtful", ["above real images alone", ", but below repeating real images (−0.050"]),
         (
             COVERS_0,
             COVERS_0,
             "none",
-            ["no difference from real images alone is shown", ", and not more than repeating"],
+            ["no difference from real images alone is shown", ", and not shown to do more than repeating"],
         ),
         (COVERS_0, ABOVE, "none", ["no difference from real images alone is shown", ", but above repeating"]),
         (
@@ -50,6 +58,34 @@ def test_claims_follow_from_the_intervals(real, control, tone, parts):
     assert verdict.sentence.startswith("AUROC 0.800: ")
     for part in parts:
         assert part in verdict.sentence
+
+
+def test_one_generator_is_not_taken_for_the_augmenter():
+    one, two = (arm_verdict(row(real=ABOVE, control=ABOVE, generators=n), "gen", True) for n in (1, 2))
+    assert one.sentence.startswith("AUROC 0.800 with the images of one generator: above real images alone")
+    assert (one.tag, two.tag) == ("one generator: above real", "above real")
+    assert "one generator" not in two.sentence
+    found = Verdict("s", "ct", "steps", "", [one, two, arm_verdict(row(real=COVERS_0, generators=1), "gen", False)])
+    assert headline([found]).counts == {
+        "above real images alone and above real images repeated, with the images of one generator": 1,
+        "above real images alone and above real images repeated": 1,
+        "no difference from real images alone shown": 1,
+    }
+
+
+def test_one_classifier_seed_shows_nothing():
+    alone = (0.3, np.nan, np.nan)
+    verdict = arm_verdict(row(real=alone, control=alone), "gen", has_control=True)
+    assert (verdict.tone, verdict.intervals) == ("none", 0)
+    assert "no difference from real images alone is shown (+0.300; one classifier seed gives no" in verdict.sentence
+    assert "not shown to do more than repeating real images (+0.300; one classifier" in verdict.sentence
+
+
+def test_intervals_are_counted_as_shown():
+    cases = [row(real=ABOVE, control=COVERS_0), row(real=ABOVE), row("only-gen", real=ABOVE), row(), row(runs=0)]
+    found = [arm_verdict(case, "gen", has_control=True) for case in cases]
+    assert [verdict.intervals for verdict in found] == [2, 1, 1, 0, 0]
+    assert [verdict.sentence.count("95 % interval") for verdict in found] == [2, 1, 1, 0, 0]
 
 
 def test_an_interval_that_ends_at_0_shows_no_difference():
@@ -110,6 +146,11 @@ def test_a_study_is_told_dataset_by_dataset_and_counted():
     counted = headline([verdict])
     assert counted.total == 2  # neither the control nor generated images alone answer the question
     assert list(counted.counts.values()) == [1, 1]
+    worse = table(row("real"), row("real+gen@1", real=BELOW))
+    assert headline(verdicts(study(["real", "real+gen@1"]), worse)).counts == {
+        "above real images alone and above real images repeated": 0,
+        "below real images alone": 1,
+    }
 
 
 def test_a_missing_real_arm_and_a_study_without_arms():
@@ -119,3 +160,8 @@ def test_a_missing_real_arm_and_a_study_without_arms():
     assert no_real.real.startswith("The study has no arm of real images alone")
     assert verdicts(study([]), table()) == []
     assert headline([]) is None
+
+
+def test_nothing_is_claimed_below_three_classifier_seeds():
+    found = arm_verdict(row(runs=4, real=ABOVE, control=ABOVE, generators=2), "gen", has_control=True)
+    assert found.tone == "none"

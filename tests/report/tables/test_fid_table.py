@@ -28,7 +28,7 @@ VALUES = {
 FLOOR = 0.5
 
 
-def fake_run(folder: Path, seeds=(0, 1, 2), paper=None, random_weights=False, dimensions=(64, 768)) -> StudyResults:
+def fake_run(folder: Path, seeds=(0, 1, 2), papers=(), random_weights=False, dimensions=(64, 768)) -> StudyResults:
     """One dataset, two augmenters; at dimension 768 every value is ten times the one at 64."""
     for augmenter, seed in itertools.product(("ann_l2", "ann_huber"), seeds):
         rows = []
@@ -88,7 +88,7 @@ def fake_run(folder: Path, seeds=(0, 1, 2), paper=None, random_weights=False, di
         counts={},
     )
     write_json(folder / "datasets/chest_ct.json", card.model_dump())
-    return StudyResults(folder, "cao2025", ("chest_ct",), ("ann_l2", "ann_huber"), tuple(seeds), paper)
+    return StudyResults(folder, "cao2025", ("chest_ct",), ("ann_l2", "ann_huber"), tuple(seeds), papers)
 
 
 def tables(results: StudyResults) -> tuple[str, str, list[dict[str, str]]]:
@@ -136,7 +136,7 @@ def test_few_seeds_claim_nothing(tmp_path):
 
 
 def test_published_values_stand_in_their_own_cells_only(tmp_path):
-    markdown, _, rows = tables(fake_run(tmp_path, paper="cao2025"))
+    markdown, _, rows = tables(fake_run(tmp_path, papers=["cao2025"]))
     shown = markdown_rows(markdown)
     assert shown["images"][0] == ["64", "768", "2048"]  # a column for what only the paper has
     assert shown["L2, published (Cao et al. 2025)"] == [["0.85", "–", "–"]]
@@ -145,6 +145,8 @@ def test_published_values_stand_in_their_own_cells_only(tmp_path):
     published = [(row["loss"], row["dimension"], row["value"]) for row in rows if row["source"] != "this run"]
     assert published == [("l2", "64", "0.85"), ("huber", "2048", "15.2")]
     assert "published" not in tables(fake_run(tmp_path))[0].lower()
+    both = tables(fake_run(tmp_path, papers=["medienet2025", "cao2025"]))
+    assert both == tables(fake_run(tmp_path, papers=["cao2025"]))  # the other one states no FID
 
 
 def test_csv_holds_every_seed_with_its_conditions(tmp_path):
@@ -173,7 +175,7 @@ def test_mixed_conditions_are_said(tmp_path):
 
 
 def test_latex_is_escaped_and_balanced(tmp_path):
-    latex = tables(fake_run(tmp_path, paper="cao2025"))[1]
+    latex = tables(fake_run(tmp_path, papers=["cao2025"]))[1]
     body = "\n".join(line for line in latex.splitlines() if r"\label" not in line and not line.startswith("%"))
     assert r"ann\_huber (Huber) & 5.00 $\pm$ 2.00 & 50.0 $\pm$ 20.0$^\dagger$ & -- \\" in latex
     assert "_" not in body.replace(r"\_", "")
@@ -212,7 +214,7 @@ def test_a_missing_augmenter_is_a_row_of_gaps(tmp_path):
 
 
 def test_a_study_without_any_result_has_tables_of_gaps(tmp_path):
-    results = StudyResults(tmp_path, "cao2025", ("chest_ct",), ("ann_l2", "ann_huber"), (0, 1, 2), "cao2025")
+    results = StudyResults(tmp_path, "cao2025", ("chest_ct",), ("ann_l2", "ann_huber"), (0, 1, 2), ["cao2025"])
     markdown, latex, long = tables(results)
     rows = markdown_rows(markdown)
     assert rows["ann_l2"] == [["missing", "missing"], ["missing"]]  # at the paper's dimensions, then at none
@@ -234,7 +236,7 @@ def test_the_folder_is_replaced_whole_or_not_at_all(tmp_path):
 
 
 def test_same_bytes_again(tmp_path):
-    assert tables(fake_run(tmp_path, paper="cao2025")) == tables(fake_run(tmp_path, paper="cao2025"))
+    assert tables(fake_run(tmp_path, papers=["cao2025"])) == tables(fake_run(tmp_path, papers=["cao2025"]))
 
 
 def test_settings_stand_under_the_table_the_shared_ones_once(tmp_path):

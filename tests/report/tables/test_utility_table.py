@@ -31,7 +31,7 @@ def fake_run(
     arms=ARMS,
     budgets=("steps",),
     seeds=(0,),
-    paper=None,
+    papers=(),
     source="hospital",
     changed=None,
     absent=None,
@@ -60,7 +60,7 @@ def fake_run(
                 name = f"utility/{dataset}/{budget}/{arm.name}/{'real' if seed is None else f'seed{seed}'}"
                 own = changed if changed and arm.name == "real+gen_l2@1" else {}
                 write_arm(folder / name, card, arm, budget, seed or 0, {"classes_absent": absent or {}} | own)
-    return StudyResults(folder, "medienet", datasets, ("gen_l2",), tuple(seeds), paper, arms, budgets, (0, 1, 2))
+    return StudyResults(folder, "medienet", datasets, ("gen_l2",), tuple(seeds), papers, arms, budgets, (0, 1, 2))
 
 
 def write_arm(stem: Path, card: Card, arm: Arm, budget: str, seed: int, conditions: dict) -> None:
@@ -156,7 +156,7 @@ def aurocs(results: StudyResults, arm: str, dataset="xray") -> np.ndarray:
 
 STEPS = "(equal optimiser steps)"
 GAIN, ALL, OTHER = (
-    f"AUROC of ResNet50, real against real + generated {STEPS}",
+    f"AUROC of ResNet50: real images alone against real + extra images {STEPS}",
     f"AUROC of all arms {STEPS}",
     (f"Other scores on the test split {STEPS}"),
 )
@@ -205,6 +205,7 @@ def test_a_mark_stands_where_the_interval_leaves_out_0(tmp_path, monkeypatch, lo
 
 def test_the_control_stands_among_the_augmenters_and_is_compared_with_at_its_ratio(tmp_path):
     shown = sections(tables(fake_run(tmp_path))[0])
+    assert shown[GAIN]["columns",] == ["dataset", "extra images", "real", "real + extra", "gain"]
     assert [images for _, images in list(shown[GAIN])[:-1]] == [
         "repeated real images ×1 (control)",
         "gen_l2 ×0.5",
@@ -217,7 +218,7 @@ def test_the_control_stands_among_the_augmenters_and_is_compared_with_at_its_rat
 
 
 def test_published_values_stand_in_their_own_rows_only(tmp_path):
-    markdown, _, long = tables(fake_run(tmp_path, paper="medienet2025"))
+    markdown, _, long = tables(fake_run(tmp_path, papers=["medienet2025"]))
     rows = [row for names, row in sections(markdown)[GAIN].items() if "published (Yuan et al. 2025)" in names[0]]
     assert rows == [["0.76", "0.82", "+0.06"], ["0.87", "0.94", "+0.07"], ["0.78", "0.82", "+0.04"]]
     published = [row for row in long if row["source"] == "published (Yuan et al. 2025)"]
@@ -271,7 +272,7 @@ def test_a_study_without_any_result_has_tables_of_gaps(tmp_path):
     assert names == {f"{table}.{ending}" for table in ("fid", "utility") for ending in ("csv", "md", "tex")}
     shown = sections((tmp_path / "tables/utility.md").read_text())
     assert shown[ALL]["xray", "real + gen_l2 ×1"] == ["missing", "missing", "missing"]
-    title = f"AUROC of the classifier, real against real + generated {STEPS}"
+    title = f"AUROC of the classifier: real images alone against real + extra images {STEPS}"
     assert shown[title]["xray", "gen_l2 ×1"] == ["missing"] * 3
     assert shown[title]["tongue, published (Yuan et al. 2025)", "MedIENet, ratio not public"][2] == "+0.04"
 
@@ -289,7 +290,7 @@ def test_a_study_of_real_images_alone_compares_nothing(tmp_path):
 
 def test_each_budget_has_its_tables(tmp_path):
     markdown = tables(fake_run(tmp_path, budgets=("steps", "epochs")))[0]
-    epochs = ALL.replace(STEPS, "(equal epochs: larger sets train longer)")
+    epochs = ALL.replace(STEPS, "(equal epochs, larger sets train longer)")
     shown = sections(markdown)
     assert shown[ALL]["xray", "real"] == shown[epochs]["xray", "real"]  # trained once: both budgets mean the same
     assert "Equal optimiser steps: 150 for every arm." in markdown
@@ -317,8 +318,27 @@ def test_csv_holds_every_value_of_every_run_with_its_conditions(tmp_path):
     ]
     assert (row["augmenter"], row["ratio"], row["value"]) == ("gen_l2", "0.5", "0.8")
     assert (row["condition.versions.torch"], row["condition.n_extra"]) == ("2.11.0", "100")
-    over_runs = {row["metric"] for row in long if row["source"] == "this run, over seeds and test images"}
-    assert over_runs == {"auroc_mean", "auroc_sd", "auroc_delta_real", "auroc_delta_oversample"}
+
+
+def test_csv_says_which_interval_it_holds(tmp_path):
+    def notes(results: StudyResults) -> dict[tuple[str, str], str]:
+        over_runs = [row for row in tables(results)[2] if row["source"] == "this run, over seeds and test images"]
+        return {(row["arm"], row["metric"]): row["note"] for row in over_runs}
+
+    found = notes(fake_run(tmp_path, seeds=(0, 1)))
+    assert {metric for _, metric in found} == {"auroc_mean", "auroc_sd", "auroc_delta_real", "auroc_delta_oversample"}
+    bootstrap = "95 % percentile bootstrap interval over seeds and test images, 1000 draws"
+    readers = (
+        "95 % multi-reader multi-case interval (Obuchowski and Rockette 1995, Hillis 2007) over classifier seeds, "
+    )
+    assert found["real", "auroc_mean"] == bootstrap
+    assert found["real+oversample@1", "auroc_delta_real"] == f"{readers}test images"
+    assert found["real+gen_l2@1", "auroc_delta_oversample"] == f"{readers}generator seeds, test images"
+    partly = fake_run(tmp_path, seeds=(0, 1))
+    (tmp_path / "utility/xray/steps/real+gen_l2@1/seed1.json").unlink()
+    assert notes(partly)["real+gen_l2@1", "auroc_delta_real"] == f"{readers}test images (3 of 6 runs)"
+    alone = replace(fake_run(tmp_path), classifier_seeds=(0,))
+    assert notes(alone)["real+gen_l2@1", "auroc_delta_real"] == "no interval with one classifier seed"
 
 
 def test_the_conditions_stand_below(tmp_path):
@@ -330,7 +350,11 @@ def test_the_conditions_stand_below(tmp_path):
         "The test split was scored once.",
         "xray: XRAY, 28×28×1; real images: 200 train, 20 val, 40 test; extra images: 100 at ×0.5, 200 at ×1.",
         "The generators saw the same real training images as the classifiers, and no others.",
-        "With a single generator seed they do not cover how one training of a generator differs from another.",
+        "In brackets after an AUROC: 95 % percentile interval of a bootstrap (1000 draws)",
+        "those of one patient together. With so few seeds it is too narrow.",
+        "In brackets after a difference: 95 % multi-reader multi-case interval (Obuchowski and Rockette 1995, Hillis",
+        "it leaves out 0 up to 8 times (simulated).",
+        "what they show is shown of that generator's images, and not of the augmenter in general.",
         "not corrected for the number of comparisons",
         "Package versions: torch 2.11.0.",
         "Other conditions: deterministic False, device cpu, hardware x86_64, precision fp32, torch threads 1.",
@@ -338,7 +362,7 @@ def test_the_conditions_stand_below(tmp_path):
         assert sentence in markdown
     assert "differ in" not in markdown
     assert "card allows it (none here)" in tables(fake_run(tmp_path))[0]
-    assert "With a single generator seed" not in tables(fake_run(tmp_path, seeds=(0, 1)))[0]
+    assert "not of the augmenter" not in tables(fake_run(tmp_path, seeds=(0, 1)))[0]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +390,7 @@ def test_a_class_that_a_split_lacks_is_said(tmp_path):
 
 
 def test_latex_is_escaped_and_balanced(tmp_path):
-    latex = tables(fake_run(tmp_path, ("xray", "ct"), paper="medienet2025"))[1]
+    latex = tables(fake_run(tmp_path, ("xray", "ct"), papers=["medienet2025"]))[1]
     body = "\n".join(line for line in latex.splitlines() if r"\label" not in line and not line.startswith("%"))
     assert "_" not in body.replace(r"\_", "")
     assert body.isascii()

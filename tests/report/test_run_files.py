@@ -1,0 +1,61 @@
+"""Files of a run: the log of each is the one that its rule writes, and each says what it was made with."""
+
+import re
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from medbench.errors import UserError
+from medbench.files import write_json, write_npz, write_text
+from medbench.report.run_files import STAGES, log_of, made_from, made_with, stage_of
+
+PATHS = (
+    "datasets/ct.json",
+    "models/ct/gen/seed0/medbench.json",
+    "samples/ct/gen/seed1.npz",
+    "features/ct/train.safetensors",
+    "features/ct/gen/seed0.safetensors",
+    "fidelity/ct/gen/seed0.json",
+    "utility/ct/steps/real/real.json",
+    "utility/ct/epochs/real+gen@0.5/seed1.json",
+)
+
+
+def test_logs_are_where_the_rules_write_them(root):
+    """The log of the rule that has the file as an output, with the same wildcards."""
+    rules = "".join(path.read_text() for path in sorted((root / "workflow/rules").glob("*.smk")))
+    logs = {}
+    for outputs, log in re.findall(r'output:(.*?)log:\s+"results/\{run\}/(.*?)"', rules, re.DOTALL):
+        for output in re.findall(r'"results/\{run\}/(.*?)"', outputs):
+            logs[re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", output)] = log
+    for path in PATHS:
+        made = path.removesuffix("/medbench.json")  # the rule's output is the model's folder
+        (found,) = [log.format(**match.groupdict()) for at, log in logs.items() if (match := re.fullmatch(at, made))]
+        assert log_of(path) == found
+
+
+def test_a_file_is_made_from_earlier_stages_and_in_the_end_from_the_dataset():
+    order = [stage for stage, _ in STAGES.values()]
+    for path in PATHS[1:]:
+        needed = made_from(path)
+        assert max(order.index(stage_of(other)) for other in needed) < order.index(stage_of(path))
+        while needed[0] != PATHS[0]:
+            needed = made_from(needed[0])
+    assert made_from(PATHS[0]) == []
+    assert made_from(PATHS[-1]) == ["datasets/ct.json", "samples/ct/gen/seed1.npz"]
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.json"])
+def test_a_file_that_says_nothing_of_its_config_has_none(tmp_path, name):
+    write_npz(tmp_path / "a.npz", {"images": np.zeros(2)})
+    save_file({"64": np.zeros(2, np.float32)}, tmp_path / "a.safetensors")
+    write_json(tmp_path / "a.json", [])
+    assert made_with(tmp_path / name) is None
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.json"])
+def test_a_damaged_file_is_named(tmp_path, name):
+    write_text(tmp_path / name, "{ damaged")
+    with pytest.raises(UserError, match=rf"{name}: is not .*; remove it and run again"):
+        made_with(tmp_path / name)
