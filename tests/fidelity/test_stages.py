@@ -53,7 +53,7 @@ def feature_files(tmp_path, tiny_dataset):
     arrays["generated"] = rng.randn(30, 64).astype(np.float32) + 1
     sha256 = sha256_of(tmp_path / "tiny.npz")
     for name, array in arrays.items():
-        made_by = {"extractor": "some network", "random_weights": False, "images_sha256": sha256}
+        made_by = {"extractor": "some network", "random_weights": False, "images_sha256": sha256, "made_with": "0"}
         save_file({"64": array}, tmp_path / name, metadata={"medbench": canonical_json(made_by)})
     return arrays, {name: tmp_path / name for name in arrays}
 

@@ -223,7 +223,7 @@ def test_an_empty_run_folder_still_gives_a_page(tmp_path):
     (tmp_path / "run").mkdir()
     write_page(tmp_path / "run", page, tmp_path / "report.html")
     text = text_of((tmp_path / "report.html").read_text())
-    assert "Missing: its card is not in the run folder." in text
+    assert "Missing: its card is not in the run folder, or was made with another config." in text
     assert "Missing: dataset tiny" in text
     assert "the run folder holds no logs" in text
 
