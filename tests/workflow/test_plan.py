@@ -30,7 +30,7 @@ def test_the_demo_plans_nothing_that_it_does_not_need(planned, root):
     jobs, printed = planned("--configfile", str(root / "workflow/presets/demo.yaml"))
     per_generator = dict.fromkeys(("train", "sample", "features_generated", "fidelity"), 4)  # 2 datasets × 2 losses
     once = dict.fromkeys(("tables", "figures", "report", "all"), 1)
-    assert jobs == {**per_generator, "prepare": 2, "features_real": 4, "utility": 2 * 5, **once}  # 5 arms
+    assert jobs == {**per_generator, "prepare": 2, "features_real": 4, "utility": 2 * 3, **once}  # 3 arms
     assert "phantom_xray" not in printed
     assert "results/full" not in printed
 
