@@ -12,6 +12,7 @@ rule utility:
         every="results/{run}/utility/{dataset}/{budget}/{arm}/{origin}.npz",
     log:
         "results/{run}/logs/utility/{dataset}-{budget}-{arm}-{origin}.log",
+    priority: 1  # real arms need no generator: a dataset that cannot be scored is found before any is trained
     conda:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
