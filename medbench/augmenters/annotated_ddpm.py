@@ -140,7 +140,7 @@ class NoisePrediction:
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        pass
+        """Every draw comes from the step, so there is nothing to take back."""
 
     def add_noise(self, x: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε (Ho et al. 2020, eq. 4), shapes (B, C, H, W), timestep (B,)."""

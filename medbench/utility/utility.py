@@ -1,6 +1,7 @@
 """The utility stage: a dataset and an arm in, classifiers' scores on the real test split out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from medbench.arms import Arm
-from medbench.data.dataset import SPLITS, Dataset, Split, SplitName
+from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.errors import UserError
 from medbench.files import remove_folder, sha256_of, write_json, write_npz
 from medbench.fingerprint import code_of
@@ -77,22 +78,22 @@ class _Job:
         """The scores of one classifier seed: taken from an earlier call that was stopped after it, or made now."""
         finished = CheckpointStore(self.checkpoints / f"seed{seed}-scores", self._belongs_to(seed))
         found = finished.latest()
-        if found is None:
-            finished.save(self.steps, self._trained(seed))
-            remove_folder(self.checkpoints / f"seed{seed}")  # hundreds of megabytes
-            found = finished.latest()
-        assert found is not None
-        return {"classifier_seed": seed, **found[1]}
+        if found:
+            return {"classifier_seed": seed, **found[1]}
+        scores = self._trained(seed)
+        finished.save(self.steps, scores)
+        remove_folder(self.checkpoints / f"seed{seed}")  # hundreds of megabytes
+        return {"classifier_seed": seed, **scores}
 
     def _trained(self, seed: int) -> dict[str, Any]:
         stage, section = self.stage, self.stage.classifier
         own = seed_for(stage.seed, "classifier", seed)  # not of the arm: arms start from the same weights
         torch.manual_seed(seed_for(own, "init"))
         network = build(section, len(self.dataset.card.classes), self.weights)
-        task = Classification(network, section, self.dataset.card.horizontal_flip, self._split("val"))
+        task = Classification(network, section, self.dataset.card.horizontal_flip, self.data["val"])
         history = train_network(
             task,
-            self._on_device(self.train),
+            self.data["train"],
             classifier_schedule(section, self.steps),
             own,
             CheckpointStore(self.checkpoints / f"seed{seed}", self._belongs_to(seed)),
@@ -102,15 +103,15 @@ class _Job:
         task.network.load_state_dict(task.best["weights"])
         best = next(row["step"] for row in history if [row["val_auroc"], -row["val_loss"]] == task.best["key"])
         with evaluating(task.network), self.runtime.accelerator().autocast():
-            val = scored(task.network, self._split("val").images)
-            test = scored(task.network, self._split("test").images)
+            val, test = (scored(task.network, self.data[name].images) for name in ("val", "test"))
         return {"val": val, "test": test, "best_step": int(best), "history": history}
 
-    def _split(self, name: SplitName) -> TrainingData:
-        return self._on_device(self.dataset.splits[name])
-
-    def _on_device(self, rows: Split) -> TrainingData:
-        return resized(TrainingData.of(rows, self.runtime.torch_device), self.stage.classifier.image_size)
+    @cached_property
+    def data(self) -> dict[str, TrainingData]:
+        """What all seeds learn from, are chosen on and are scored on, resized and on the device once."""
+        rows = {"train": self.train, "val": self.dataset.splits["val"], "test": self.dataset.splits["test"]}
+        device, size = self.runtime.torch_device, self.stage.classifier.image_size
+        return {name: resized(TrainingData.of(split, device), size) for name, split in rows.items()}
 
     def _belongs_to(self, seed: int) -> dict[str, Any]:
         return {

@@ -60,42 +60,36 @@ def fake_run(
         for part in ("train", "test"):
             write_text(folder / f"features/{dataset}/{part}.safetensors", "")
         for augmenter, seed in itertools.product(augmenters, seeds):
-            name = f"{dataset}/{augmenter}/seed{seed}"
-            write_npz(
-                folder / f"samples/{name}.npz",
-                {
-                    "images": images(20, channels),
-                    "labels": np.full(20, -1) if augmenter in unlabelled else labels,
-                    "trajectory": images(9, channels),
-                    "trajectory_timesteps": np.linspace(1000, 0, 9).astype(np.int64),
-                },
-            )
-            write_text(
-                folder / f"models/{name}/training.csv",
-                "step,images_seen,loss,eps_mse\n50,6400,0.2,0.5\n100,12800,0.1,0.03\n",
-            )
-            model = {"augmenter": {"loss": "l2"}, "runtime": {"precision": "fp32", "device": "cpu"}}
-            write_json(folder / f"models/{name}/medbench.json", model)
-            rows = [
-                {
-                    "dataset": dataset,
-                    "augmenter": augmenter,
-                    "generator_seed": seed,
-                    "loss": "l2",
-                    "metric": metric,
-                    "dimension": dimension,
-                    "reference": "train_part",
-                    "value": value,
-                    "n_real": 600,
-                    "n_generated": 300,
-                }
-                for metric, value in (("fid", 2.0 + seed), ("fid_floor", 1.0))
-                for dimension in dimensions
-            ]
-            write_text(folder / f"features/{name}.safetensors", "")
+            made = labels if augmenter not in unlabelled else np.full(20, -1)
+            write_generator(folder, f"{dataset}/{augmenter}/seed{seed}", images(20, channels), made)
+            rows = fid_rows(dataset, augmenter, seed, dimensions)
             conditions = {"extractor": "x", "resize": "y", "random_weights": random_weights}
-            write_json(folder / f"fidelity/{name}.json", {"conditions": conditions, "rows": rows})
+            path = folder / f"fidelity/{dataset}/{augmenter}/seed{seed}.json"
+            write_json(path, {"conditions": conditions, "rows": rows})
     return StudyResults(folder, "demo", datasets, augmenters, seeds)
+
+
+def write_generator(folder: Path, name: str, made: np.ndarray, labels: np.ndarray) -> None:
+    """Model, samples and features of one generator seed."""
+    steps = np.linspace(1000, 0, 9).astype(np.int64)
+    arrays = {"images": made, "labels": labels, "trajectory": made[:9], "trajectory_timesteps": steps}
+    write_npz(folder / f"samples/{name}.npz", arrays)
+    log = "step,images_seen,loss,eps_mse\n50,6400,0.2,0.5\n100,12800,0.1,0.03\n"
+    write_text(folder / f"models/{name}/training.csv", log)
+    model = {"augmenter": {"loss": "l2"}, "runtime": {"precision": "fp32", "device": "cpu"}}
+    write_json(folder / f"models/{name}/medbench.json", model)
+    write_text(folder / f"features/{name}.safetensors", "")
+
+
+def fid_rows(dataset: str, augmenter: str, seed: int, dimensions) -> list[dict]:
+    """FID 2 + seed over a floor of 1, at every dimension."""
+    common = {"dataset": dataset, "augmenter": augmenter, "generator_seed": seed, "loss": "l2"}
+    common |= {"reference": "train_part", "n_real": 600, "n_generated": 300}
+    return [
+        {**common, "metric": metric, "dimension": dimension, "value": value}
+        for metric, value in (("fid", 2.0 + seed), ("fid_floor", 1.0))
+        for dimension in dimensions
+    ]
 
 
 def test_all_figures_of_gray_and_colour_images_are_written_twice_alike(tmp_path):

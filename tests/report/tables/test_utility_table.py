@@ -40,18 +40,15 @@ def fake_run(
     for dataset in datasets:
         classes = CLASSES[dataset]
         counts = {"train": [100] * len(classes), "val": [10] * len(classes), "test": [N // len(classes)] * len(classes)}
-        card = Card(
-            name=dataset,
-            title=dataset.upper(),
-            source=source,
-            licence="",
-            citation="",
-            classes=classes,
-            channels=1,
-            image_size=(28, 28),
-            counts=counts,
-            horizontal_flip=dataset == "ct",
-        )
+        unstated = {
+            "licence": "",
+            "citation": "",
+            "channels": 1,
+            "image_size": (28, 28),
+            "horizontal_flip": dataset == "ct",
+        }
+        names = {"name": dataset, "title": dataset.upper(), "source": source}
+        card = Card(**names, **unstated, classes=classes, counts=counts)
         write_json(folder / f"datasets/{dataset}.json", card.model_dump())
         for arm, budget in itertools.product(map(Arm.parse, arms), budgets):
             if budget == "epochs" and arm.size == 1:
