@@ -69,12 +69,15 @@ def train(
     config: Config,
     seed: GeneratorSeed,
     checkpoints: Checkpoints,
+    first_stage: Annotated[Path | None, typer.Option(help="Model folder of the first stage, if it has one.")] = None,
+    given: Annotated[Path | None, typer.Option(help="Published weights or ready images, if it takes any.")] = None,
+    inception: Annotated[Path | None, typer.Option(help="Inception weights, if it compares checkpoints.")] = None,
 ) -> None:
     """Train an augmenter on a dataset's train split."""
     stage = _section(TrainStage, config)
-    from medbench.training.train import train
+    from medbench.training.train import Inputs, train
 
-    train(dataset, model, stage, seed, checkpoints)
+    train(dataset, model, stage, seed, checkpoints, Inputs(first_stage, given, inception))
 
 
 @app.command()

@@ -4,54 +4,44 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
 
 from medbench.arms import Arm
+from medbench.augmenters.any_kind import OWN_KINDS, AnyAugmenter
+from medbench.augmenters.inherit import require_same_training, with_models_settings
 from medbench.errors import UserError
+from medbench.sections import (
+    Budget,
+    Dimension,
+    Fraction,
+    Name,
+    Precision,
+    Section,
+    Seed,
+    Sha256,
+    WeightsFile,
+    require_once,
+)
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64}|\$\{\w+\})$")]
 ArmName = Annotated[str, AfterValidator(lambda name: Arm.parse(name).name)]
-Seed = Annotated[int, Field(ge=0)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Precision = Literal["auto", "fp32", "bf16"]
-Dimension = Literal[64, 192, 768, 2048]
-Budget = Literal["steps", "epochs"]
 Model = TypeVar("Model", bound=BaseModel)
 # Each study is a Snakemake target beside these.
 RULES = {"all", "fetch_weights", "prepare", "train", "sample", "features_real", "features_generated", "fidelity"}
-RULES |= {"utility", "tables", "figures", "report"}
+RULES |= {"utility", "section", "tables", "figures", "report"}
 UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")
-
-
-class Section(BaseModel):
-    """A part of the config; a key that it does not know is refused together with the list of those it does."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys_only(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            unknown = [key for key in value if key not in cls.model_fields]
-            if unknown:
-                raise ValueError(f"unknown key {unknown[0]!r} (allowed: {', '.join(sorted(cls.model_fields))})")
-        return value
 
 
 def _require(where: str, used: Sequence[str], defined: Mapping[str, Any], section: str) -> None:
@@ -60,13 +50,7 @@ def _require(where: str, used: Sequence[str], defined: Mapping[str, Any], sectio
             raise ValueError(
                 f"{where}: {name!r} is not defined under {section} (defined: {', '.join(sorted(defined))})"
             )
-    _require_once(where, used)
-
-
-def _require_once(where: str, listed: Sequence[Any]) -> None:
-    twice = [item for place, item in enumerate(listed) if item in listed[:place]]
-    if twice:
-        raise ValueError(f"{where}: {twice[0]!r} is listed twice")
+    require_once(where, used)
 
 
 # Datasets -------------------------------------------------------------------------------------------------------
@@ -112,60 +96,7 @@ class FolderDataset(DatasetSection):
 AnyDataset = Annotated[PhantomDataset | NpzDataset | FolderDataset, Field(discriminator="kind")]
 
 
-# Augmenters -----------------------------------------------------------------------------------------------------
-
-
-class TrainingSection(Section):
-    """What every trained generator can set. Lengths are in optimiser steps, never in epochs."""
-
-    steps: PositiveInt = 2800
-    batch_size: PositiveInt = 128
-    learning_rate: PositiveFloat = 1e-3
-    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    log_every: PositiveInt = 50  # steps between two rows of training.csv
-    probe_images: PositiveInt = 256  # validation images of the fixed-noise MSE
-    checkpoint_every: PositiveInt = 200
-
-
-class AugmenterSection(TrainingSection):
-    SAMPLING_ONLY: ClassVar[frozenset[str]] = frozenset({"sample_batch_size"})  # changing these trains nothing again
-
-    sample_batch_size: PositiveInt = 64  # changes speed and memory, not the images
-
-
-class AnnotatedDDPM(AugmenterSection):
-    SAMPLING_ONLY = AugmenterSection.SAMPLING_ONLY | {"clip_sample"}
-
-    kind: Literal["annotated_ddpm"]
-    width: Annotated[int, Field(ge=4, multiple_of=4)] | None = None  # None: the image size, as in the walk-through
-    multipliers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4)
-    weight_standardization: Literal["divide_by_std", "walkthrough"] = "divide_by_std"
-    loss: Literal["l1", "l2", "huber"] = "l2"
-    huber_beta: PositiveFloat = 1.0  # smooth L1's corner; below it the loss is MSE / (2 beta)
-    schedule: Literal["linear", "cosine", "quadratic", "sigmoid"] = "linear"
-    timesteps: Annotated[int, Field(ge=2)] = 300
-    clip_sample: bool | None = None  # clip x0 to [-1, 1]; None: only for cosine, which needs it
-    conditioning: Literal["none", "label", "class"] = "none"
-    # None: where the dataset says that a mirror keeps the meaning; true only to follow a study that mirrored its images
-    horizontal_flip: bool | None = None
-
-
-AnyAugmenter = AnnotatedDDPM  # becomes a union told apart by `kind`, like AnyDataset, with the second kind
-
-
 # Fidelity, utility, studies, the whole --------------------------------------------------------------------------
-
-
-class WeightsFile(Section):
-    path: str | None = None
-    url: str | None = None
-    sha256: Sha256
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "WeightsFile":
-        if (self.path is None) == (self.url is None):
-            raise ValueError("give either path or url")
-        return self
 
 
 class FidelitySection(Section):
@@ -205,7 +136,7 @@ class UtilitySection(ClassifierSection):
     def _weights_are_named(self) -> "UtilitySection":
         if self.init == "imagenet" and self.weights is None:
             raise ValueError("init imagenet needs weights: {url or path, sha256}")
-        _require_once("classifier_seeds", self.classifier_seeds)
+        require_once("classifier_seeds", self.classifier_seeds)
         return self
 
 
@@ -226,6 +157,8 @@ class Study(Section):
     arms: list[ArmName] = []  # real, real+oversample@<ratio>, real+<augmenter>@<ratio>, only-<augmenter>
     budgets: Annotated[list[Budget], Field(min_length=1)] = ["steps"]
     paper: Papers = []  # one or several, whose published values stand beside ours
+    ablation: Name | None = None  # the whole model that the study's other augmenters are parts of: a table and a figure
+    sampling: Name | None = None  # the model that its augmenters sample with other settings: a table and a figure
 
     @model_validator(mode="after")
     def _something_to_do(self) -> "Study":
@@ -234,10 +167,13 @@ class Study(Section):
         if bool(self.augmenters) != bool(self.generator_seeds):
             raise ValueError("augmenters and generator_seeds come together")
         for key in ("generator_seeds", "arms", "budgets", "paper"):
-            _require_once(key, getattr(self, key))
+            require_once(key, getattr(self, key))
         for arm in map(Arm.parse, self.arms):
             if arm.augmenter and arm.augmenter not in self.augmenters:
                 raise ValueError(f"arms: {arm.name}: {arm.augmenter!r} is not among the study's augmenters")
+        for key in ("ablation", "sampling"):
+            if getattr(self, key) not in (None, *self.augmenters):
+                raise ValueError(f"{key}: {getattr(self, key)!r} is not among the study's augmenters")
         return self
 
 
@@ -254,6 +190,14 @@ class Config(Section):
     studies: dict[Name, Study]
     run: Annotated[list[Name], Field(min_length=1)]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _models_settings(cls, value: Any) -> Any:
+        """An augmenter with `model: x` has the settings of x where it says nothing of its own."""
+        if isinstance(value, Mapping) and isinstance(value.get("augmenters"), Mapping):
+            return {**value, "augmenters": with_models_settings(value["augmenters"])}
+        return value
+
     @model_validator(mode="after")
     def _names_are_defined(self) -> "Config":
         _require("run", self.run, self.studies, "studies")
@@ -263,13 +207,39 @@ class Config(Section):
             _require(f"studies.{name}.datasets", study.datasets, self.datasets, "datasets")
             _require(f"studies.{name}.augmenters", study.augmenters, self.augmenters, "augmenters")
             for arm in map(Arm.parse, study.arms):
-                if arm.augmenter and self.augmenters[arm.augmenter].conditioning == "none":
+                if arm.augmenter and not self.augmenters[arm.augmenter].labelled:
                     raise ValueError(
                         f"studies.{name}.arms: {arm.name}: a classifier needs labels, and {arm.augmenter} makes none"
                         " (give it conditioning: label or class)"
                     )
         if "oversample" in self.augmenters:
             raise ValueError("augmenters.oversample: is the name of the control arm; give the augmenter another")
+        return self
+
+    @model_validator(mode="after")
+    def _augmenters_fit_together(self) -> "Config":
+        for name, section in self.augmenters.items():
+            where = f"augmenters.{name}"
+            if section.model is not None:
+                require_same_training(where, section, self.augmenters[section.model])
+            needed = section.reads_model
+            if needed is not None:
+                _require(f"{where}.first_stage", [needed], self.augmenters, "augmenters")
+                if not self.augmenters[needed].CEILING:
+                    raise ValueError(
+                        f"{where}.first_stage: {needed} is no autoencoder ({self.augmenters[needed].kind})"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _checks_have_weights(self) -> "Config":
+        listed = [name for study in reached(self).values() for name in study.augmenters]
+        for name in listed if self.fidelity.weights == "random" else []:
+            if self.augmenters[name].reads_inception:
+                raise ValueError(
+                    f"augmenters.{name}.fidelity_checks: random Inception weights say nothing about which checkpoint is"
+                    " better; give fidelity.weights a file, or fidelity_checks: 0 and select: last"
+                )
         return self
 
 
@@ -335,6 +305,8 @@ def _require_variables(config: Config) -> None:
         wanted |= {"fidelity": config.fidelity} if study.augmenters else {}
         wanted |= {"utility": config.utility} if study.arms and config.utility.init == "imagenet" else {}
         wanted |= {f"datasets.{name}": config.datasets[name] for name in study.datasets}
+        firsts = [config.augmenters[name].reads_model for name in study.augmenters]
+        wanted |= {f"augmenters.{name}": config.augmenters[name] for name in (*study.augmenters, *firsts) if name}
     for where, section in wanted.items():
         unset = UNSET_VARIABLE.search(section.model_dump_json())
         if unset:
@@ -355,7 +327,11 @@ def _explain(error: ValidationError, raw: Any) -> str:
     where = ".".join(_written_location(first["loc"], raw))
     match first["type"]:
         case "value_error":
-            what = str(first["ctx"]["error"])
+            cause = first["ctx"]["error"]
+            if isinstance(cause, ValidationError):  # of a section that was checked by itself
+                inside = _explain(cause, _at(raw, first["loc"]))
+                return f"{where}.{inside}" if where else inside
+            what = str(cause)
         case "missing":
             what = "is required"
         case "literal_error":
@@ -370,17 +346,29 @@ def _explain(error: ValidationError, raw: Any) -> str:
     return f"{where}: {what}{more}" if where else f"{what}{more}"
 
 
+def _at(raw: Any, location: Sequence[str | int]) -> Any:
+    """The part of `raw` at a location, None where there is none."""
+    for part in location:
+        raw = raw.get(part) if isinstance(raw, Mapping) else None
+    return raw
+
+
 def _written_location(location: Sequence[str | int], raw: Any) -> list[str]:
     """Pydantic's location without the tags that it adds for unions, which the user never wrote."""
     written, here = [], raw
     for position, part in enumerate(location):
-        if (
-            isinstance(here, Mapping)
-            and part not in here
-            and (position < len(location) - 1 or part == here.get("kind"))
-        ):
+        if _is_tag(part, here, position == len(location) - 1):
             continue
         written.append(str(part))
         inside = isinstance(here, list) and isinstance(part, int) and part < len(here)
         here = here[part] if inside or (isinstance(here, Mapping) and part in here) else None
     return written
+
+
+def _is_tag(part: str | int, here: Any, last: bool) -> bool:
+    """Whether a part of a location is a validator's function or a kind; what stands last may be a missing key."""
+    if "[" in str(part):
+        return True
+    if not isinstance(here, Mapping) or part in here:
+        return False
+    return not last or part in (here.get("kind"), *OWN_KINDS)  # an entry with a `model` has its kind from there

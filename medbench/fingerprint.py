@@ -4,10 +4,11 @@ import ast
 import hashlib
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from medbench import augmenters, data
-from medbench.registry import module_of
+from medbench.registry import module_of, plugged_in
 
 STAGES = {
     "fetch": "medbench.data.fetch",
@@ -24,21 +25,25 @@ STAGES = {
 # What a stage gets from these is in its section, or changes no number; the kind that a registry finds is added by name.
 IGNORED = {
     "medbench.augmenters",
+    "medbench.augmenters.any_kind",
+    "medbench.augmenters.inherit",
+    "medbench.augmenters.sections",
     "medbench.config",
     "medbench.data",
     "medbench.errors",
     "medbench.fingerprint",
     "medbench.progress",
     "medbench.registry",
+    "medbench.sections",
     "medbench.stages",
 }
 # An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.
-SAMPLERS = {"medbench.augmenters.ancestral"}
+SAMPLERS = {"medbench.augmenters.batches", "medbench.augmenters.pipeline"}
 
 
 def code_of(stage: str, kind: str | None = None) -> str:
     """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
-    registry = data.KINDS if stage == "prepare" else augmenters.KINDS
+    registry = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
     modules = [STAGES[stage], *([module_of(registry[kind])] if kind else [])]
     return fingerprint(*modules, without=frozenset(SAMPLERS if stage == "train" else ()))
 
@@ -46,6 +51,8 @@ def code_of(stage: str, kind: str | None = None) -> str:
 @cache
 def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
     """Hash of the syntax trees, without docstrings, of these modules and of all of medbench that they import.
+
+    Of another package, a plug-in, all that the named module imports from its own package counts as well.
 
     What a folder of modules keeps in `templates` counts as theirs.
 
@@ -55,35 +62,59 @@ def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
     """
     seen: dict[str, str] = {}
     waiting = list(modules)
+    packages = {"medbench"} | {module.partition(".")[0] for module in modules}
     while waiting:
         module = waiting.pop()
         path = _path(module)
         if path and module not in seen and module not in IGNORED | without:
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            waiting += _imported(tree)
+            waiting += [name for name in _imported(tree, module) if name.partition(".")[0] in packages]
             seen[module] = ast.dump(_without_docstrings(tree))
             seen |= {str(file.name): file.read_text(encoding="utf-8") for file in path.parent.glob("templates/*")}
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
-    """The modules of medbench named in any import, also inside functions."""
+def _imported(tree: ast.AST, module: str) -> Iterator[str]:
+    """Full names of modules, and of what may be one, in any import of a module, also inside functions."""
     for node in ast.walk(tree):
-        names: list[str] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        yield from (name for name in names if name.startswith("medbench."))
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for base in _bases(module, node.level):
+                whole = ".".join(part for part in (base, node.module) if part)
+                yield from (whole, *(f"{whole}.{alias.name}" for alias in node.names))
+
+
+def _bases(module: str, level: int) -> list[str]:
+    """Where an import of `level` dots starts: `from . import x` in a.b names a.x, in the __init__ of a package a.b.x.
+
+    Which of them it is does not matter: both are tried.
+    """
+    parts = module.split(".")
+    return [".".join(parts[: max(len(parts) - above, 0)]) for above in (level - 1, level)] if level else [""]
 
 
 @cache
 def _path(module: str) -> Path | None:
     """The file of a module, or None where the name is not a module but something in one."""
-    root = Path(__file__).parent.parent / Path(*module.split("."))
-    candidates = (root.with_suffix(".py"), root / "__init__.py")
+    package, *parts = module.split(".")
+    root = Path(__file__).parent if package == "medbench" else _package(package)
+    if root is None:
+        return None
+    below = root.joinpath(*parts)
+    candidates = (below.with_suffix(".py"), below / "__init__.py") if parts else (root / "__init__.py", root)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _package(name: str) -> Path | None:
+    """The folder of another package, or its file where it is a single module."""
+    found = find_spec(name)
+    if found is None:
+        return None
+    if found.submodule_search_locations:  # also of a namespace package, which has no __init__
+        return Path(next(iter(found.submodule_search_locations)))
+    return Path(found.origin) if found.origin else None
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -1,17 +1,19 @@
 """What a config asks for: the models a run needs, and the section that each stage gets as canonical JSON."""
 
 import hashlib
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Any
 from urllib.parse import urlparse
 
 from medbench.arms import Arm
-from medbench.config import ClassifierSection, Config, FolderDataset, NpzDataset, Study, WeightsFile, reached
+from medbench.augmenters.sections import AugmenterSection, CutMix, MixUp
+from medbench.config import ClassifierSection, Config, FolderDataset, NpzDataset, Study, reached
 from medbench.errors import UserError
 from medbench.files import canonical_json
+from medbench.sections import WeightsFile
 from medbench.stages import (
     FeaturesStage,
     FidelityStage,
@@ -56,15 +58,36 @@ class ClassifierRun:
         return f"{self.dataset}/{self.budget}/{self.arm}/{self.origin}"
 
 
+def image_augmenters(config: Config, study: Study) -> list[str]:
+    """The study's augmenters that make images, and the first stages that they use, in its own order."""
+    making = [name for name in study.augmenters if config.augmenters[name].MAKES_IMAGES]
+    return list(dict.fromkeys([*making, *(needed for name in making if (needed := first_stage_of(config, name)))]))
+
+
+def first_stage_of(config: Config, augmenter: str) -> str | None:
+    """The entry whose model must be there before this one's is trained."""
+    return config.augmenters[augmenter].reads_model
+
+
+def trained_as(config: Config, augmenter: str) -> str:
+    """The entry whose model an augmenter samples: itself, unless it names another."""
+    return config.augmenters[augmenter].model or augmenter
+
+
 def models(config: Config, study: str) -> list[Model]:
-    """Every generator a study needs, in its own order."""
+    """Every source of images that a study needs, in its own order."""
     wanted = config.studies[study]
     return [
         Model(dataset, augmenter, seed)
         for dataset in wanted.datasets
-        for augmenter in wanted.augmenters
+        for augmenter in image_augmenters(config, wanted)
         for seed in wanted.generator_seeds
     ]
+
+
+def makes_images(config: Config, arm: Arm) -> bool:
+    """Whether an arm needs generated images, as one that mixes on the fly or repeats real ones does not."""
+    return arm.augmenter is not None and config.augmenters[arm.augmenter].MAKES_IMAGES
 
 
 def classifier_runs(config: Config, study: str) -> list[ClassifierRun]:
@@ -75,7 +98,7 @@ def classifier_runs(config: Config, study: str) -> list[ClassifierRun]:
         for dataset in wanted.datasets
         for budget in wanted.budgets
         for arm in map(Arm.parse, wanted.arms)
-        for seed in (wanted.generator_seeds if arm.augmenter else [None])
+        for seed in (wanted.generator_seeds if makes_images(config, arm) else [None])
     ]
     return list(dict.fromkeys(runs))
 
@@ -97,12 +120,18 @@ def check_paths(config: Config) -> None:
                     expected = "one folder a class, e.g. white/*.jpg" if key == "folder" else f"a {key} file"
                     written = "table" if key == "csv" else "path"
                     raise UserError(f"config: datasets.{name}.{written}: no such path: {path} (expected {expected})")
-    needed = {"fidelity": inception_file(config) if any(study.augmenters for study in reached(config).values()) else []}
-    needed["utility"] = classifier_file(config) if any(study.arms for study in reached(config).values()) else []
-    for where, paths in needed.items():
-        for path in paths:
-            if getattr(config, where).weights.path and not Path(path).is_file():
-                raise UserError(f"config: {where}.weights.path: no such file: {path}")
+    for where, weights in _named_weights(config).items():
+        if weights.path and not Path(weights.path).is_file():
+            raise UserError(f"config: {where}.path: no such file: {weights.path}")
+    for study in reached(config).values():
+        for dataset, name in itertools.product(study.datasets, image_augmenters(config, study)):
+            if isinstance(config.augmenters[name].reads_file, str):
+                for path in augmenter_file(config, dataset, name):
+                    if not Path(path).exists():
+                        raise UserError(
+                            f"config: augmenters.{name}.path: no such path: {path} (expected an npz, or one folder a"
+                            " class, e.g. white/*.png)"
+                        )
 
 
 def dataset_files(config: Config, name: str) -> dict[str, str]:
@@ -137,16 +166,47 @@ def classifier_file(config: Config) -> list[str]:
     return [_placed(weights)] if weights and config.utility.init == "imagenet" else []
 
 
+def augmenter_file(config: Config, dataset: str, augmenter: str) -> list[str]:
+    """Published weights or ready images that an augmenter is given: no path or one."""
+    given = config.augmenters[augmenter].reads_file
+    if isinstance(given, WeightsFile):
+        return [_placed(given)]
+    return [given.replace("{dataset}", dataset)] if given else []
+
+
+def checked_by(config: Config, augmenter: str) -> list[str]:
+    """The Inception weights by which an augmenter's checkpoints are compared: no path or one."""
+    return inception_file(config) if config.augmenters[augmenter].reads_inception else []
+
+
 def downloads(config: Config) -> dict[str, WeightsFile]:
     """File name under resources/weights/ -> where to get it."""
-    named = (config.fidelity.weights, config.utility.weights)
-    files = [weights for weights in named if isinstance(weights, WeightsFile)]
-    return {Path(_placed(weights)).name: weights for weights in files if weights.url}
+    named = _named_weights(config)
+    named |= {"utility.weights": config.utility.weights} if config.utility.weights else {}
+    return {Path(_placed(weights)).name: weights for weights in named.values() if weights.address}
+
+
+def _named_weights(config: Config) -> dict[str, WeightsFile]:
+    """Place in the config -> every weights file that the studies in `run` need."""
+    studies = reached(config).values()
+    named: dict[str, Any] = {}
+    if any(study.augmenters for study in studies):
+        named["fidelity.weights"] = config.fidelity.weights
+    if any(study.arms for study in studies) and config.utility.init == "imagenet":
+        named["utility.weights"] = config.utility.weights
+    for name in dict.fromkeys(name for study in studies for name in image_augmenters(config, study)):
+        named[f"augmenters.{name}.weights"] = config.augmenters[name].reads_file
+    return {where: weights for where, weights in named.items() if isinstance(weights, WeightsFile)}
 
 
 def _placed(weights: WeightsFile) -> str:
     """Where the user has the file, or where fetch will put it."""
-    return weights.path or f"resources/weights/{Path(urlparse(str(weights.url)).path).name}"
+    if weights.path:
+        return weights.path
+    name = (
+        f"{weights.hub.replace('/', '--')}.safetensors" if weights.hub else Path(urlparse(str(weights.url)).path).name
+    )
+    return f"resources/weights/{name}"
 
 
 # The sections ---------------------------------------------------------------------------------------------------
@@ -157,8 +217,14 @@ def prepare_section(config: Config, dataset: str) -> PrepareStage:
 
 
 def train_section(config: Config, augmenter: str) -> TrainStage:
-    section = config.augmenters[augmenter]
-    return TrainStage(name=augmenter, augmenter=section, seed=config.seed, **_runtime(config))
+    section, weights = config.augmenters[augmenter], config.fidelity.weights
+    return TrainStage(
+        name=augmenter,
+        augmenter=section,
+        inception_sha256=weights.sha256 if section.reads_inception and isinstance(weights, WeightsFile) else None,
+        seed=config.seed,
+        **_runtime(config),
+    )
 
 
 def sample_section(config: Config, augmenter: str) -> SampleStage:
@@ -166,7 +232,7 @@ def sample_section(config: Config, augmenter: str) -> SampleStage:
     arms = [Arm.parse(name) for study in reached(config).values() for name in study.arms]
     ratio = max([arm.ratio for arm in arms if arm.augmenter == augmenter], default=0.0)
     n = config.fidelity.n_generated
-    return SampleStage(augmenter=section, n=n, ratio=ratio, seed=config.seed, **_runtime(config))
+    return SampleStage(name=augmenter, augmenter=section, n=n, ratio=ratio, seed=config.seed, **_runtime(config))
 
 
 def features_section(config: Config, generated: bool) -> FeaturesStage:
@@ -187,7 +253,7 @@ def fidelity_section(config: Config, dataset: str, augmenter: str) -> FidelitySt
     return FidelityStage(
         dataset=dataset,
         augmenter=augmenter,
-        loss=config.augmenters[augmenter].loss,
+        loss=getattr(config.augmenters[augmenter], "loss", None),
         floor_draws=config.fidelity.floor_draws,
         seed=config.seed,
         torch_threads=config.torch_threads,
@@ -195,13 +261,15 @@ def fidelity_section(config: Config, dataset: str, augmenter: str) -> FidelitySt
 
 
 def utility_section(config: Config, dataset: str, budget: str, arm: str) -> UtilityStage:
-    utility = config.utility
+    utility, augmenter = config.utility, Arm.parse(arm).augmenter
+    section = config.augmenters[augmenter] if augmenter else None
     return UtilityStage(
         dataset=dataset,
         arm=arm,
         budget=budget,
         classifier=ClassifierSection(**utility.model_dump(include=set(ClassifierSection.model_fields))),
         weights_sha256=utility.weights.sha256 if utility.weights and utility.init == "imagenet" else None,
+        mixing=section if isinstance(section, MixUp | CutMix) else None,
         classifier_seeds=utility.classifier_seeds,
         seed=config.seed,
         **_runtime(config),
@@ -210,10 +278,18 @@ def utility_section(config: Config, dataset: str, budget: str, arm: str) -> Util
 
 def report_section(config: Config, study: str) -> ReportStage:
     wanted = config.studies[study]
+    making = image_augmenters(config, wanted)
+    firsts = {name: first for name in making if (first := first_stage_of(config, name))}
     return ReportStage(
         study=study,
         datasets=wanted.datasets,
-        augmenters=wanted.augmenters,
+        augmenters=making,
+        sections={name: _without_places(config.augmenters[name]) for name in making},
+        first_stages=firsts,
+        models={name: trained_as(config, name) for name in making if config.augmenters[name].model},
+        ceilings=[name for name in making if config.augmenters[name].CEILING],
+        ablation=wanted.ablation,
+        sampling=wanted.sampling,
         seeds=wanted.generator_seeds,
         arms=wanted.arms,
         budgets=wanted.budgets,
@@ -225,9 +301,15 @@ def report_section(config: Config, study: str) -> ReportStage:
     )
 
 
+def _without_places(section: AugmenterSection) -> dict[str, Any]:
+    """A section as JSON, without where files lie on this machine."""
+    return section.model_dump(mode="json", exclude={"path", "weights"})
+
+
 def _palette(config: Config, study: Study) -> list[str]:
     """Augmenters of all studies in `run`, then what `study` adds: lists keep their order in every form of a config."""
-    return list(dict.fromkeys(name for own in (*reached(config).values(), study) for name in own.augmenters))
+    studies = (*reached(config).values(), study)
+    return list(dict.fromkeys(name for own in studies for name in [*own.augmenters, *image_augmenters(config, own)]))
 
 
 def page_section(config: Config, written: Config) -> PageStage:
@@ -239,8 +321,11 @@ def page_section(config: Config, written: Config) -> PageStage:
 def _reached_part(config: Config) -> dict[str, Any]:
     """The config without definitions that nothing in `run` reaches."""
     part, studies = config.model_dump(mode="json"), reached(config)
+    listed = [*dict.fromkeys(name for study in studies.values() for name in study.augmenters)]
+    needed = [first for name in listed if (first := first_stage_of(config, name))]
     used = {
-        key: {name for study in studies.values() for name in getattr(study, key)} for key in ("datasets", "augmenters")
+        "datasets": {name for study in studies.values() for name in study.datasets},
+        "augmenters": {*listed, *needed, *(trained_as(config, name) for name in listed)},
     }
     for key, names in (used | {"studies": set(studies)}).items():
         part[key] = {name: section for name, section in part[key].items() if name in names}
@@ -253,7 +338,9 @@ def _stages(config: Config, study: str) -> dict[str, Stage]:
     for name in config.studies[study].datasets:
         stages[f"datasets/{name}.json"] = prepare_section(config, name)
     for model in models(config, study):
-        stages[f"models/{model.path}/medbench.json"] = train_section(config, model.augmenter)
+        trained = trained_as(config, model.augmenter)
+        source = Model(model.dataset, trained, model.seed)
+        stages[f"models/{source.path}/medbench.json"] = train_section(config, trained)
         stages[f"samples/{model.path}.npz"] = sample_section(config, model.augmenter)
         stages[f"features/{model.path}.safetensors"] = features_section(config, generated=True)
         stages[f"fidelity/{model.path}.json"] = fidelity_section(config, model.dataset, model.augmenter)
@@ -266,20 +353,12 @@ def _runtime(config: Config) -> dict[str, Any]:
     return {key: getattr(config, key) for key in ("torch_threads", "precision", "deterministic")}
 
 
-def partial_pages(config: Config, written: Config) -> list[str]:
-    """Shell commands that write tables, figures and report of what is there into a folder beside the real ones."""
-    run = f"results/{config.name}"
-    sections: dict[str, tuple[str, Stage]] = {
-        f"{verb}/{study}": (verb, report_section(config, study))
-        for study in config.run
-        for verb in ("tables", "figures")
+def partial_pages(config: Config, written: Config) -> dict[str, Stage]:
+    """`<verb>/<study>` or report -> the section of each page that is put together of what is there."""
+    pages: dict[str, Stage] = {
+        f"{verb}/{study}": report_section(config, study) for study in config.run for verb in ("tables", "figures")
     }
-    sections["report.html"] = ("report", page_section(config, written))
-    calls = [
-        f"medbench {verb} {run} {partial_folder(config)}/{output} --partial --config {quote(stage.canonical())}"
-        for output, (verb, stage) in sections.items()
-    ]
-    return [f"{call} 2>&1 || true" for call in calls]  # one that fails says why, and the others go on
+    return pages | {"report": page_section(config, written)}
 
 
 def partial_folder(config: Config) -> str:

@@ -1,6 +1,7 @@
 """Kinds found by name: a registry maps each to "module:object", imported only when it is asked for."""
 
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
 
@@ -16,3 +17,8 @@ def module_of(entry: str) -> str:
 def imported(entry: str) -> Any:
     """The object that an entry names."""
     return getattr(import_module(module_of(entry)), entry.partition(":")[2])
+
+
+def plugged_in(group: str) -> dict[str, str]:
+    """Kinds that other installed packages bring: the entry points of a group."""
+    return {point.name: point.value for point in sorted(entry_points(group=group), key=lambda point: point.name)}

@@ -5,20 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
 
-from medbench.config import (
-    AnyAugmenter,
-    AnyDataset,
-    ArmName,
-    Budget,
-    ClassifierSection,
-    Dimension,
-    Name,
-    Precision,
-    Section,
-    Seed,
-    Sha256,
-)
+from medbench.augmenters.any_kind import AnyAugmenter
+from medbench.augmenters.sections import CutMix, MixUp
+from medbench.config import AnyDataset, ArmName, ClassifierSection
 from medbench.files import canonical_json
+from medbench.sections import Budget, Dimension, Name, Precision, Section, Seed, Sha256
 
 
 class Stage(Section):
@@ -46,13 +37,18 @@ class PrepareStage(Stage):
 class TrainStage(RuntimeStage):
     name: Name
     augmenter: AnyAugmenter
+    inception_sha256: Sha256 | None = None  # of the extractor by which checkpoints are compared, where they are
     seed: Seed
 
     def canonical(self) -> str:
-        return canonical_json(self.model_dump(mode="json", exclude={"augmenter": set(self.augmenter.SAMPLING_ONLY)}))
+        """Without settings of sampling, which train nothing again; checks of fidelity during the training do sample."""
+        section = self.augmenter
+        left_out = {"model", "sample_batch_size"} if section.reads_inception else set(section.SAMPLING_ONLY)
+        return canonical_json(self.model_dump(mode="json", exclude={"augmenter": left_out}))
 
 
 class SampleStage(RuntimeStage):
+    name: Name
     augmenter: AnyAugmenter
     n: Annotated[int, Field(ge=2)]  # at least so many images,
     ratio: Annotated[float, Field(ge=0)] = 0.0  # and at least so many a real training image
@@ -82,6 +78,7 @@ class UtilityStage(RuntimeStage):
     budget: Budget
     classifier: ClassifierSection
     weights_sha256: Sha256 | None  # None: from scratch
+    mixing: Annotated[MixUp | CutMix, Field(discriminator="kind")] | None = None  # of an arm that mixes on the fly
     classifier_seeds: list[Seed]
     seed: Seed
 
@@ -89,7 +86,13 @@ class UtilityStage(RuntimeStage):
 class ReportStage(Stage):
     study: Name
     datasets: list[Name]
-    augmenters: list[Name]
+    augmenters: list[Name]  # that make images
+    sections: dict[Name, dict[str, Any]] = {}  # what the config says of each, without places of files
+    first_stages: dict[Name, Name] = {}  # augmenter -> the first stage that it uses
+    models: dict[Name, Name] = {}  # augmenter -> the one whose model it samples, where that is another's
+    ceilings: list[Name] = []  # first stages: their reconstructions bound what can be generated
+    ablation: Name | None = None
+    sampling: Name | None = None
     seeds: list[Seed]
     arms: list[ArmName]
     budgets: list[Budget]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
-    """The state dict in a `.pth` file.
+    """The state dict in a `.safetensors` or a `.pth` file.
 
     Args:
         path: the file.
@@ -31,12 +31,14 @@ def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
             f"{path}: sha256 is {found}, expected {sha256}; "
             "remove the file and fetch it again, or give the hash of the file you mean"
         )
-    return _read(path, what)
+    return _read(Path(path), what)
 
 
 def _read(path: Path, what: str) -> "dict[str, Tensor]":
     import torch
 
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of an odd pickle, which is refused in one line below
@@ -48,6 +50,18 @@ def _read(path: Path, what: str) -> "dict[str, Tensor]":
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no state dict of tensors (expected {what})")
     return state
+
+
+def _read_safetensors(path: Path) -> "dict[str, Tensor]":
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UserError(
+            f"{path}: is not a readable safetensors file ({_first_line(error)}); give the file of a state dict"
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -42,7 +42,14 @@ def changed(path: str, value: object) -> dict:
             "l3",
             r"augmenters\.ddpm\.loss: 'l3' is not allowed \(allowed: 'l1', 'l2' or 'huber'\)",
         ),
-        ("augmenters.ddpm.kind", "gan", r"augmenters\.ddpm\.kind: 'gan' is not allowed \(allowed: 'annotated_ddpm'\)"),
+        (
+            "augmenters.ddpm.kind",
+            "gan",
+            r"augmenters\.ddpm: kind 'gan' is not known \(allowed: annotated_ddpm, autoencoder, cddpm, .*, mixup.*; a"
+            r" package brings its own by an entry point medbench\.augmenters\)",
+        ),
+        ("augmenters.ddpm", {"loss": "l2"}, r"augmenters\.ddpm: kind is required"),
+        ("augmenters.ddpm", "l2", r"augmenters\.ddpm: 'l2': .*valid dictionary"),
         (
             "datasets.ct.kind",
             "dicom",
@@ -94,7 +101,8 @@ def changed(path: str, value: object) -> dict:
             [128],
             r"fidelity\.dimensions\.0: 128 is not allowed \(allowed: 64, 192, 768 or 2048\)",
         ),
-        ("fidelity.weights", {"sha256": "a" * 64}, r"fidelity\.weights.*: give either path or url"),
+        ("fidelity.weights", {"sha256": "a" * 64}, r"fidelity\.weights: give one of path, url and hub"),
+        ("fidelity.weights", "rndom", r"fidelity\.weights: 'rndom'"),
         ("fidelity.weights", {"path": "x", "sha256": "abc"}, r"fidelity\.weights\.sha256: 'abc'"),
         ("studies.s.datasets", ["mri"], r"studies\.s\.datasets: 'mri' is not defined under datasets \(defined: ct\)"),
         ("studies.s.augmenters", ["gan"], r"studies\.s\.augmenters: 'gan' is not defined under augmenters"),
@@ -108,6 +116,28 @@ def test_what_is_wrong_is_said_in_one_line(path, value, message):
     with pytest.raises(UserError, match=f"^config: {message}") as error:
         load(changed(path, value))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["ablation", "sampling"])
+def test_ablation_and_sampling_name_an_augmenter_of_the_study(key):
+    assert getattr(load(changed(f"studies.s.{key}", "ddpm")).studies["s"], key) == "ddpm"
+    with pytest.raises(UserError, match=rf"^config: studies\.s: {key}: 'own' is not among the study's augmenters$"):
+        load(changed(f"studies.s.{key}", "own"))
+
+
+def test_checks_by_random_weights_are_refused_where_a_listed_study_reaches_them():
+    raw = changed("augmenters.own", {"kind": "cddpm", "fidelity_checks": 2})
+    raw["studies"]["other"] = {"datasets": ["ct"], "augmenters": ["own"], "generator_seeds": [0]}
+    assert load(raw).augmenters["own"].reads_inception
+    raw["run"] = ["s", "other"]
+    refusal = (
+        r"^config: augmenters\.own\.fidelity_checks: random Inception weights say nothing .*; give fidelity\.weights"
+    )
+    with pytest.raises(UserError, match=refusal):
+        load(raw)
+    raw["fidelity"]["weights"] = {"path": "w.pth", "sha256": "0" * 64}
+    assert plan.train_section(load(raw), "own").inception_sha256 == "0" * 64
+    assert plan.train_section(load(raw), "ddpm").inception_sha256 is None
 
 
 def test_a_missing_path_is_refused_before_any_job(tmp_path):
@@ -147,6 +177,16 @@ def test_environment_variables_are_filled_in_and_missed_only_where_needed(monkey
     assert as_written(raw).datasets["own"].path == "${MEDBENCH_TEST_NPZ}"
 
 
+def test_variables_of_a_first_stage_are_missed_where_a_study_reaches_it():
+    weights = {"path": "vae.safetensors", "sha256": "${MEDBENCH_TEST_SHA256}"}
+    raw = changed("augmenters.ae", {"kind": "autoencoder", "weights": weights})
+    raw["augmenters"]["own"] = {"kind": "ldm", "first_stage": "ae"}
+    load(raw)
+    raw["studies"]["s"]["augmenters"] = ["own"]
+    with pytest.raises(UserError, match=r"augmenters\.ae: the environment variable MEDBENCH_TEST_SHA256 is not set"):
+        load(raw)
+
+
 def test_a_stage_sees_only_its_own_section():
     before, after = load(MINIMAL), load(changed("augmenters.other", {"kind": "annotated_ddpm", "loss": "huber"}))
     assert plan.train_section(before, "ddpm").canonical() == plan.train_section(after, "ddpm").canonical()
@@ -157,12 +197,12 @@ def test_a_stage_sees_only_its_own_section():
 
 
 def test_the_config_of_the_project_and_its_presets_load(root, monkeypatch):
-    for variable in ("MEDBENCH_PNEUMONIA", "MEDBENCH_INCEPTION"):
-        monkeypatch.setenv(variable, "some/file")
-    monkeypatch.setenv("MEDBENCH_INCEPTION_SHA256", "0" * 64)
+    presets = sorted((root / "workflow/presets").glob("*.yaml"))
+    for variable in re.findall(r"\$\{(\w+)\}", "".join(preset.read_text() for preset in presets)):
+        monkeypatch.setenv(variable, "0" * 64 if variable.endswith("SHA256") else "some/file")
     full = yaml.safe_load((root / "config.yaml").read_text())
-    assert load(full).run == ["cao2025", "medienet2025"]
-    for preset in sorted((root / "workflow/presets").glob("*.yaml")):
+    assert load(full).run == ["cao2025", "medienet2025", "ablation", "guidance"]
+    for preset in presets:
         stated, merged = yaml.safe_load(preset.read_text()), copy.deepcopy(full)
         update_config(merged, stated)  # as Snakemake does it
         assert load(merged).name == preset.stem

@@ -1,3 +1,6 @@
+import ast
+import sys
+
 import pytest
 
 from medbench import fingerprint as module
@@ -62,3 +65,102 @@ def test_each_stage_has_a_fingerprint_of_its_own():
     hashes = {stage: code_of(stage) for stage in STAGES}
     assert len(set(hashes.values())) == len(STAGES)
     assert code_of("train", "annotated_ddpm") != code_of("train")
+
+
+# Other packages -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plug_in(package, tmp_path, monkeypatch):
+    """A package of another author: kind imports net (relatively), deep (two dots up again) and medbench's helper."""
+    folder = tmp_path / "site" / "plug"
+    (folder / "parts").mkdir(parents=True)
+    sources = {
+        "__init__": "version = 1\n",
+        "kind": "import json\nfrom medbench.helper import f\nfrom .net import width\nfrom .parts import deep\n",
+        "net": "from . import widths\nwidth = 3\n",
+        "widths": "largest = 9\n",
+        "parts/__init__": "from .wide import x\n",
+        "parts/wide": "x = 1\n",
+        "parts/deep": "from ..far import g\nfrom .. import near\n",
+        "far": "g = 1\n",
+        "near": "h = 1\n",
+        "unused": "x = 1\n",
+    }
+    for name, text in sources.items():
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return folder
+
+
+def plug_in_hash(name="plug.kind"):
+    clear()
+    return module.fingerprint("medbench.stage", name)
+
+
+IMPORTED = ["kind", "net", "widths", "parts/deep", "parts/__init__", "parts/wide", "far", "near"]
+
+
+@pytest.mark.parametrize("name", [*IMPORTED, "unused"])
+def test_what_a_plug_in_imports_of_its_own_package_counts(plug_in, name):
+    before = plug_in_hash()
+    (plug_in / f"{name}.py").write_text((plug_in / f"{name}.py").read_text() + "edited = True\n")
+    assert (plug_in_hash() != before) == (name in IMPORTED)
+
+
+def test_what_it_imports_of_ours_counts_too(plug_in, package):
+    before = plug_in_hash()
+    package("helper", "x + limit", "x - limit")
+    assert plug_in_hash() != before
+
+
+def test_its_comments_do_not_count_and_it_is_not_run(plug_in):
+    before = plug_in_hash()
+    (plug_in / "net.py").write_text("# why\n" + (plug_in / "net.py").read_text())
+    (plug_in / "unused.py").write_text("raise RuntimeError\n")
+    assert plug_in_hash() == before
+    assert "plug" not in sys.modules
+
+
+@pytest.mark.parametrize("form", ["module", "namespace"])
+def test_a_single_file_and_a_package_without_init_count_too(plug_in, form):
+    path, name = (plug_in.parent / "single.py", "single") if form == "module" else (plug_in / "kind.py", "plug.kind")
+    if form == "module":
+        path.write_text("x = 1\n")
+    else:
+        (plug_in / "__init__.py").unlink()
+    before = plug_in_hash(name)
+    path.write_text("x = 2\n")
+    assert plug_in_hash(name) != before
+
+
+def test_a_stage_has_the_code_of_the_kind_that_it_runs(plug_in, monkeypatch):
+    points = {"mine": "plug.kind:Mine", "copy": "plug.kind:Mine"}
+    monkeypatch.undo()  # ours, with the package's entry points
+    monkeypatch.syspath_prepend(plug_in.parent)
+    ours = code_of("train", "copy")
+    monkeypatch.setattr(module, "plugged_in", lambda group: points)
+    clear()
+    assert code_of("train", "copy") == ours  # ours is not replaced, as in medbench.augmenters.augmenter_class
+    hashes = {kind: code_of("train", kind) for kind in ("copy", "cddpm", "medienet", "mine")}
+    assert len(set(hashes.values())) == len(hashes)
+    (plug_in / "far.py").write_text("g = 2\n")
+    clear()
+    assert code_of("train", "mine") != hashes["mine"]
+
+
+def test_sampling_code_does_not_train_again(monkeypatch):
+    """Modules that serve sampling alone count for `sample`, not for `train`."""
+    clear()
+    before = {stage: code_of(stage, "cddpm") for stage in ("train", "sample")}
+    original = module._without_docstrings
+    edited = {module._path(name).read_text() for name in module.SAMPLERS}
+
+    def without_docstrings(tree):
+        return original(ast.parse("edited = True") if ast.unparse(tree) in texts else tree)
+
+    texts = {ast.unparse(ast.parse(text)) for text in edited}
+    monkeypatch.setattr(module, "_without_docstrings", without_docstrings)
+    clear()
+    after = {stage: code_of(stage, "cddpm") for stage in ("train", "sample")}
+    assert [before[stage] == after[stage] for stage in ("train", "sample")] == [True, False]

@@ -2,18 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
-from medbench.config import AugmenterSection
-from medbench.data.dataset import Split
+from medbench.augmenters.sections import AugmenterSection
+from medbench.data.dataset import Card, Split
 from medbench.runtime import Runtime
 
 SectionT = TypeVar("SectionT", bound=AugmenterSection)
 UNLABELLED = -1
+History = list[dict[str, float | str]]
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,29 @@ class ImageSpec:
     classes: tuple[str, ...]
     horizontal_flip: bool  # whether a mirror keeps the meaning
 
+    @staticmethod
+    def of_card(card: Card) -> "ImageSpec":
+        return ImageSpec(card.channels, card.image_size, tuple(card.classes), card.horizontal_flip)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one stored image: (H, W) or (H, W, 3)."""
+        return self.size if self.channels == 1 else (*self.size, self.channels)
+
     def described(self) -> dict[str, Any]:
         return asdict(self) | {"size": list(self.size), "classes": list(self.classes)}
 
     @staticmethod
     def of(described: Mapping[str, Any]) -> "ImageSpec":
         return ImageSpec(**{**described, "size": tuple(described["size"]), "classes": tuple(described["classes"])})
+
+
+@dataclass(frozen=True)
+class Inception:
+    """torch-fidelity's weights, for an augmenter that measures fidelity while it is trained."""
+
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,13 @@ class Job:
     belongs_to: Any  # what a checkpoint must agree with, see CheckpointStore
     runtime: Runtime
     title: str  # for progress lines
+    first_stage: Path | None = None  # model folder of section.reads_model
+    given: Path | None = None  # the file or folder of section.reads_file
+    inception: Inception | None = None  # where section.reads_inception
+
+
+def _none() -> np.ndarray:
+    return np.zeros(0, dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -55,25 +80,29 @@ class Samples:
 
     images: np.ndarray
     labels: np.ndarray
-    trajectory: np.ndarray
-    trajectory_timesteps: np.ndarray
+    trajectory: np.ndarray = field(default_factory=_none)
+    trajectory_timesteps: np.ndarray = field(default_factory=_none)
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         return dict(vars(self))
 
 
 class Augmenter(ABC, Generic[SectionT]):
-    """A source of labelled extra training images. A kind is registered in medbench.augmenters.KINDS."""
+    """A source of labelled extra training images. A kind is registered in medbench.augmenters.KINDS, or by a package's
+    entry point in the group medbench.augmenters, whose class then names its own `Section`."""
+
+    Section: ClassVar[type[AugmenterSection]]
+    LEAST_PER_CLASS: ClassVar[int] = 1  # training images that every class must have
 
     def __init__(self, section: SectionT, spec: ImageSpec):
         self.section, self.spec = section, spec
 
     @abstractmethod
-    def fit(self, train: Split, val: Split, job: Job) -> list[dict[str, float | str]]:
-        """Learns from `train`; `val` is only for what is logged. Resumes by itself from job.checkpoints.
+    def fit(self, train: Split, val: Split, job: Job) -> History:
+        """Learns from `train`; `val` is only for what is logged and chosen. Resumes by itself from job.checkpoints.
 
         Returns:
-            the rows of training.csv.
+            the rows of training.csv; none where nothing is learned.
         """
 
     @abstractmethod
@@ -82,9 +111,19 @@ class Augmenter(ABC, Generic[SectionT]):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Writes the weights: a subfolder a component, config.json and safetensors."""
+        """Writes what `load` needs: a subfolder a component, config.json and safetensors."""
 
     @classmethod
     @abstractmethod
-    def load(cls, section: SectionT, spec: ImageSpec, folder: Path) -> "Augmenter[SectionT]":
+    def load(cls, section: SectionT, spec: ImageSpec, folder: Path) -> Self:
         """The augmenter that `save` wrote."""
+
+    def parameters(self) -> dict[str, int]:
+        """Numbers of weights by component, once it is fitted; what another entry trained is counted there."""
+        return {}
+
+    @property
+    def flips(self) -> bool:
+        """Whether training images are mirrored: as the section says, else as the dataset does."""
+        chosen: bool | None = getattr(self.section, "horizontal_flip", None)
+        return self.spec.horizontal_flip if chosen is None else chosen

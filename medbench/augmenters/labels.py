@@ -1,6 +1,8 @@
-"""Which labels to generate: the training proportions, in an order of which every prefix is proportional."""
+"""Which labels to generate, in the training proportions, and which real image stands for each."""
 
 import numpy as np
+
+from medbench.errors import UserError
 
 
 def proportional_labels(counts: np.ndarray, n: int) -> np.ndarray:
@@ -31,3 +33,28 @@ def proportional_labels(counts: np.ndarray, n: int) -> np.ndarray:
         given[chosen] += 1
         labels[m - 1] = present[chosen]
     return labels
+
+
+def real_rows(labels: np.ndarray, available: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """A real image for each label: in random order, each as often as any other of its class, or once more.
+
+    Args:
+        labels: the wanted labels (N,).
+        available: labels (M,) of the real images.
+        rng: for the order.
+
+    Returns:
+        (N,) int64 rows of `available`; the first labels alone, with an equal rng, would be given the same rows.
+
+    Raises:
+        UserError: no real image has a wanted label.
+    """
+    order = rng.permutation(len(available))
+    rows = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        own = order[available[order] == label]
+        if len(own) == 0:
+            raise UserError(f"no training image has label {label}; ask for {', '.join(map(str, np.unique(available)))}")
+        places = np.flatnonzero(labels == label)
+        rows[places] = np.resize(own, len(places))  # np.resize repeats
+    return rows

@@ -9,8 +9,9 @@ import numpy as np
 
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.checked import loaded, sampled
 from medbench.augmenters.labels import proportional_labels
-from medbench.config import AugmenterSection
+from medbench.augmenters.sections import AugmenterSection
 from medbench.errors import UserError
 from medbench.files import read_json, remove_folder, sha256_of_folder, write_npz
 from medbench.fingerprint import code_of
@@ -27,14 +28,15 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
     images are there.
 
     Raises:
-        UserError: no model, a checkpoint of other settings, a folder that cannot be written.
+        UserError: no model, a checkpoint of other settings, a plug-in that fails or returns what is no images, a
+            folder that cannot be written.
         Interrupted: SIGTERM or SIGINT arrived; the same call goes on.
     """
     runtime = start(stage)
     model = read_json(model_folder / "medbench.json")
     _require_trained_as(stage.augmenter, model["augmenter"], model_folder)
     spec = ImageSpec.of(model["images"])
-    augmenter = augmenter_class(stage.augmenter.kind).load(stage.augmenter, spec, model_folder)
+    augmenter = loaded(augmenter_class(stage.augmenter.kind), stage.augmenter, spec, model_folder, stage.name)
     job = Job(
         seed=seed_for(stage.seed, "sample", generator_seed),
         probe_seed=seed_for(stage.seed, "probe"),
@@ -46,11 +48,11 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
             "runtime": runtime.conditions(),
         },
         runtime=runtime,
-        title=f"sample {model['name']} seed {generator_seed}",
+        title=f"sample {stage.name} seed {generator_seed}",
     )
     counts = np.array(model["train_counts"])
     labels = proportional_labels(counts, max(stage.n, math.ceil(stage.ratio * counts.sum())))
-    samples = augmenter.sample(labels, job)
+    samples = sampled(augmenter, labels, job, stage.name)
     write_npz(output, {**samples.arrays(), "made_with": np.array(stage.made_with())})
     remove_folder(checkpoints)
 

@@ -1,43 +1,62 @@
 """The training loop that generators and classifiers share."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from medbench.config import TrainingSection
 from medbench.data.dataset import Split
-from medbench.errors import Interrupted
+from medbench.errors import Interrupted, UserError
 from medbench.progress import Progress
 from medbench.rng import seed_for
 from medbench.runtime import Runtime
+from medbench.sections import TrainingSection
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.signals import stop_on_signals
 
 History = list[dict[str, float]]
 
 
-class Task(Protocol):
-    """What is to be learned: a network, its loss, and a probe that means the same for every loss."""
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from: images (B, C, H, W) uint8, labels (B,) int64; every draw comes from `generator`."""
 
-    network: Any  # an nn.Module
+    images: Tensor
+    labels: Tensor
+    step: int  # from 1
+    generator: torch.Generator  # on the images' device
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """images (B, C, H, W) uint8, labels (B,) int64 -> scalar. Every draw comes from `generator`."""
+
+class Task:
+    """What is to be learned: networks, the loss of each, and a probe that means the same for every loss.
+
+    `networks` and `losses` have the same keys. The first network is the one that is wanted; any other is its adversary,
+    descends its own loss in the same step, and is not averaged. A loss of None leaves its network as it is.
+    """
+
+    networks: dict[str, Any]  # of nn.Module; the loop puts the prepared ones in their place
+    losses: dict[str, Callable[[Batch], Tensor | None]]
 
     def probe(self) -> dict[str, float]:
-        """Named numbers for the log, on fixed images and fixed noise, without gradients."""
+        """Named numbers for the log, on fixed images and fixed noise, without gradients; the same names every time."""
+        return {}
+
+    def check(self, step: int) -> dict[str, float]:
+        """Numbers that cost more than a probe's, asked only after Schedule.check_steps, on the same terms."""
+        return {}
 
     def state(self) -> dict[str, Any]:
-        """What the task itself must have back after a resume, beside the network: plain values and tensors."""
+        """What the task itself must have back after a resume, beside the networks: plain values and tensors."""
+        return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes back what `state` gave."""
+        """Takes back what `state` gave; the default has nothing to take, as every draw comes from the step."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long, in what pieces and by which optimiser a network is trained."""
+    """How long, in what pieces and by which optimiser networks are trained."""
 
     steps: int
     batch_size: int
@@ -66,18 +85,25 @@ class Schedule:
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
     learning_rate: Callable[[int], float]  # of a step, from 1: a pure function, so that resuming needs no state of it
     ema_decay: float | None = None
+    check_steps: frozenset[int] = frozenset()  # after which the task's check is asked too
 
     @staticmethod
-    def adam(section: TrainingSection, steps: int) -> "Schedule":
+    def adam(
+        section: TrainingSection,
+        steps: int,
+        betas: tuple[float, float] = (0.9, 0.999),
+        check_steps: frozenset[int] = frozenset(),
+    ) -> "Schedule":
         """Adam at a constant rate, logged every few steps and at the end."""
         return Schedule(
             steps=steps,
             batch_size=section.batch_size,
             log_steps=frozenset([*range(section.log_every, steps, section.log_every), steps]),
             checkpoint_every=section.checkpoint_every,
-            optimizer=partial(Adam, lr=section.learning_rate),
+            optimizer=partial(Adam, lr=section.learning_rate, betas=betas),
             learning_rate=lambda step: section.learning_rate,
             ema_decay=section.ema_decay,
+            check_steps=check_steps,
         )
 
 
@@ -90,16 +116,19 @@ def train_network(
     runtime: Runtime,
     title: str,
 ) -> History:
-    """Trains task.network in place for schedule.steps optimiser steps, going on from the store's newest checkpoint.
+    """Trains task.networks in place for schedule.steps optimiser steps, going on from the store's newest checkpoint.
 
     Every draw of step s comes from (seed, s) alone, so a resumed run equals an uninterrupted one bit by bit (on CPU at
-    an equal number of threads; on GPU with deterministic algorithms). With `ema_decay` the network ends with the
-    averaged weights. The last step is kept as a checkpoint until the caller has written what it led to.
+    an equal number of threads; on GPU with deterministic algorithms). With `ema_decay` the first network is probed with
+    its averaged weights, and ends with them. The last step is kept as a checkpoint until the caller has written what it
+    led to.
 
     Returns:
-        one row a logging interval: step, images_seen, loss (mean over the interval), and the probe's numbers.
+        one row a logging interval: step, images_seen, loss (mean over the interval), loss_<name> for every network but
+        the first, and the probe's numbers.
 
     Raises:
+        UserError: the loss is no longer finite.
         Interrupted: SIGTERM or SIGINT arrived; a checkpoint has been written.
     """
     loop, steps = _Loop(task, data, schedule, seed, store, runtime), schedule.steps
@@ -108,8 +137,8 @@ def train_network(
     with stop_on_signals() as stop:
         for step in range(start + 1, steps + 1):
             loop.step(step)
-            if step in schedule.log_steps:
-                loop.log(step)
+            if step in schedule.log_steps | schedule.check_steps:
+                loop.log(step, title)
             if stop or step == steps or step % schedule.checkpoint_every == 0:
                 loop.save(step)
             if stop:
@@ -134,45 +163,62 @@ class _Loop:
         self.task, self.data, self.schedule, self.seed, self.store = task, data, schedule, seed, store
         self.accelerator = runtime.accelerator()
         self.device = runtime.torch_device
-        task.network.to(self.device, memory_format=torch.channels_last).train()
-        optimizer = schedule.optimizer(task.network.parameters())
-        task.network, self.optimizer = self.accelerator.prepare(task.network, optimizer)
+        self.optimizers = {}
+        for name, network in task.networks.items():
+            network.to(self.device, memory_format=torch.channels_last).train()
+            optimizer = schedule.optimizer([each for each in network.parameters() if each.requires_grad])
+            task.networks[name], self.optimizers[name] = self.accelerator.prepare(network, optimizer)
+        self.first = next(iter(task.networks))
         self.ema = _ema(self._parameters(), schedule.ema_decay) if schedule.ema_decay else None
         self.history: History = []
         # Summed where it is made: reading it every step would wait for the device every step.
-        self.window_loss, self.window_steps = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        self.sums = {name: torch.zeros((), dtype=torch.float64, device=self.device) for name in task.networks}
+        self.counts = dict.fromkeys(task.networks, 0)
 
     def step(self, step: int) -> None:
         torch.manual_seed(seed_for(self.seed, "global", step))  # for what takes no generator, such as dropout
         generator = torch.Generator(self.device).manual_seed(seed_for(self.seed, "step", step))
         rows = batch_rows(len(self.data.labels), self.schedule.batch_size, step, self.seed).to(self.device)
-        with self.accelerator.autocast():
-            loss = self.task.loss(self.data.images[rows], self.data.labels[rows], generator)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.learning_rate(step)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        self.optimizer.step()
+        batch = Batch(self.data.images[rows], self.data.labels[rows], step, generator)
+        for name in self.task.networks:
+            self._descend(name, batch)
         if self.ema:
             self.ema.step(self._parameters())
-        self.window_loss += loss.detach()
-        self.window_steps += 1
 
-    def log(self, step: int) -> None:
-        mean = float(self.window_loss) / self.window_steps
-        with evaluating(self.task.network), self.accelerator.autocast():
-            probe = self.task.probe()
-        self.history.append({"step": step, "images_seen": step * self.schedule.batch_size, "loss": mean, **probe})
-        self.window_loss.zero_()
-        self.window_steps = 0
+    def _descend(self, name: str, batch: Batch) -> None:
+        """One step of one network on its own loss."""
+        with self.accelerator.autocast():
+            loss = self.task.losses[name](batch)
+        if loss is None:
+            return
+        optimizer = self.optimizers[name]
+        for group in optimizer.param_groups:
+            group["lr"] = self.schedule.learning_rate(batch.step)
+        optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        optimizer.step()
+        self.sums[name] += loss.detach()
+        self.counts[name] += 1
+
+    def log(self, step: int, title: str) -> None:
+        means = {name: float(self.sums[name]) / max(self.counts[name], 1) for name in self.sums}
+        if not all(map(math.isfinite, means.values())):
+            raise UserError(f"{title}: the loss is not finite at step {step}: lower learning_rate")
+        with evaluating(self.task.networks), self._averaged(), self.accelerator.autocast():
+            probe = self.task.probe() | (self.task.check(step) if step in self.schedule.check_steps else {})
+        row = {"step": step, "images_seen": step * self.schedule.batch_size, "loss": means.pop(self.first)}
+        self.history.append({**row, **{f"loss_{name}": mean for name, mean in means.items()}, **probe})
+        for name, total in self.sums.items():
+            total.zero_()
+            self.counts[name] = 0
 
     def save(self, step: int) -> None:
         state: dict[str, Any] = {
-            "network": self.accelerator.unwrap_model(self.task.network).state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "networks": {name: network.state_dict() for name, network in self._unwrapped().items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "ema": self.ema.state_dict() if self.ema else None,
             "history": self.history,
-            "window": (float(self.window_loss), self.window_steps),
+            "window": {name: (float(self.sums[name]), self.counts[name]) for name in self.sums},
             "task": self.task.state(),
         }
         self.store.save(step, state)
@@ -183,31 +229,53 @@ class _Loop:
         if checkpoint is None:
             return 0
         step, state = checkpoint
-        self.accelerator.unwrap_model(self.task.network).load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for name, network in self._unwrapped().items():
+            network.load_state_dict(state["networks"][name])
+            self.optimizers[name].load_state_dict(state["optimizers"][name])
+            total, self.counts[name] = state["window"][name]
+            self.sums[name].fill_(total)
         if self.ema:
             self.ema.load_state_dict(state["ema"])
             self.ema.to(self.device)
         self.history = state["history"]
-        window_loss, self.window_steps = state["window"]
-        self.window_loss.fill_(window_loss)
         self.task.restore(state["task"])
         return step
 
     def finish(self) -> History:
         if self.ema:
             self.ema.copy_to(self._parameters())
-        self.task.network = self.accelerator.unwrap_model(self.task.network)
+        self.task.networks |= self._unwrapped()
         return self.history
 
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Within the block the first network has its averaged weights, if there are any."""
+        if self.ema is None:
+            yield
+            return
+        self.ema.store(self._parameters())
+        self.ema.copy_to(self._parameters())
+        try:
+            yield
+        finally:
+            self.ema.restore(self._parameters())
+
+    def _unwrapped(self) -> dict[str, nn.Module]:
+        return {name: self.accelerator.unwrap_model(network) for name, network in self.task.networks.items()}
+
     def _parameters(self) -> list[nn.Parameter]:
-        return list(self.task.network.parameters())
+        return list(self.task.networks[self.first].parameters())
+
+
+def count_parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _ema(parameters: list[nn.Parameter], decay: float) -> Any:
     from diffusers.training_utils import EMAModel  # seconds of imports that a run without EMA need not pay
 
-    return EMAModel(parameters, decay=decay)
+    # Warms up: min(decay, (1 + step) / (10 + step)). One call for all tensors: a GPU waits for hundreds of small ones.
+    return EMAModel(parameters, decay=decay, foreach=True)
 
 
 def batch_rows(n: int, batch_size: int, step: int, seed: int) -> Tensor:
@@ -229,11 +297,13 @@ def _order(n: int, seed: int, epoch: int) -> Tensor:
 
 
 @contextlib.contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(networks: Mapping[str, nn.Module]) -> Iterator[None]:
     """Evaluation mode and no gradients within the block, then training mode again."""
-    network.eval()
+    for network in networks.values():
+        network.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        network.train()
+        for network in networks.values():
+            network.train()

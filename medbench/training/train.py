@@ -1,63 +1,149 @@
 """The train stage: a dataset and an augmenter's section in, a model folder out."""
 
 import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medbench.augmenters import augmenter_class
-from medbench.augmenters.base import ImageSpec, Job
-from medbench.data.dataset import Dataset
-from medbench.files import remove_folder, replacing, write_json
+from medbench.augmenters.base import Augmenter, History, ImageSpec, Inception, Job
+from medbench.augmenters.checked import built, fitted, saved
+from medbench.augmenters.model_card import write_model_card
+from medbench.data.dataset import Card, Dataset
+from medbench.errors import UserError
+from medbench.files import read_json, remove_folder, replacing, sha256_of, sha256_of_folder, write_json
 from medbench.fingerprint import code_of
 from medbench.rng import seed_for
 from medbench.runtime import start
 from medbench.stages import TrainStage
 
 
-def train(dataset_path: Path, model_folder: Path, stage: TrainStage, generator_seed: int, checkpoints: Path) -> None:
+@dataclass(frozen=True)
+class Inputs:
+    """What an augmenter may be given beside the dataset: its section says which."""
+
+    first_stage: Path | None = None  # model folder
+    given: Path | None = None  # published weights, or ready images
+    inception: Path | None = None  # weights
+
+
+def train(
+    dataset_path: Path,
+    model_folder: Path,
+    stage: TrainStage,
+    generator_seed: int,
+    checkpoints: Path,
+    inputs: Inputs | None = None,
+) -> None:
     """Trains an augmenter and writes its model: weights, medbench.json (what it is), training.csv (how it went).
 
     Resumes from `checkpoints`, which are removed once the model is there.
 
     Raises:
-        UserError: a checkpoint of other settings, a folder that cannot be written.
+        UserError: a class with too few images, a first stage that is missing or another dataset's, a checkpoint of
+            other settings, a plug-in that fails, a folder that cannot be written.
         Interrupted: SIGTERM or SIGINT arrived; the same call goes on.
     """
-    runtime = start(stage)
+    runtime, inputs = start(stage), inputs or Inputs()
     dataset = Dataset.load(dataset_path)
-    card = dataset.card
-    spec = ImageSpec(card.channels, card.image_size, tuple(card.classes), card.horizontal_flip)
+    card, section = dataset.card, stage.augmenter
+    augmenter = built(augmenter_class(section.kind), section, ImageSpec.of_card(card), stage.name)
+    _require_enough(augmenter, card, stage.name)
     described = {
         "name": stage.name,
-        "augmenter": stage.augmenter.model_dump(mode="json"),
+        "augmenter": section.model_dump(mode="json"),
         "seed": stage.seed,
         "generator_seed": generator_seed,
-        "images": spec.described(),
+        "images": augmenter.spec.described(),
         "train_counts": card.counts["train"],
         "dataset_sha256": card.npz_sha256,
+        "given": _origin(stage, card, inputs),
         "made_with": stage.made_with(),
         "runtime": runtime.conditions(),
     }
-    augmenter = augmenter_class(stage.augmenter.kind)(stage.augmenter, spec)
     job = Job(
         # The names of dataset and augmenter are not part of the seed: two losses start from the same weights and see
         # the same batches and noise, so that they differ by the loss alone.
         seed=seed_for(stage.seed, "generator", generator_seed),
         probe_seed=seed_for(stage.seed, "probe"),
         checkpoints=checkpoints,
-        belongs_to={**described, "code": code_of("train", stage.augmenter.kind)},
+        belongs_to={**described, "code": code_of("train", section.kind)},
         runtime=runtime,
         title=f"train {card.name} {stage.name} seed {generator_seed}",
+        first_stage=inputs.first_stage,
+        given=inputs.given,
+        inception=_inception(stage, inputs),
     )
-    rows = augmenter.fit(dataset.splits["train"], dataset.splits["val"], job)
+    rows = fitted(augmenter, dataset.splits["train"], dataset.splits["val"], job, stage.name)
     with replacing(model_folder) as temporary:
-        augmenter.save(temporary)
+        saved(augmenter, temporary, stage.name)
+        described |= {"parameters": augmenter.parameters(), "images_seen": _images_seen(rows)}
         write_json(temporary / "medbench.json", described)
         _write_csv(temporary / "training.csv", rows)
+        write_model_card(temporary / "README.md", described, card, rows)
     remove_folder(checkpoints)
 
 
-def _write_csv(path: Path, rows: list[dict[str, float | str]]) -> None:
+def _require_enough(augmenter: Augmenter, card: Card, name: str) -> None:
+    """Raises UserError for a class that the augmenter cannot learn."""
+    least = augmenter.LEAST_PER_CLASS
+    for label, count in zip(card.classes, card.counts["train"], strict=True):
+        if count < least:
+            raise UserError(
+                f"datasets.{card.name}: class {label} has {count} training images, {name} ({augmenter.section.kind})"
+                f" needs at least {least} of every class; add images, or take a larger train_fraction"
+            )
+
+
+def _origin(stage: TrainStage, card: Card, inputs: Inputs) -> dict[str, str | None]:
+    """Hashes of what is given beside the dataset.
+
+    Raises:
+        UserError: the first stage was trained on other images.
+    """
+    hashes: dict[str, str | None] = {"inception": stage.inception_sha256}
+    if inputs.first_stage:
+        _require_same_images(inputs.first_stage, card, stage)
+        hashes["first_stage"] = sha256_of_folder(inputs.first_stage / "vae")
+    if inputs.given:
+        hashes["file"] = (sha256_of_folder if inputs.given.is_dir() else sha256_of)(inputs.given)
+    return hashes
+
+
+def _require_same_images(first_stage: Path, card: Card, stage: TrainStage) -> None:
+    model = read_json(first_stage / "medbench.json")
+    made_for = ImageSpec.of(model["images"])
+    where = f"{first_stage}: the first stage of {stage.name}"
+    if made_for.size != tuple(card.image_size):
+        raise UserError(
+            f"{where} is for images of {made_for.size[0]}×{made_for.size[1]}, those of {card.name} are"
+            f" {card.image_size[0]}×{card.image_size[1]}; train a first stage on {card.name}"
+        )
+    if model["dataset_sha256"] != card.npz_sha256:
+        raise UserError(f"{where} was trained on other images than {card.name}; train a first stage on {card.name}")
+
+
+def _inception(stage: TrainStage, inputs: Inputs) -> Inception | None:
+    if stage.inception_sha256 is None:
+        return None
+    if inputs.inception is None:
+        raise UserError(f"--inception: give the file with sha256 {stage.inception_sha256}")
+    return Inception(inputs.inception, stage.inception_sha256)
+
+
+def _images_seen(rows: History) -> int:
+    """Over all components that were trained one after another."""
+    last: Mapping[Any, Any] = {row.get("component"): row["images_seen"] for row in rows if "images_seen" in row}
+    return sum(last.values())
+
+
+def _write_csv(path: Path, rows: History) -> None:
+    """A column a name that any row has, in order of appearance; nothing for an augmenter that learns nothing."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if not rows:
+        return
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(file, fieldnames=names)
         writer.writeheader()
         writer.writerows(rows)

@@ -15,12 +15,26 @@ def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     """
     if most == 0:
         return images
+    corner = torch.randint(2 * most + 1, (2, len(images)), generator=generator, device=images.device)
+    return moved(images, most - corner.T, most)
+
+
+def moved(images: Tensor, offsets: Tensor, most: int) -> Tensor:
+    """Each image moved by its own whole number of pixels; what comes in is a reflection.
+
+    Args:
+        images: (B, C, H, W), any type.
+        offsets: (B, 2) down and right, each within -most..most.
+        most: pixels, below H and W.
+    """
+    if most == 0:
+        return images
     batch, _, height, width = images.shape
     device = images.device
     padded = F.pad(images.float(), (most,) * 4, mode="reflect").to(images.dtype)
-    corner = torch.randint(2 * most + 1, (2, batch, 1), generator=generator, device=device)
-    rows = corner[0] + torch.arange(height, device=device)
-    columns = corner[1] + torch.arange(width, device=device)
+    corner = most - offsets
+    rows = corner[:, :1] + torch.arange(height, device=device)
+    columns = corner[:, 1:] + torch.arange(width, device=device)
     which = torch.arange(batch, device=device)
     # Indices around a slice: the slice, the channels, comes last.
     return padded[which[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

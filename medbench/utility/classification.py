@@ -12,27 +12,44 @@ from torch.optim import AdamW
 
 from medbench.config import ClassifierSection
 from medbench.errors import UserError
-from medbench.training.loop import Schedule, TrainingData
+from medbench.training.loop import Batch, Schedule, Task, TrainingData
 from medbench.utility.augmentation import mirrored, shifted
 from medbench.utility.metrics import macro_auroc
+from medbench.utility.mixing import Mixing
 from medbench.utility.network import to_network_range
 
 SCORING_BATCH = 64  # images; changes speed and memory only
 
 
-class Classification:
-    """Cross-entropy on shifted, perhaps mirrored images; the probe is the check on val."""
+class Classification(Task):
+    """Cross-entropy on shifted, perhaps mirrored, perhaps mixed images; the probe is the check on val."""
 
-    def __init__(self, network: nn.Module, section: ClassifierSection, flips: bool, val: TrainingData):
-        self.network, self.section, self.flips, self.val = network, section, flips, val
+    def __init__(
+        self,
+        network: nn.Module,
+        section: ClassifierSection,
+        flips: bool,
+        val: TrainingData,
+        mixing: Mixing | None = None,
+    ):
+        self.networks, self.losses = {"classifier": network}, {"classifier": self.loss}
+        self.section, self.flips, self.val, self.mixing = section, flips, val, mixing
         self.best: dict[str, Any] = {"key": [-math.inf, -math.inf], "weights": {}}
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        images = shifted(images, round(self.section.shift * self.section.image_size), generator)
+    @property
+    def network(self) -> nn.Module:
+        network: nn.Module = self.networks["classifier"]
+        return network
+
+    def loss(self, batch: Batch) -> Tensor:
+        images = shifted(batch.images, round(self.section.shift * self.section.image_size), batch.generator)
         if self.flips:
-            images = mirrored(images, generator)
-        logits: Tensor = self.network(to_network_range(images))
-        return F.cross_entropy(logits.float(), labels)
+            images = mirrored(images, batch.generator)
+        inputs, targets = to_network_range(images), batch.labels
+        if self.mixing:
+            inputs, targets = self.mixing(inputs, targets, batch.generator)
+        logits: Tensor = self.network(inputs)
+        return F.cross_entropy(logits.float(), targets)
 
     def probe(self) -> dict[str, float]:
         """AUROC and cross-entropy on val; the network with the highest AUROC is kept, ties go to the lower loss.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from medbench.arms import OVERSAMPLE, Arm
-from medbench.augmenters.labels import proportional_labels
+from medbench.augmenters.labels import proportional_labels, real_rows
 from medbench.data.dataset import Card, Dataset, Split
 from medbench.errors import UserError
 from medbench.files import read_npz
@@ -36,7 +36,9 @@ def read_generated(path: Path) -> Generated:
     return Generated(path, images, labels)
 
 
-def training_set(dataset: Dataset, arm: Arm, generated: Generated | None, rng: np.random.RandomState) -> Split:
+def training_set(
+    dataset: Dataset, arm: Arm, generated: Generated | None, rng: np.random.RandomState, mixing: bool = False
+) -> Split:
     """The rows that a classifier of this arm learns from: real ones first, then the extra ones.
 
     The extra images have the labels that `proportional_labels` gives, whether they are generated or repeated, so that
@@ -45,8 +47,10 @@ def training_set(dataset: Dataset, arm: Arm, generated: Generated | None, rng: n
     Args:
         dataset: its train split, and the classes.
         arm: what to compose.
-        generated: needed by an arm with an augmenter.
+        generated: needed by an arm with an augmenter, unless that one mixes.
         rng: for the order in which real images are repeated.
+        mixing: whether the arm's extra images are mixed of real ones in the classifier's loop, so that the set is the
+            real one.
 
     Raises:
         UserError: generated images are missing, too few, of another size, or with labels that are not the dataset's; or
@@ -54,10 +58,11 @@ def training_set(dataset: Dataset, arm: Arm, generated: Generated | None, rng: n
     """
     real = dataset.splits["train"]
     n = arm.extra_images(len(real))
-    parts = [real] if arm.real else []
+    parts = [real] if arm.real or mixing else []
     if arm.extra == OVERSAMPLE:
-        parts.append(_repeated(real, dataset.card, n, rng))
-    elif arm.extra:
+        counts = np.bincount(real.labels, minlength=len(dataset.card.classes))
+        parts.append(real.rows(real_rows(proportional_labels(counts, n), real.labels, rng)))
+    elif arm.extra and not mixing:
         parts.append(_generated_rows(dataset, arm, generated, n))
     whole = Split(
         np.concatenate([part.images for part in parts]),
@@ -66,17 +71,6 @@ def training_set(dataset: Dataset, arm: Arm, generated: Generated | None, rng: n
     )
     _require_every_class(whole, dataset.card, arm)
     return whole
-
-
-def _repeated(real: Split, card: Card, n: int, rng: np.random.RandomState) -> Split:
-    """n real images, each as often as any other of its class, or once more."""
-    order = rng.permutation(len(real))
-    labels = proportional_labels(np.bincount(real.labels, minlength=len(card.classes)), n)
-    rows = np.empty(n, dtype=np.int64)
-    for label in np.unique(labels):
-        places = np.flatnonzero(labels == label)
-        rows[places] = np.resize(order[real.labels[order] == label], len(places))  # np.resize repeats
-    return real.rows(rows)
 
 
 def _generated_rows(dataset: Dataset, arm: Arm, generated: Generated | None, n: int) -> Split:

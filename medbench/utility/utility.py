@@ -22,6 +22,7 @@ from medbench.training.loop import TrainingData, evaluating, train_network
 from medbench.utility.classification import Classification, classifier_schedule, probabilities, scored
 from medbench.utility.compose import read_generated, training_set
 from medbench.utility.metrics import classification_metrics, val_thresholds
+from medbench.utility.mixing import Mixing
 from medbench.utility.network import build, resized
 from medbench.weights import load_state
 
@@ -49,7 +50,8 @@ def utility(
     _require_two_classes(dataset)
     generated = read_generated(samples_path) if samples_path else None
     arm = Arm.parse(stage.arm)
-    train = training_set(dataset, arm, generated, numpy_rng(stage.seed, "oversample"))
+    rng = numpy_rng(stage.seed, "oversample")
+    train = training_set(dataset, arm, generated, rng, mixing=stage.mixing is not None)
     samples_sha256 = sha256_of(samples_path) if samples_path else None
     origin = {"dataset_sha256": dataset.card.npz_sha256, "samples_sha256": samples_sha256}
     job = _Job(stage, runtime, dataset, train, _pretrained(stage, weights_path), checkpoints, origin)
@@ -89,8 +91,10 @@ class _Job:
         stage, section = self.stage, self.stage.classifier
         own = seed_for(stage.seed, "classifier", seed)  # not of the arm: arms start from the same weights
         torch.manual_seed(seed_for(own, "init"))
-        network = build(section, len(self.dataset.card.classes), self.weights)
-        task = Classification(network, section, self.dataset.card.horizontal_flip, self.data["val"])
+        card = self.dataset.card
+        network = build(section, len(card.classes), self.weights)
+        mixing = Mixing.of(stage.mixing, Arm.parse(stage.arm), len(card.classes))
+        task = Classification(network, section, card.horizontal_flip, self.data["val"], mixing)
         history = train_network(
             task,
             self.data["train"],
@@ -102,7 +106,7 @@ class _Job:
         )
         task.network.load_state_dict(task.best["weights"])
         best = next(row["step"] for row in history if [row["val_auroc"], -row["val_loss"]] == task.best["key"])
-        with evaluating(task.network), self.runtime.accelerator().autocast():
+        with evaluating(task.networks), self.runtime.accelerator().autocast():
             val, test = (scored(task.network, self.data[name].images) for name in ("val", "test"))
         return {"val": val, "test": test, "best_step": int(best), "history": history}
 
@@ -151,7 +155,7 @@ def _write(
 
 
 def _conditions(job: _Job, arm: Arm) -> dict[str, Any]:
-    section, card = job.stage.classifier, job.dataset.card
+    section, card, mixing = job.stage.classifier, job.dataset.card, job.stage.mixing
     n_real = sum(card.counts["train"])
     counts = np.bincount(job.train.labels, minlength=len(card.classes)).tolist()
     absent = {name: [c for c, n in zip(card.classes, card.counts[name], strict=True) if n == 0] for name in SPLITS}
@@ -164,8 +168,9 @@ def _conditions(job: _Job, arm: Arm) -> dict[str, Any]:
         "real_steps": section.steps,
         "horizontal_flip": card.horizontal_flip,
         "n_train": len(job.train),
-        "n_real": n_real if arm.real else 0,
-        "n_extra": arm.extra_images(n_real),
+        "n_real": n_real if arm.real or mixing else 0,
+        "n_extra": 0 if mixing else arm.extra_images(n_real),  # mixed images are made anew in each batch
+        "mixing": mixing.model_dump(mode="json") if mixing else None,
         "n_val": len(job.dataset.splits["val"]),
         "n_test": len(job.dataset.splits["test"]),
         "train_counts": counts,

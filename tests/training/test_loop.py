@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from medbench.config import TrainingSection
 from medbench.errors import Interrupted, UserError
 from medbench.runtime import Runtime
+from medbench.sections import TrainingSection
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, TrainingData, batch_rows, train_network
+from medbench.training.loop import Schedule, Task, TrainingData, batch_rows, count_parameters, train_network
 
 RUNTIME = Runtime("cpu", "fp32", 1, False)
 SECTION = TrainingSection(batch_size=4, log_every=5, checkpoint_every=3, learning_rate=1e-2)
@@ -19,22 +19,27 @@ IMAGES = torch.randint(0, 256, (10, 1, 4, 4), dtype=torch.uint8, generator=torch
 DATA = TrainingData(IMAGES, torch.arange(10) % 2)
 
 
-class Regression:
+class Regression(Task):
     """Learns the mean image from noisy ones, with dropout: draws from its generator and from the global one."""
 
     def __init__(self, signal_at: int = 0, signal_number: int = signal.SIGTERM):
         torch.manual_seed(0)
-        self.network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(8, 1, 3, padding=1))
+        network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(8, 1, 3, padding=1))
+        self.networks, self.losses = {"conv": network}, {"conv": self.loss}
         self.calls, self.signal_at, self.signal_number = 0, signal_at, signal_number
         self.probes = 0
 
-    def loss(self, images, labels, generator):
+    @property
+    def network(self):
+        return self.networks["conv"]
+
+    def loss(self, batch):
         self.calls += 1
         if self.calls == self.signal_at:
             os.kill(os.getpid(), self.signal_number)
-        x = images.float() / 255
-        noisy = x + torch.randn(x.shape, generator=generator)
-        return (self.network(noisy) - x).pow(2).mean() + 0 * labels.sum()
+        x = batch.images.float() / 255
+        noisy = x + torch.randn(x.shape, generator=batch.generator)
+        return (self.network(noisy) - x).pow(2).mean() + 0 * batch.labels.sum()
 
     def state(self):
         return {"probes": self.probes}
@@ -48,12 +53,11 @@ class Regression:
         return {"eps_mse": float(self.network(torch.ones(1, 1, 4, 4)).sum())}
 
 
-def trained(folder, task=None, section=SECTION, belongs_to="this"):
+def trained(folder, task=None, section=SECTION, belongs_to="this", **schedule):
     task = task or Regression()
     store = CheckpointStore(folder, belongs_to)
-    history = train_network(
-        task, DATA, Schedule.adam(section, STEPS), seed=1, store=store, runtime=RUNTIME, title="test"
-    )
+    wanted = Schedule.adam(section, STEPS, **schedule)
+    history = train_network(task, DATA, wanted, seed=1, store=store, runtime=RUNTIME, title="test")
     return SimpleNamespace(weights=task.network.state_dict(), history=history, probes=task.probes, steps=task.calls)
 
 
@@ -125,3 +129,151 @@ def test_batches_walk_through_one_random_order_after_another():
 def test_a_batch_may_be_larger_than_the_set():
     rows = torch.cat([batch_rows(3, 8, step, seed=0) for step in (1, 2, 3)])
     assert torch.bincount(rows).tolist() == [8, 8, 8]
+
+
+# Adversaries ----------------------------------------------------------------------------------------------------
+
+
+class Adversaries(Task):
+    """A generator against a critic that rests for `warm_up` steps; both draw, and note the order they are asked in."""
+
+    def __init__(self, signal_at: int = 0, warm_up: int = 0):
+        torch.manual_seed(0)
+        self.networks = {
+            "generator": nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(4, 1, 1)),
+            "critic": nn.Sequential(nn.Conv2d(1, 4, 3), nn.Dropout(0.5), nn.Flatten(), nn.Linear(16, 1)),
+        }
+        self.losses = {"generator": self._generator_loss, "critic": self._critic_loss}
+        self.signal_at, self.warm_up, self.asked = signal_at, warm_up, []
+
+    def _fake(self, batch):
+        return self.networks["generator"](torch.randn(batch.images.shape, generator=batch.generator))
+
+    def _generator_loss(self, batch):
+        self.asked.append(("generator", batch.step))
+        if batch.step == self.signal_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return -self.networks["critic"](self._fake(batch)).mean()
+
+    def _critic_loss(self, batch):
+        self.asked.append(("critic", batch.step))
+        if batch.step <= self.warm_up:
+            return None
+        real = self.networks["critic"](batch.images.float() / 255)
+        fake = self.networks["critic"](self._fake(batch).detach())
+        return (1 - real).relu().mean() + (1 + fake).relu().mean()
+
+    def probe(self):
+        assert not any(network.training for network in self.networks.values())
+        return {"brightness": float(self.networks["generator"](torch.ones(1, 1, 4, 4)).mean())}
+
+
+def rivals(folder, task, section=SECTION):
+    store = CheckpointStore(folder, "this")
+    history = train_network(task, DATA, Schedule.adam(section, STEPS), 1, store, RUNTIME, "test")
+    return history, {name: network.state_dict() for name, network in task.networks.items()}
+
+
+def assert_same_states(ours, theirs):
+    for name, state in ours.items():
+        assert all(torch.equal(weight, theirs[name][key]) for key, weight in state.items()), name
+
+
+def test_adversaries_learn_by_turns_each_from_its_own_loss(tmp_path):
+    task, before = Adversaries(), {name: n.state_dict() for name, n in Adversaries().networks.items()}
+    history, after = rivals(tmp_path, task)
+    assert task.asked == [(name, step) for step in range(1, STEPS + 1) for name in ("generator", "critic")]
+    for name, state in before.items():
+        assert all(not torch.equal(weight, after[name][key]) for key, weight in state.items()), name
+    assert [sorted(row) for row in history] == [["brightness", "images_seen", "loss", "loss_critic", "step"]] * 3
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_interrupted_adversaries_go_on_bit_identically(tmp_path, ema_decay):
+    section = SECTION.model_copy(update={"ema_decay": ema_decay})
+    whole, expected = rivals(tmp_path / "whole", Adversaries(warm_up=6), section)
+    with pytest.raises(Interrupted, match="stopped after step 8"):
+        rivals(tmp_path / "cut", Adversaries(signal_at=8, warm_up=6), section)
+    resumed, found = rivals(tmp_path / "cut", Adversaries(warm_up=6), section)
+    assert resumed == whole
+    assert_same_states(expected, found)
+
+
+def test_a_loss_of_none_leaves_its_network_as_it_is(tmp_path):
+    history, after = rivals(tmp_path, Adversaries(warm_up=STEPS))
+    assert_same_states({"critic": Adversaries().networks["critic"].state_dict()}, after)
+    assert [row["loss_critic"] for row in history] == [0, 0, 0]  # the mean over no step
+
+
+def test_a_mean_is_over_the_steps_that_had_a_loss(tmp_path):
+    """The critic of constant loss 2 rests in every step but the fifth: the mean of the first interval is 2."""
+
+    class Constant(Adversaries):
+        def _critic_loss(self, batch):
+            return 2 + 0 * self.networks["critic"][0].weight.sum() if batch.step == 5 else None
+
+    history, _ = rivals(tmp_path, Constant())
+    assert [row["loss_critic"] for row in history] == [2, 0, 0]
+
+
+def test_only_the_first_network_is_averaged(tmp_path):
+    plain, averaged = Adversaries(), Adversaries()
+    _, ends = rivals(tmp_path / "plain", plain)
+    _, average = rivals(tmp_path / "ema", averaged, SECTION.model_copy(update={"ema_decay": 0.99}))
+    assert_same_states({"critic": ends["critic"]}, average)
+    assert not torch.equal(ends["generator"]["0.weight"], average["generator"]["0.weight"])
+
+
+def test_the_average_warms_up_and_is_what_the_probe_sees(tmp_path):
+    """Weights of EMA by hand: decay min(0.99, (1 + k) / (10 + k)) at step k, counted by diffusers from 0."""
+    seen = []
+
+    class Noted(Regression):
+        def loss(self, batch):
+            seen.append(self.network[0].bias.detach().clone())  # before the step
+            return super().loss(batch)
+
+        def probe(self):
+            self.probed = self.network[0].bias.detach().clone()
+            return {}
+
+    task = Noted()
+    trained(tmp_path, task, SECTION.model_copy(update={"ema_decay": 0.99}))
+    trained(tmp_path / "plain", plain := Noted())
+    states = [*seen[1:STEPS], plain.network[0].bias.detach()]
+    average = seen[0]
+    for k, weights in enumerate(states):
+        decay = 0.0 if k == 0 else min(0.99, (1 + k) / (10 + k))
+        average = decay * average + (1 - decay) * weights
+    torch.testing.assert_close(task.network[0].bias.detach(), average, atol=1e-6, rtol=1e-5)
+    assert torch.equal(task.probed, task.network[0].bias)
+
+
+# Checks ---------------------------------------------------------------------------------------------------------
+
+
+class Checked(Regression):
+    def check(self, step):
+        assert not self.network.training
+        return {"kid": float(step)}
+
+
+def test_checks_are_asked_at_their_steps_alone_and_change_nothing(tmp_path):
+    task = Checked()
+    checked = trained(tmp_path / "checked", task, check_steps=frozenset({7, 10}))
+    assert [(row["step"], row.get("kid")) for row in checked.history] == [(5, None), (7, 7), (10, 10), (14, None)]
+    unchecked = trained(tmp_path / "unchecked")
+    assert all(torch.equal(weight, unchecked.weights[name]) for name, weight in checked.weights.items())
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_line(tmp_path):
+    class Diverging(Adversaries):
+        def _critic_loss(self, batch):
+            return super()._critic_loss(batch) * (float("nan") if batch.step == 7 else 1)
+
+    with pytest.raises(UserError, match=r"^test: the loss is not finite at step 10: lower learning_rate$"):
+        rivals(tmp_path, Diverging())
+
+
+def test_parameters_are_counted():
+    assert count_parameters(nn.Linear(3, 4)) == 16

@@ -1,36 +1,32 @@
 """The train stage: what a kill, other settings, a folder that cannot be written do to it."""
 
 import csv
+import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
-from medbench.config import AnnotatedDDPM
+from medbench.augmenters.labels import proportional_labels
+from medbench.augmenters.sample import sample
+from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.data.dataset import Dataset, class_counts
 from medbench.errors import UserError
-from medbench.files import read_json, sha256_of
-from medbench.stages import TrainStage
+from medbench.files import read_json, read_npz, remove_folder, sha256_of
+from medbench.stages import SampleStage, TrainStage
 from medbench.training import train as stage_module
-from medbench.training.train import train
+from medbench.training.train import Inputs, train
 
-SECTION = {
-    "kind": "annotated_ddpm",
-    "width": 8,
-    "multipliers": [1, 2],
-    "timesteps": 10,
-    "steps": 200,
-    "batch_size": 8,
-    "log_every": 7,
-    "checkpoint_every": 5,
-    "probe_images": 8,
-    "conditioning": "label",
-}
+SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "conditioning": "label", "timesteps": 10}
+SECTION |= {"steps": 200, "batch_size": 8, "log_every": 7, "checkpoint_every": 5, "probe_images": 8}
 STAGE = {"name": "ddpm", "seed": 0, "torch_threads": 1, "augmenter": SECTION}
 
 
@@ -56,17 +52,8 @@ def logged(model: Path) -> list[dict[str, str]]:
 def test_killed_and_resumed_the_model_is_bit_identical(tmp_path, dataset, medbench):
     """SIGKILL: no handler runs, no file is closed."""
     checkpoints = tmp_path / "checkpoints"
-    call = [
-        "train",
-        dataset,
-        tmp_path / "cut",
-        "--config",
-        json.dumps(STAGE),
-        "--seed",
-        0,
-        "--checkpoints",
-        checkpoints,
-    ]
+    options = ["--config", json.dumps(STAGE), "--seed", 0, "--checkpoints", checkpoints]
+    call = ["train", dataset, tmp_path / "cut", *options]
     with subprocess.Popen([Path(sys.executable).parent / "medbench", *map(str, call)]) as process:
         while not list(checkpoints.glob("unet/step*.pt")):
             assert process.poll() is None, "ended before its first checkpoint"
@@ -104,12 +91,8 @@ def test_the_model_says_what_it_is(tmp_path, dataset):
     described = read_json(tmp_path / "model" / "medbench.json")
     assert described["generator_seed"] == 3
     assert described["runtime"]["precision"] == "fp32"
-    assert described["images"] == {
-        "channels": 1,
-        "size": [12, 12],
-        "classes": ["dark", "bright"],
-        "horizontal_flip": False,
-    }
+    images = {"channels": 1, "size": [12, 12], "classes": ["dark", "bright"], "horizontal_flip": False}
+    assert described["images"] == images
     assert described["dataset_sha256"] == sha256_of(dataset)
 
 
@@ -145,7 +128,7 @@ def test_images_are_mirrored_where_the_dataset_or_the_study_says_so():
     def flips(section, card):
         return AnnotatedDDPMAugmenter(
             stage(horizontal_flip=section).augmenter, ImageSpec(1, (8, 8), ("a",), card)
-        )._flips()
+        ).flips
 
     assert [flips(None, False), flips(None, True), flips(True, False), flips(False, True)] == [False, True, True, False]
 
@@ -156,3 +139,151 @@ def test_images_too_small_for_the_network_are_refused(tmp_path, tiny_dataset):
         UserError, match=r"multipliers \[1, 1, 1, 1, 1\] halve the image 4 times, too often for 8 pixels"
     ):
         train(tmp_path / "small.npz", tmp_path / "m", stage(multipliers=[1] * 5), 0, tmp_path / "c")
+
+
+# What an augmenter is given beside the dataset ------------------------------------------------------------------
+
+TINY = {"layers_per_stage": 1, "steps": 6, "batch_size": 8, "log_every": 4, "probe_images": 8, "sample_batch_size": 4}
+AUTOENCODER = {"kind": "autoencoder", "widths": [8, 16], "discriminator_width": 8, **TINY}
+LATENT = {"kind": "ldm", "first_stage": "ae", "widths": [8], "heads": 2, "context_dim": 8, "timesteps": 20, **TINY}
+MEDIENET = {**LATENT, "kind": "medienet", "widths": [16]}
+PIXELS = {"kind": "cddpm", "widths": [8, 16], "timesteps": 20, **TINY}
+KINDS = {"ae": AUTOENCODER, "ldm": LATENT, "medienet": MEDIENET, "cddpm": PIXELS}
+
+
+def stage_of(name, **settings) -> TrainStage:
+    return TrainStage(name=name, seed=0, torch_threads=1, augmenter={**KINDS[name], **settings})
+
+
+@pytest.fixture
+def made(tmp_path, dataset):
+    """A function that trains one of KINDS for a moment: its model's folder."""
+
+    def make(name, folder=None, first_stage=None, data=dataset, **settings) -> Path:
+        model = tmp_path / (folder or name)
+        train(data, model, stage_of(name, **settings), 0, tmp_path / "checkpoints", Inputs(first_stage))
+        return model
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["ldm", "medienet"])
+def test_a_model_makes_images_without_the_first_stage_that_it_was_trained_with(tmp_path, made, name):
+    first = made("ae")
+    frozen = sha256_of(first / "vae" / "diffusion_pytorch_model.safetensors")
+    model = made(name, first_stage=first)
+    remove_folder(first)
+    wanted = SampleStage(name=name, augmenter={**KINDS[name], "sample_steps": 2}, n=6, seed=0, torch_threads=1)
+    sample(model, tmp_path / "samples.npz", wanted, 0, tmp_path / "sampling")
+    assert read_npz(tmp_path / "samples.npz")["images"].shape == (6, 12, 12)
+    assert sha256_of(model / "vae" / "diffusion_pytorch_model.safetensors") == frozen
+    assert read_json(model / "medbench.json")["given"]["first_stage"]
+
+
+@pytest.mark.parametrize("name", ["ldm", "medienet"])
+def test_a_model_does_not_depend_on_where_its_first_stage_lies(tmp_path, made, name):
+    first = made("ae")
+    here = made(name, "here", first)
+    first.rename(tmp_path / "elsewhere")
+    assert weights(made(name, "there", tmp_path / "elsewhere")) == weights(here)
+    assert str(tmp_path) not in "".join(path.read_text() for path in here.rglob("*.json"))
+
+
+def test_the_model_says_how_large_it_is_and_what_it_has_seen(made):
+    first = made("ae")
+    model = made("medienet", first_stage=first)
+    described = {folder: read_json(folder / "medbench.json") for folder in (first, model)}
+    assert [each["images_seen"] for each in described.values()] == [6 * 8, 6 * 8]
+    assert [list(each["parameters"]) for each in described.values()] == [["vae"], ["unet"]]
+    assert all(number > 500 for each in described.values() for number in each["parameters"].values())
+
+
+def test_images_seen_are_those_of_all_components(tmp_path, dataset):
+    train(dataset, tmp_path / "model", stage(conditioning="class", steps=7), 0, tmp_path / "checkpoints")
+    described = read_json(tmp_path / "model" / "medbench.json")
+    assert described["images_seen"] == 7 * 8
+    assert list(described["parameters"]) == ["unet_class0", "unet_class1"]
+
+
+def refused(tmp_path, *arguments, **keywords) -> str:
+    """The one line of a training that is refused; no model and no checkpoint is left behind."""
+    with pytest.raises(UserError) as error:
+        train(*arguments, **keywords)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "m").exists()
+    assert not (tmp_path / "c").exists()
+    return str(error.value).replace(f"{tmp_path}/", "")
+
+
+def refused_first_stage(tmp_path, data, first_stage) -> str:
+    return refused(tmp_path, data, tmp_path / "m", stage_of("ldm"), 0, tmp_path / "c", Inputs(first_stage))
+
+
+def test_a_first_stage_of_other_images_is_refused(tmp_path, dataset, tiny_dataset, made):
+    first = made("ae")
+    for name, settings in {"other": {"seed": 1}, "larger": {"size": 16}, "colour": {"channels": 3}}.items():
+        tiny_dataset(**settings).save(tmp_path / f"{name}.npz")
+    other = "ae: the first stage of ldm was trained on other images than tiny; train a first stage on tiny"
+    assert refused_first_stage(tmp_path, tmp_path / "other.npz", first) == other
+    assert refused_first_stage(tmp_path, tmp_path / "colour.npz", first) == other
+    assert refused_first_stage(tmp_path, tmp_path / "larger.npz", first) == (
+        "ae: the first stage of ldm is for images of 12×12, those of tiny are 16×16; train a first stage on tiny"
+    )
+
+
+def test_what_is_no_first_stage_is_refused(tmp_path, dataset, made):
+    assert refused_first_stage(tmp_path, dataset, None) == (
+        "train tiny ldm seed 0: give its first stage's model, ae (--first-stage)"
+    )
+    assert refused_first_stage(tmp_path, dataset, made("cddpm")) == (
+        "cddpm: holds no first stage (expected a folder vae in it); train it again"
+    )
+    assert refused_first_stage(tmp_path, dataset, tmp_path).startswith("medbench.json: cannot be read: No such file")
+
+
+def test_the_command_line_says_so_with_exit_code_2(tmp_path, dataset, tiny_dataset, made, medbench):
+    first = made("ae")
+    tiny_dataset(seed=1).save(tmp_path / "other.npz")
+    section = {"name": "ldm", "seed": 0, "torch_threads": 1, "augmenter": LATENT}
+    done = medbench(
+        *("train", tmp_path / "other.npz", tmp_path / "m", "--config", section, "--seed", 0),
+        *("--checkpoints", tmp_path / "c", "--first-stage", first),
+    )
+    said = [line for line in done.stderr.splitlines() if line.startswith("medbench: ")]
+    assert (done.returncode, len(said)) == (2, 1)
+    assert said[0].endswith("was trained on other images than tiny; train a first stage on tiny")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("name", "counts", "least"), [("cddpm", [39, 1], 2), ("ldm", [39, 1], 2), ("ae", [40, 0], 1)])
+def test_a_class_with_too_few_images_is_refused(tmp_path, tiny_dataset, name, counts, least):
+    whole = tiny_dataset()
+    few = proportional_labels(np.array(counts), 40)
+    whole.splits["train"] = dataclasses.replace(whole.splits["train"], labels=few)
+    card = whole.card.model_copy(update={"counts": class_counts(whole.splits, 2)})
+    Dataset(whole.splits, card).save(tmp_path / "tiny.npz")
+    assert refused(tmp_path, tmp_path / "tiny.npz", tmp_path / "m", stage_of(name), 0, tmp_path / "c") == (
+        f"datasets.tiny: class bright has {counts[1]} training images, {name} ({KINDS[name]['kind']}) needs at least"
+        f" {least} of every class; add images, or take a larger train_fraction"
+    )
+
+
+def test_checks_without_the_weights_that_their_section_names_are_refused(tmp_path, dataset):
+    checked = stage_of("cddpm", fidelity_checks=2).model_copy(update={"inception_sha256": "0" * 64})
+    where = (dataset, tmp_path / "m", checked, 0, tmp_path / "c")
+    assert refused(tmp_path, *where) == f"--inception: give the file with sha256 {'0' * 64}"
+    absent = refused(tmp_path, *where, Inputs(inception=tmp_path / "w.pth"))
+    assert absent == "w.pth: no such file (expected torch-fidelity's Inception weights)"
+    (tmp_path / "w.pth").write_bytes(b"other")
+    other = refused(tmp_path, *where, Inputs(inception=tmp_path / "w.pth"))
+    assert re.match(r"w\.pth: sha256 is [0-9a-f]{64}, expected 0{64}", other)
+    untold = stage_of("cddpm", fidelity_checks=2)
+    assert "need Inception's weights (--inception)" in refused(tmp_path, *where[:2], untold, *where[3:])
+
+
+def test_rows_of_a_plug_in_need_no_component(tmp_path, dataset, monkeypatch):
+    rows = [{"step": 1, "images_seen": 5}, {"step": 2, "images_seen": 10, "loss": 0.5}]
+    monkeypatch.setattr(stage_module, "fitted", lambda *arguments: rows)
+    train(dataset, tmp_path / "model", stage(), 0, tmp_path / "checkpoints")
+    assert read_json(tmp_path / "model" / "medbench.json")["images_seen"] == 10
+    assert logged(tmp_path / "model")[0] == {"step": "1", "images_seen": "5", "loss": ""}

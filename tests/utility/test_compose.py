@@ -29,8 +29,8 @@ def generated(dataset: Dataset, n: int) -> Generated:
     return Generated(Path("samples.npz"), images, labels)
 
 
-def composed(dataset, name, samples=None):
-    return training_set(dataset, Arm.parse(name), samples, np.random.RandomState(RNG_SEED))
+def composed(dataset, name, samples=None, **options):
+    return training_set(dataset, Arm.parse(name), samples, np.random.RandomState(RNG_SEED), **options)
 
 
 def test_real_is_the_train_split_as_it_is(dataset):
@@ -47,6 +47,13 @@ def test_mixed_adds_the_first_generated_images(dataset):
 def test_only_has_as_many_generated_images_as_there_are_real_ones(dataset):
     whole = composed(dataset, "only-a", generated(dataset, 50))
     np.testing.assert_array_equal(whole.images[:, 0, 0], np.arange(40))
+
+
+@pytest.mark.parametrize("arm", ["real+mixup@2", "only-mixup"])
+def test_an_arm_that_mixes_in_the_loop_learns_from_the_real_images(dataset, arm):
+    whole, real = composed(dataset, arm, mixing=True), dataset.splits["train"]
+    np.testing.assert_array_equal(whole.images, real.images)
+    np.testing.assert_array_equal(whole.labels, real.labels)
 
 
 @pytest.mark.parametrize("ratio", ["0.5", "1", "2.5"])

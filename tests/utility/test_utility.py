@@ -1,6 +1,7 @@
 """The utility stage: resuming, the test split touched once, arms on an equal footing, bad input."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import pytest
 import torch
 
 from medbench.data.dataset import Dataset, Split, class_counts
-from medbench.errors import UserError
+from medbench.errors import Interrupted, UserError
 from medbench.files import read_json, read_npz, sha256_of
 from medbench.stages import UtilityStage
+from medbench.training.loop import TrainingData
 from medbench.utility import classification
 from medbench.utility.utility import utility
 
@@ -158,10 +160,19 @@ def test_a_split_with_one_class_is_refused_before_training(tmp_path, dataset, me
     assert not (tmp_path / "out.json").exists()
 
 
-def test_scores_that_are_not_finite_stop_the_job(tmp_path, dataset):
-    with pytest.raises(UserError, match=r"scores on val are not finite: lower utility\.learning_rate"):
+def test_a_loss_that_is_not_finite_stops_the_job(tmp_path, dataset):
+    with pytest.raises(UserError, match=r"seed 0: the loss is not finite at step 2: lower learning_rate"):
         scores(tmp_path, dataset, stage(classifier={"learning_rate": 1e30}))
     assert not (tmp_path / "out.json").exists()
+
+
+def test_scores_on_val_that_are_not_finite_stop_the_job():
+    """The very last step can ruin a network whose losses were all finite."""
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 2))
+    torch.nn.init.constant_(network.requires_grad_(False)[1].weight, torch.nan)
+    val = TrainingData(torch.zeros(4, 1, 16, 16, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
+    with pytest.raises(UserError, match=r"scores on val are not finite: lower utility\.learning_rate"):
+        classification.Classification(network, stage().classifier, False, val).probe()
 
 
 def test_a_weights_file_is_asked_for_by_its_hash(tmp_path, dataset):
@@ -183,3 +194,44 @@ def test_a_checkpoint_of_other_samples_is_refused(tmp_path, dataset):
         call(0)
     with pytest.raises(UserError, match="belongs to other settings, data"):
         call(1)
+
+
+MIXUP = {"kind": "mixup", "alpha": 0.4}
+BRIEF = {"classifier_seeds": [0], "classifier": {"steps": 2, "validations": 1}}
+
+
+def test_mixing_is_a_condition_and_adds_no_image(tmp_path, dataset):
+    real, _ = scores(tmp_path / "real", dataset, stage(**BRIEF))
+    assert real["conditions"]["mixing"] is None
+    made = {}
+    for arm in ("real+mixup@1", "only-mixup"):
+        mixed, _ = scores(tmp_path / arm, dataset, stage(arm=arm, mixing=MIXUP, **BRIEF))
+        told = mixed["conditions"]
+        assert [told[key] for key in ("n_train", "n_real", "n_extra", "samples_sha256")] == [20, 20, 0, None]
+        assert (told["mixing"]["kind"], told["mixing"]["alpha"]) == ("mixup", 0.4)
+        made[arm] = [row["loss"] for row in mixed["history"]]
+    assert len({str(losses) for losses in [*made.values(), [row["loss"] for row in real["history"]]]}) == 3
+
+
+def test_mixing_lengthens_the_training_as_other_arms_do(tmp_path, dataset):
+    settings = stage(arm="real+mixup@1", budget="epochs", mixing=MIXUP, **BRIEF)
+    assert scores(tmp_path, dataset, settings)[0]["conditions"]["steps"] == 4
+
+
+def test_interrupted_and_resumed_the_batches_are_mixed_alike(tmp_path, dataset, monkeypatch):
+    settings = stage(arm="only-cutmix", mixing={"kind": "cutmix"}, classifier_seeds=[0])
+    scores(tmp_path / "whole", dataset, settings)
+    loss, calls = classification.Classification.loss, []
+
+    def interrupted(self, batch):
+        calls.append(batch.step)
+        if calls == [1, 2, 3]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return loss(self, batch)
+
+    monkeypatch.setattr(classification.Classification, "loss", interrupted)
+    with pytest.raises(Interrupted):
+        scores(tmp_path / "cut", dataset, settings)
+    scores(tmp_path / "cut", dataset, settings)
+    assert calls == [1, 2, 3, 4, 5, 6]
+    assert sha256_of(tmp_path / "cut" / "out.npz") == sha256_of(tmp_path / "whole" / "out.npz")

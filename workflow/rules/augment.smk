@@ -5,6 +5,9 @@ rule train:
     input:
         dataset="results/{run}/datasets/{dataset}.npz",
         card="results/{run}/datasets/{dataset}.json",
+        first_stage=first_stage,
+        given=given_file,
+        inception=checking_weights,
     output:
         model=directory("results/{run}/models/{dataset}/{augmenter}/seed{seed}"),
     log:
@@ -18,15 +21,17 @@ rule train:
     params:
         section=train_section,
         code=augmenter_code("train"),
+        options=train_options,
         checkpoints="results/{run}/checkpoints/train/{dataset}-{augmenter}-seed{seed}",
     shell:
         "medbench train {input.dataset:q} {output.model:q} --config {params.section:q}"
-        " --seed {wildcards.seed} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
+        " --seed {wildcards.seed} --checkpoints {params.checkpoints:q} {params.options}"
+        " > {log:q} 2>&1"
 
 
 rule sample:
     input:
-        model="results/{run}/models/{dataset}/{augmenter}/seed{seed}",
+        model=sampled_model,
     output:
         samples="results/{run}/samples/{dataset}/{augmenter}/seed{seed}.npz",
     log:

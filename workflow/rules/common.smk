@@ -8,7 +8,7 @@ from medbench import plan
 from medbench.arms import Arm
 from medbench.config import as_written, load
 from medbench.errors import UserError
-from medbench.files import remove_folder
+from medbench.files import remove_folder, write_text
 from medbench.fingerprint import code_of
 
 # A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.
@@ -33,6 +33,7 @@ wildcard_constraints:
     dataset=r"[a-z0-9_]+",
     augmenter=r"[a-z0-9_]+",
     study=r"[a-z0-9_]+",
+    page=r"[a-z0-9_]+",
     split="train|test",
     budget="steps|epochs",
     arm="real|real\\+[a-z0-9_]+@[0-9.]+|only-[a-z0-9_]+",
@@ -40,13 +41,14 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def weights_option(paths):
-    """How a verb is told of its weights file, where there is one."""
-    return " ".join(f"--weights {quote(path)}" for path in paths)
+def option(name, paths):
+    """How a verb is told of a file, where there is one."""
+    return " ".join(f"--{name} {quote(str(path))}" for path in paths)
 
 
 def weights_source(wildcards):
-    return plan.downloads(CONFIG)[wildcards.file].model_dump()
+    weights = plan.downloads(CONFIG)[wildcards.file]
+    return {"url": weights.address, "sha256": weights.sha256}
 
 
 def study_products(study):
@@ -66,6 +68,52 @@ def of_study(stage, ending):
     return files
 
 
+def models_of_study(wildcards):
+    models = plan.models(CONFIG, wildcards.study)
+    return list(
+        dict.fromkeys(
+            model_of(wildcards.run, model.dataset, model.augmenter, model.seed)
+            for model in models
+        )
+    )
+
+
+def model_of(run, dataset, augmenter, seed):
+    """The folder of the model that an augmenter samples."""
+    trained = plan.trained_as(CONFIG, augmenter)
+    return f"results/{run}/models/{dataset}/{trained}/seed{seed}"
+
+
+def sampled_model(wildcards):
+    return model_of(
+        wildcards.run, wildcards.dataset, wildcards.augmenter, wildcards.seed
+    )
+
+
+def first_stage(wildcards):
+    """The model that must be there before an augmenter is trained: none or one."""
+    first = plan.first_stage_of(CONFIG, wildcards.augmenter)
+    if first is None:
+        return []
+    return [
+        f"results/{wildcards.run}/models/{wildcards.dataset}/{first}/seed{wildcards.seed}"
+    ]
+
+
+def given_file(wildcards):
+    return plan.augmenter_file(CONFIG, wildcards.dataset, wildcards.augmenter)
+
+
+def checking_weights(wildcards):
+    return plan.checked_by(CONFIG, wildcards.augmenter)
+
+
+def train_options(wildcards, input):
+    named = {"first-stage": input.first_stage, "given": input.given}
+    named["inception"] = input.inception
+    return " ".join(option(name, paths) for name, paths in named.items())
+
+
 def classifiers_of_study(wildcards):
     runs = plan.classifier_runs(CONFIG, wildcards.study)
     return [f"results/{wildcards.run}/utility/{run.path}.json" for run in runs]
@@ -73,14 +121,16 @@ def classifiers_of_study(wildcards):
 
 def arm_samples(wildcards):
     """The generated images that an arm needs: no file or one."""
-    augmenter = Arm.parse(wildcards.arm).augmenter
-    if augmenter is None:
+    arm = Arm.parse(wildcards.arm)
+    if not plan.makes_images(CONFIG, arm):
         return []
-    return f"results/{wildcards.run}/samples/{wildcards.dataset}/{augmenter}/{wildcards.origin}.npz"
+    return [
+        f"results/{wildcards.run}/samples/{wildcards.dataset}/{arm.augmenter}/{wildcards.origin}.npz"
+    ]
 
 
 def samples_option(wildcards, input):
-    return f"--samples {quote(input.samples)}" if input.samples else ""
+    return option("samples", input.samples)
 
 
 def dataset_cards(wildcards):
@@ -133,9 +183,8 @@ def utility_section(wildcards):
     return section.canonical()
 
 
-def report_section(wildcards):
-    return plan.report_section(CONFIG, wildcards.study).canonical()
-
-
-def page_section(wildcards):
-    return plan.page_section(CONFIG, as_written(config)).canonical()
+def page_content(wildcards):
+    """The section of a study's tables and figures, or of the report."""
+    if wildcards.page == "report":
+        return plan.page_section(CONFIG, as_written(config)).canonical()
+    return plan.report_section(CONFIG, wildcards.page).canonical()

@@ -18,7 +18,7 @@ rule features_real:
     params:
         section=plan.features_section(CONFIG, generated=False).canonical(),
         code=code_of("features"),
-        weights=weights_option(plan.inception_file(CONFIG)),
+        weights=option("weights", plan.inception_file(CONFIG)),
         key="{split}_images",
     shell:
         "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
@@ -36,7 +36,7 @@ use rule features_real as features_generated with:
     params:
         section=plan.features_section(CONFIG, generated=True).canonical(),
         code=code_of("features"),
-        weights=weights_option(plan.inception_file(CONFIG)),
+        weights=option("weights", plan.inception_file(CONFIG)),
         key="images",
 
 

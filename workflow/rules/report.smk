@@ -1,10 +1,27 @@
 """From scores and images to a study's tables and figures, and to the report of the run."""
 
 
+localrules:
+    section,
+
+
+rule section:
+    # A file, because what a large study consists of is longer than a command line can be.
+    output:
+        section="results/{run}/sections/{page}.json",
+    log:
+        "results/{run}/logs/section/{page}.log",
+    params:
+        content=page_content,
+    run:
+        write_text(output.section, params.content)
+
+
 rule tables:
     input:
+        section="results/{run}/sections/{study}.json",
         fidelity=of_study("fidelity", ".json"),
-        models=of_study("models", ""),
+        models=models_of_study,
         utility=classifiers_of_study,
         cards=dataset_cards,
     output:
@@ -20,17 +37,17 @@ rule tables:
     conda:
         "../envs/medbench.yaml"
     params:
-        section=report_section,
         code=code_of("tables"),
     shell:
         "medbench tables results/{wildcards.run} {output.folder:q}"
-        " --config {params.section:q} > {log:q} 2>&1"
+        " --config {input.section:q} > {log:q} 2>&1"
 
 
 rule figures:
     input:
+        section="results/{run}/sections/{study}.json",
         fidelity=of_study("fidelity", ".json"),
-        models=of_study("models", ""),
+        models=models_of_study,
         samples=of_study("samples", ".npz"),
         utility=classifiers_of_study,
         cards=dataset_cards,
@@ -47,16 +64,16 @@ rule figures:
     conda:
         "../envs/medbench.yaml"
     params:
-        section=report_section,
         code=code_of("figures"),
     shell:
         "medbench figures results/{wildcards.run} {output.folder:q}"
-        " --config {params.section:q} > {log:q} 2>&1"
+        " --config {input.section:q} > {log:q} 2>&1"
 
 
 rule report:
     input:
         [study_products(study) for study in CONFIG.run],
+        section="results/{run}/sections/report.json",
     output:
         page=report("results/{run}/report.html", category="Report"),
     log:
@@ -64,11 +81,10 @@ rule report:
     conda:
         "../envs/medbench.yaml"
     params:
-        section=page_section,
         code=code_of("report"),
     shell:
         "medbench report results/{wildcards.run} {output.page:q}"
-        " --config {params.section:q} > {log:q} 2>&1"
+        " --config {input.section:q} > {log:q} 2>&1"
 
 
 onerror:
@@ -79,8 +95,16 @@ onerror:
         print(
             f"medbench: some jobs failed; what there is, is put together in {folder}"
         )
-        for command in plan.partial_pages(CONFIG, as_written(config)):
-            shell("{command}")
+        for page, section in plan.partial_pages(CONFIG, as_written(config)).items():
+            file, product = f"{folder}/sections/{page}.json", f"{folder}/{page}"
+            write_text(file, section.canonical())
+            verb = page.partition("/")[0]
+            if verb == "report":
+                product += ".html"
+            # One that fails says why, and the others go on.
+            shell(
+                "medbench {verb} results/{CONFIG.name} {product:q} --partial --config {file:q} 2>&1 || true"
+            )
 
 
 onsuccess:

@@ -23,7 +23,7 @@ rule utility:
         section=utility_section,
         code=code_of("utility"),
         samples=samples_option,
-        weights=weights_option(plan.classifier_file(CONFIG)),
+        weights=option("weights", plan.classifier_file(CONFIG)),
         checkpoints="results/{run}/checkpoints/utility/{dataset}-{budget}-{arm}-{origin}",
     shell:
         "medbench utility {input.dataset:q} {output.scores:q} --config {params.section:q}"

@@ -1,0 +1,113 @@
+"""Sampling in batches: image i depends on (seed, i) alone, and what is finished survives a kill."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medbench.augmenters.base import Job, Samples
+from medbench.errors import Interrupted
+from medbench.progress import Progress
+from medbench.rng import seed_for
+from medbench.training.checkpoint import CheckpointStore
+from medbench.training.signals import StopRequest, stop_on_signals
+
+SAVE_INTERVAL = 60.0  # seconds of work that a kill may cost, rounded up to a batch
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """images (B, C, H, W) uint8 on the CPU; snapshots: timestep -> the first (C, H, W) on its way from noise."""
+
+    images: Tensor
+    snapshots: dict[int, Tensor] = field(default_factory=dict)
+
+
+# rows (B,) and labels (B,) of one batch, and whether to stop halfway, which returns None
+Draw = Callable[[np.ndarray, np.ndarray, StopRequest], Drawn | None]
+
+
+def sample_in_batches(
+    draw: Draw,
+    labels: np.ndarray,
+    shape: tuple[int, int, int],
+    batch_size: int,
+    job: Job,
+    owner: np.ndarray | None = None,
+) -> Samples:
+    """Image i, for labels[i], by `draw`; resumes from job.checkpoints.
+
+    Args:
+        draw: makes the images of some rows; each must depend on (job.seed, row) alone, see `noise`.
+        labels: (N,) int64.
+        shape: of one image (C, H, W).
+        batch_size: changes speed and memory, not the images (beyond rounding).
+        owner: (N,) rows of different owners never share a batch (one network a class, say).
+
+    Raises:
+        Interrupted: SIGTERM or SIGINT arrived; the finished images have been saved.
+    """
+    store = CheckpointStore(job.checkpoints, job.belongs_to)
+    state = _resumed_or_new(store, len(labels), shape)
+    progress = Progress(job.title, len(labels), "image", int(state["done"].sum()))
+    saved = time.monotonic()
+    with stop_on_signals() as stop:
+        owner = np.zeros_like(labels) if owner is None else owner
+        for rows in _batches(owner, state["done"].numpy(), batch_size):
+            drawn = draw(rows, labels[rows], stop)
+            if drawn is not None:
+                _put(state, rows, drawn)
+            if stop or time.monotonic() - saved > SAVE_INTERVAL:
+                store.save(int(state["done"].sum()), state)
+                saved = time.monotonic()
+            if stop:
+                raise Interrupted(stop.signal_number, f"{job.title}: stopped; run again to go on")
+            progress.update(int(state["done"].sum()))
+    progress.close()
+    trajectory = as_stored(state["trajectory"])
+    return Samples(as_stored(state["images"]), labels, trajectory, state["timesteps"].numpy())
+
+
+def noise(rows: Sequence[int] | np.ndarray, shape: tuple[int, ...], seed: int) -> tuple[Tensor, list[torch.Generator]]:
+    """Standard normal (B, *shape), and the generator of each row for what it draws next.
+
+    On the CPU, a generator an image: the same noise for every batch size and device.
+    """
+    generators = [torch.Generator().manual_seed(seed_for(seed, "image", int(row))) for row in rows]
+    return torch.stack([torch.randn(shape, generator=generator) for generator in generators]), generators
+
+
+def as_stored(images: Tensor) -> np.ndarray:
+    """(N, C, H, W) -> (N, H, W) or (N, H, W, 3)."""
+    array = images.permute(0, 2, 3, 1).contiguous().numpy()
+    return array[..., 0] if array.shape[-1] == 1 else array
+
+
+def _put(state: dict[str, Any], rows: np.ndarray, drawn: Drawn) -> None:
+    state["images"][rows], state["done"][rows] = drawn.images, True
+    if rows[0] == 0 and drawn.snapshots:
+        state["trajectory"] = torch.stack(list(drawn.snapshots.values()))
+        state["timesteps"] = torch.tensor(list(drawn.snapshots))
+
+
+def _resumed_or_new(store: CheckpointStore, n: int, shape: tuple[int, int, int]) -> dict[str, Any]:
+    checkpoint = store.latest()
+    if checkpoint is not None:
+        return checkpoint[1]
+    return {
+        "images": torch.zeros((n, *shape), dtype=torch.uint8),
+        "done": torch.zeros(n, dtype=torch.bool),
+        "trajectory": torch.zeros((0, *shape), dtype=torch.uint8),
+        "timesteps": torch.zeros(0, dtype=torch.int64),
+    }
+
+
+def _batches(owner: np.ndarray, done: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Rows still to do, at most batch_size of one owner at a time."""
+    for each in np.unique(owner):
+        rows = np.flatnonzero((owner == each) & ~done)
+        yield from (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))

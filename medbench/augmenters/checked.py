@@ -1,0 +1,161 @@
+"""What an augmenter returns is checked before anything is made of it: another package's as well as ours."""
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medbench.augmenters.base import UNLABELLED, Augmenter, History, ImageSpec, Job, Samples
+from medbench.augmenters.sections import AugmenterSection
+from medbench.data.dataset import Split
+from medbench.errors import Interrupted, UserError
+
+
+def built(cls: type[Augmenter[Any]], section: AugmenterSection, spec: ImageSpec, name: str) -> Augmenter[Any]:
+    """An augmenter yet to be fitted.
+
+    Args:
+        name: its entry in the config, for errors; here as everywhere below.
+
+    Raises:
+        UserError: a plug-in raised.
+    """
+    with named_if_plugged_in(cls, section, name, "building it"):
+        return cls(section, spec)
+
+
+def fitted(augmenter: Augmenter[Any], train: Split, val: Split, job: Job, name: str) -> History:
+    """augmenter.fit, the rows of training.csv.
+
+    Raises:
+        UserError: a plug-in raised, or returned no rows.
+    """
+    with named_if_plugged_in(type(augmenter), augmenter.section, name, "fit"):
+        history = augmenter.fit(train, val, job)
+    problem = _wrong_history(history)
+    if problem:
+        raise UserError(f"{_who(augmenter.section, name)}: fit returned {problem}")
+    return history
+
+
+def sampled(augmenter: Augmenter[Any], labels: np.ndarray, job: Job, name: str) -> Samples:
+    """augmenter.sample: as many images as labels (N,), of the dataset's size, channels and type.
+
+    Raises:
+        UserError: a plug-in raised, or the images or labels are not what was asked for.
+    """
+    with named_if_plugged_in(type(augmenter), augmenter.section, name, "sample"):
+        samples = augmenter.sample(labels.copy(), job)
+    problem = _wrong_samples(samples, labels, augmenter)
+    if problem:
+        raise UserError(f"{_who(augmenter.section, name)}: sample returned {problem}")
+    return replace(samples, labels=samples.labels.astype(np.int64))
+
+
+def saved(augmenter: Augmenter[Any], folder: Path, name: str) -> None:
+    """augmenter.save into a folder that is there.
+
+    Raises:
+        UserError: a plug-in raised.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with named_if_plugged_in(type(augmenter), augmenter.section, name, "save"):
+        augmenter.save(folder)
+
+
+def loaded(
+    cls: type[Augmenter[Any]], section: AugmenterSection, spec: ImageSpec, folder: Path, name: str
+) -> Augmenter[Any]:
+    """cls.load.
+
+    Raises:
+        UserError: a plug-in raised, or returned no augmenter.
+    """
+    with named_if_plugged_in(cls, section, name, "load"):
+        augmenter = cls.load(section, spec, folder)
+    if not isinstance(augmenter, Augmenter):
+        raise UserError(f"{_who(section, name)}: load returned {_typed(augmenter)}, not an augmenter")
+    return augmenter
+
+
+@contextlib.contextmanager
+def named_if_plugged_in(cls: type, section: AugmenterSection, name: str, verb: str) -> Iterator[None]:
+    """Within the block an error of another package's code ends in one line that names the augmenter."""
+    if cls.__module__.partition(".")[0] == "medbench":
+        yield  # an error of our own is a bug to be seen as one
+        return
+    try:
+        yield
+    except (UserError, Interrupted):
+        raise
+    except Exception as error:  # whatever a stranger's code raises; its author finds the place in the traceback
+        traceback.print_exc(file=sys.stderr)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{_who(section, name)}: {verb} failed: {reason} (traceback above)") from error
+
+
+def wrong_images(images: np.ndarray, shape: tuple[int, ...]) -> str | None:
+    """What keeps images (N, ...) from being uint8 of a dataset's shape (H, W) or (H, W, 3); None if nothing does."""
+    if images.dtype == np.uint8 and images.shape[1:] == shape:
+        return None
+    strange = images.dtype.kind == "f" and not np.isfinite(images).all()
+    found = f"{spelled_shape(images.shape[1:])} {images.dtype}{' with NaN or infinite values' if strange else ''}"
+    return f"images of {found}, but those of the dataset are {spelled_shape(shape)} uint8"
+
+
+def spelled_shape(shape: tuple[int, ...]) -> str:
+    """
+    >>> spelled_shape((28, 28, 3))
+    '28×28×3'
+    """
+    return "×".join(map(str, shape)) or "()"
+
+
+def _wrong_samples(samples: Any, labels: np.ndarray, augmenter: Augmenter[Any]) -> str | None:
+    if not isinstance(samples, Samples):
+        return f"{_typed(samples)}, not medbench.augmenters.base.Samples"
+    for key, array in samples.arrays().items():
+        if not isinstance(array, np.ndarray):
+            return f"{key} as {_typed(array)}, not a numpy array"
+    if samples.images.shape[:1] != labels.shape:
+        return f"{_count(samples.images)} images, {len(labels)} were asked for"
+    shape = augmenter.spec.shape
+    trajectory = wrong_images(samples.trajectory, shape) if samples.trajectory.size else None
+    return (
+        wrong_images(samples.images, shape)
+        or _wrong_labels(samples.labels, labels, augmenter.section.labelled)
+        or (trajectory and f"a trajectory with {trajectory}")
+    )
+
+
+def _wrong_labels(labels: np.ndarray, asked: np.ndarray, labelled: bool) -> str | None:
+    if labels.shape != asked.shape or labels.dtype.kind not in "iu":
+        return f"labels {labels.dtype} of shape {spelled_shape(labels.shape)}; {len(asked)} integers were asked for"
+    fits = (labels == asked) | ((labels == UNLABELLED) & (not labelled))
+    if fits.all():
+        return None
+    row = int(np.argmin(fits))
+    return f"image {row} with label {labels[row]}, but {asked[row]} was asked for"
+
+
+def _wrong_history(history: Any) -> str | None:
+    if isinstance(history, list) and all(isinstance(row, dict) for row in history):
+        return None
+    return f"{_typed(history)}, not a list of rows for training.csv (an empty one where nothing is learned)"
+
+
+def _who(section: AugmenterSection, name: str) -> str:
+    return f"augmenter {name} (kind {section.kind})"
+
+
+def _typed(value: Any) -> str:
+    return f"a value of type {type(value).__name__}"
+
+
+def _count(images: np.ndarray) -> int:
+    return len(images) if images.ndim else 0

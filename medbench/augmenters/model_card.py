@@ -1,0 +1,95 @@
+"""The model card of a trained augmenter, in the Hugging Face hub's format."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medbench.augmenters.base import History
+from medbench.data.dataset import Card
+from medbench.files import write_text
+
+# What is told in its own words, or says nothing to a reader of the card.
+LEFT_OUT = {"kind", "model", "log_every", "checkpoint_every", "probe_images", "sample_batch_size", "weights"}
+LEFT_OUT |= {"sampler", "sample_steps", "clip_sample", "guidance_scale"}  # not the model's, but each call's
+NUMBERS = {  # columns of training.csv -> what a reader calls them
+    "eps_mse": "mean squared error of the predicted noise",
+    "kid": "KID to validation images",
+    "psnr": "PSNR of reconstructions, dB",
+    "ssim": "SSIM of reconstructions",
+    "val_mse": "mean squared error of reconstructions",
+}
+
+
+def write_model_card(path: Path, described: Mapping[str, Any], card: Card, rows: History) -> None:
+    """Writes README.md: the hub's metadata, then data, licence, choices, metrics, and what the model is not for.
+
+    Source: Mitchell et al. 2019, "Model Cards for Model Reporting"; hub format as of huggingface_hub's ModelCard.
+    """
+    kind, name = described["augmenter"]["kind"], described["name"]
+    metadata = {
+        "license": "other",
+        "license_name": f"as of the training images: {card.licence}",
+        "library_name": "diffusers" if kind == "medienet" else "medbench",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": ["medbench", "medical-imaging", "data-augmentation", kind],
+        "datasets": [card.name],
+    }
+    parts = [
+        f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)}---",
+        f"# {name} on {card.title}",
+        f"Makes images of {', '.join(card.classes)} at {_size(card)}, as extra training images for a classifier.",
+        "**Not a medical device.** Its images show no patient's anatomy or disease, may be wrong in any detail, and are"
+        " not for diagnosis or for teaching it.",
+        _data(card),
+        _choices(described),
+        _metrics(rows),
+        *([_usage(card)] if kind == "medienet" else []),
+    ]
+    write_text(path, "\n\n".join(parts) + "\n")
+
+
+def _data(card: Card) -> str:
+    counts = ", ".join(f"{name} {n}" for name, n in zip(card.classes, card.counts["train"], strict=True))
+    return (
+        f"## Data\n{card.title}: {card.source}. Training images: {counts}.\n\n- Licence of the images: {card.licence}."
+        " Weights that were fitted to images can carry their restrictions, and can reproduce single training images.\n"
+        f"- Citation: {card.citation}"
+    )
+
+
+def _choices(described: Mapping[str, Any]) -> str:
+    section = {key: value for key, value in described["augmenter"].items() if key not in LEFT_OUT and value is not None}
+    lines = [f"| {key} | {_spelled(value)} |" for key, value in section.items()]
+    counted = ", ".join(f"{part} {n:,}" for part, n in described["parameters"].items())
+    table = "\n".join(["| setting | value |", "| --- | --- |", *lines])
+    seen = f"{described['images_seen']:,} images seen, generator seed {described['generator_seed']}."
+    return f"## Choices\n{table}\n\nWeights: {counted or 'none of its own'}. {seen}"
+
+
+def _metrics(rows: History) -> str:
+    last = {key: value for row in rows for key, value in row.items() if value not in (None, "")}
+    lines = [f"- {title}: {float(last[key]):.4g}" for key, title in NUMBERS.items() if key in last]
+    found = "\n".join(lines) or "- none: nothing is learned"
+    return (
+        f"## Metrics\nOn validation images, at the end of the training:\n{found}\n\n"
+        "Fidelity against real images, and what the images do to a classifier, stand in the tables of the run that"
+        " trained this model."
+    )
+
+
+def _usage(card: Card) -> str:
+    return (
+        "## Use\n```python\nfrom medbench import MedIENetPipeline\n"
+        "pipeline = MedIENetPipeline.from_pretrained(folder)\n"
+        f'images = pipeline("{card.classes[0]}", n=4, seed=0).images\n```'
+    )
+
+
+def _size(card: Card) -> str:
+    return f"{card.image_size[0]}×{card.image_size[1]} pixels, {'gray' if card.channels == 1 else 'RGB'}"
+
+
+def _spelled(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,302 @@
+"""What a config may say of an augmenter: one section a kind."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from medbench.sections import Fraction, Name, Probability, Section, TrainingSection, WeightsFile
+
+Widths = Annotated[tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...], Field(min_length=1)]
+
+
+class AugmenterSection(Section):
+    """What every augmenter can set, and what the workflow asks of each."""
+
+    SAMPLING_ONLY: ClassVar[frozenset[str]] = frozenset({"model", "sample_batch_size"})  # train nothing again
+    MAKES_IMAGES: ClassVar[bool] = True  # false: acts on the fly in the classifier's loop
+    CEILING: ClassVar[bool] = False  # true: a first stage, whose images are reconstructions of real ones
+
+    kind: str
+    model: Name | None = None  # the entry whose trained model this one samples with settings of its own
+    sample_batch_size: PositiveInt = 64  # changes speed and memory, not the images
+
+    @property
+    def labelled(self) -> bool:
+        """Whether its images have labels, as a classifier needs them."""
+        return True
+
+    @property
+    def reads_model(self) -> str | None:
+        """The entry whose model must be there before this one is trained: a first stage."""
+        return None
+
+    @property
+    def reads_file(self) -> WeightsFile | str | None:
+        """Published weights, or the path of ready images in which {dataset} stands for the dataset's name."""
+        return None
+
+    @property
+    def reads_inception(self) -> bool:
+        """Whether training measures fidelity."""
+        return False
+
+
+class TrainedSection(AugmenterSection, TrainingSection):
+    """An augmenter that is trained."""
+
+
+# Diffusion ------------------------------------------------------------------------------------------------------
+
+
+class DiffusionSection(TrainedSection):
+    """What every diffusion model can set: its noise, its loss, its sampler."""
+
+    SAMPLING_ONLY = AugmenterSection.SAMPLING_ONLY | {"sampler", "sample_steps", "clip_sample"}
+
+    loss: Literal["l1", "l2", "huber"] = "l2"
+    huber_beta: PositiveFloat = 1.0  # smooth L1's corner; below it the loss is MSE / (2 beta)
+    schedule: Literal["linear", "cosine", "quadratic", "sigmoid"] = "linear"
+    timesteps: Annotated[int, Field(ge=2)] = 1000
+    sampler: Literal["ancestral", "ddim", "dpmsolver++"] = "ddim"
+    sample_steps: PositiveInt | None = None  # network evaluations an image; None: all timesteps (ancestral), else 50
+    clip_sample: bool | None = None  # clip x0 to [-1, 1]; None: as the kind's default says
+
+    # None: where the dataset says that a mirror keeps the meaning; true only to follow a study that mirrored its images
+    horizontal_flip: bool | None = None
+
+    @model_validator(mode="after")
+    def _steps_fit_the_sampler(self) -> "DiffusionSection":
+        if self.sampler == "ancestral" and self.sample_steps not in (None, self.timesteps):
+            raise ValueError(
+                f"sample_steps {self.sample_steps}: the ancestral sampler takes all {self.timesteps} timesteps; give"
+                " sampler: ddim or dpmsolver++"
+            )
+        if self.sample_steps is not None and self.sample_steps > self.timesteps:
+            raise ValueError(f"sample_steps {self.sample_steps}: more than there are timesteps ({self.timesteps})")
+        return self
+
+    @property
+    def evaluations(self) -> int:
+        """Steps of the sampler, each one evaluation of the network."""
+        return self.sample_steps or (self.timesteps if self.sampler == "ancestral" else min(50, self.timesteps))
+
+
+class AnnotatedDDPM(DiffusionSection):
+    """The annotated diffusion model (Rogge and Rasul 2022)."""
+
+    kind: Literal["annotated_ddpm"]
+    width: Annotated[int, Field(ge=4, multiple_of=4)] | None = None  # None: the image size, as in the walk-through
+    multipliers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4)
+    weight_standardization: Literal["divide_by_std", "walkthrough"] = "divide_by_std"
+    timesteps: Annotated[int, Field(ge=2)] = 300
+    sampler: Literal["ancestral", "ddim", "dpmsolver++"] = "ancestral"
+    conditioning: Literal["none", "label", "class"] = "none"
+
+    @property
+    def labelled(self) -> bool:
+        return self.conditioning != "none"
+
+
+class ConditionalDiffusion(DiffusionSection):
+    """Label-conditioned diffusion with classifier-free guidance, and what keeps it from over-fitting few images."""
+
+    SAMPLING_ONLY = DiffusionSection.SAMPLING_ONLY | {"guidance_scale"}
+
+    learning_rate: PositiveFloat = 2e-4
+    ema_decay: Fraction | None = 0.999  # warms up: min(decay, (1 + step) / (10 + step))
+    prediction: Literal["epsilon", "v"] = "epsilon"
+    label_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # how often the label is replaced by the null class
+    guidance_scale: NonNegativeFloat = 2.0  # 1: none, the default where labels are never dropped; 0: the null class
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    augment_probability: Probability = 0.12  # of each transform of a training image, told to the network (EDM)
+    shift: Annotated[float, Field(ge=0, lt=0.5)] = 0.0625  # largest shift, of the side
+    fidelity_checks: Annotated[int, Field(ge=0, le=8)] = 0  # KID on val, evenly spaced over the training
+    check_steps: Annotated[int, Field(ge=1, le=25)] = 25  # of the sampler at a check
+    check_images: Annotated[int, Field(ge=30)] = 200  # generated, and validation images, at a check
+    check_dimension: Literal[768, 2048] = 768
+    select: Literal["last", "kid"] = "last"  # kid: an earlier check that is better by more than chance
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_guidance_without_a_null_class(cls, value: Any) -> Any:
+        """The default where labels are never dropped, also for the train stage, which gets no settings of sampling."""
+        if isinstance(value, Mapping) and value.get("label_dropout") == 0:
+            return {"guidance_scale": 1.0, **value}
+        return value
+
+    @model_validator(mode="after")
+    def _settings_fit_together(self) -> "ConditionalDiffusion":
+        if self.guidance_scale != 1 and self.label_dropout == 0:
+            raise ValueError(
+                f"guidance_scale {self.guidance_scale:g} needs the null class, which label_dropout 0 never trains; give"
+                " label_dropout (0.1 is usual) or guidance_scale: 1"
+            )
+        if self.select == "kid" and self.fidelity_checks == 0:
+            raise ValueError("select kid needs fidelity_checks: 1 to 8")
+        if self.fidelity_checks > self.steps:
+            raise ValueError(f"fidelity_checks {self.fidelity_checks}: more than there are steps ({self.steps})")
+        return self
+
+    @property
+    def reads_inception(self) -> bool:
+        return self.fidelity_checks > 0
+
+
+class CDDPM(ConditionalDiffusion):
+    """Class-conditional DDPM in pixel space with diffusers' UNet2DModel (Ho et al. 2020; Dhariwal and Nichol 2021)."""
+
+    kind: Literal["cddpm"]
+    widths: Widths = (32, 64, 128)
+    layers_per_stage: PositiveInt = 2
+    attention_stages: PositiveInt = 1  # the last so many, where images are smallest
+
+
+class LatentDiffusion(ConditionalDiffusion):
+    """Diffusion in the latent space of a first stage (Rombach et al. 2022)."""
+
+    first_stage: Name  # an entry of kind autoencoder, trained once for all that name it
+    widths: Widths = (64, 128, 256)
+    layers_per_stage: PositiveInt = 2
+    heads: PositiveInt = 4
+    tokens_per_class: PositiveInt = 4
+    context_dim: PositiveInt = 128  # width of a class token
+
+    @property
+    def reads_model(self) -> str | None:
+        return self.first_stage
+
+    @model_validator(mode="after")
+    def _start_is_bounded(self) -> "LatentDiffusion":
+        if self.schedule == "cosine" and self.prediction == "epsilon":
+            raise ValueError(
+                "schedule cosine with prediction epsilon: the sampler's first step divides by almost nothing, and"
+                " latents have no bounds to clip to; give prediction: v, or another schedule"
+            )
+        return self
+
+
+class LDM(LatentDiffusion):
+    """A plain latent diffusion model with diffusers' UNet2DConditionModel: what MedIENet must beat."""
+
+    kind: Literal["ldm"]
+
+
+class MedIENet(LatentDiffusion):
+    """MedIENet (Yuan et al. 2025) as we declare it; each part of it is a switch for the ablation."""
+
+    kind: Literal["medienet"]
+    multi_attention: bool = True  # the encoder's whole module, of the following four
+    channel_attention: bool = True
+    spatial_attention: bool = True
+    self_attention: bool = True
+    rope: bool = True  # 2-D axial, in every self-attention
+    cross_attention: bool = True  # false: the label is added to the time embedding instead
+
+    @model_validator(mode="after")
+    def _heads_fit_the_widths(self) -> "MedIENet":
+        multiple = 4 * self.heads  # 2-D RoPE turns channels of a head in pairs, half by the row and half by the column
+        if any(width % multiple for width in self.widths):
+            raise ValueError(
+                f"widths {list(self.widths)} with heads {self.heads}: every width must be a multiple of 4 × heads ="
+                f" {multiple}"
+            )
+        return self
+
+
+class Autoencoder(TrainedSection):
+    """A first stage: diffusers' AutoencoderKL, trained on the dataset or published."""
+
+    CEILING = True
+
+    kind: Literal["autoencoder"]
+    widths: Widths = (32, 64, 128)  # each but the first halves the image
+    layers_per_stage: PositiveInt = 2
+    latent_channels: PositiveInt = 4
+    learning_rate: PositiveFloat = 3e-4
+    ema_decay: Fraction | None = 0.999
+    kl_weight: NonNegativeFloat = 1e-6
+    discriminator_weight: NonNegativeFloat = 0.1  # of the adversarial term against L1; 0: none
+    discriminator_from: Fraction = 0.5  # of the steps: the warm-up without it
+    discriminator_width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
+    horizontal_flip: bool | None = None
+    weights: WeightsFile | None = None  # of a published autoencoder with these widths: nothing is trained
+
+    @property
+    def reads_file(self) -> WeightsFile | str | None:
+        return self.weights
+
+
+# Others ---------------------------------------------------------------------------------------------------------
+
+
+class CVAE(TrainedSection):
+    """Conditional variational autoencoder (Kingma and Welling 2014; Sohn et al. 2015)."""
+
+    kind: Literal["cvae"]
+    width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
+    latent_dim: PositiveInt = 64
+    kl_weight: NonNegativeFloat = 1.0  # β of Higgins et al. 2017; 1 is the evidence bound
+    horizontal_flip: bool | None = None
+
+
+class CGAN(TrainedSection):
+    """Conditional GAN: hinge loss, spectral norm (Miyato et al. 2018), augmented for few images (Zhao et al. 2020)."""
+
+    kind: Literal["cgan"]
+    width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
+    latent_dim: PositiveInt = 64
+    learning_rate: PositiveFloat = 2e-4
+    ema_decay: Fraction | None = 0.999
+    color: bool = True  # DiffAugment's three policies
+    translation: bool = True
+    cutout: bool = True
+    horizontal_flip: bool | None = None
+
+
+class Classic(AugmenterSection):
+    """Real training images, mirrored where allowed, rotated, and changed by RandAugment (Cubuk et al. 2020)."""
+
+    kind: Literal["classic"]
+    rotation: Annotated[float, Field(ge=0, le=180)] = 15.0  # degrees, each way
+    operations: Annotated[int, Field(ge=0)] = 2  # RandAugment's N
+    magnitude: Annotated[int, Field(ge=0, le=30)] = 9  # RandAugment's M of 30
+    horizontal_flip: bool | None = None
+
+
+class Copy(AugmenterSection):
+    """Real training images as if generated: the control that fidelity alone would crown."""
+
+    kind: Literal["copy"]
+
+
+class Images(AugmenterSection):
+    """Ready images that another tool has made."""
+
+    kind: Literal["images"]
+    path: str  # npz with images and labels, or a folder a class; {dataset} stands for the dataset's name
+
+    @property
+    def reads_file(self) -> WeightsFile | str | None:
+        return self.path
+
+
+class MixUp(AugmenterSection):
+    """Pairs of training images blended in the classifier's loop (Zhang et al. 2018)."""
+
+    MAKES_IMAGES = False
+
+    kind: Literal["mixup"]
+    alpha: PositiveFloat = 0.2
+
+
+class CutMix(AugmenterSection):
+    """A box of one training image pasted into another in the classifier's loop (Yun et al. 2019)."""
+
+    MAKES_IMAGES = False
+
+    kind: Literal["cutmix"]
+    alpha: PositiveFloat = 1.0
+
+
+BUILT_IN = (AnnotatedDDPM, MedIENet, LDM, CDDPM, Autoencoder, CVAE, CGAN, Classic, Copy, Images, MixUp, CutMix)
