@@ -1,23 +1,25 @@
 """The annotated diffusion model as an augmenter: DDPM in pixel space under L1, L2 or Huber."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medbench.augmenters.ancestral import AncestralSampler
 from medbench.augmenters.annotated import AnnotatedUNet
-from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Job, Samples
-from medbench.augmenters.diffusion import ancestral_scheduler, noise_loss, to_model_range
-from medbench.config import AnnotatedDDPM
+from medbench.augmenters.base import UNLABELLED, Augmenter, History, ImageSpec, Job, Samples
+from medbench.augmenters.batches import Drawn, sample_in_batches
+from medbench.augmenters.denoising import Denoising
+from medbench.augmenters.diffusion import betas, noise_loss, scheduler_of, to_model_range
+from medbench.augmenters.sections import AnnotatedDDPM
 from medbench.data.dataset import Split
 from medbench.errors import UserError
 from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, TrainingData, train_network
+from medbench.training.loop import Batch, Schedule, Task, TrainingData, count_parameters, train_network
+from medbench.training.signals import StopRequest
+from medbench.utility.augmentation import mirrored
 
 
 class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
@@ -33,11 +35,11 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
         per_class = self.section.conditioning == "class"
         return tuple(f"unet_class{k}" for k in range(len(self.spec.classes))) if per_class else ("unet",)
 
-    def fit(self, train: Split, val: Split, job: Job) -> list[dict[str, float | str]]:
-        rows: list[dict[str, float | str]] = []
+    def fit(self, train: Split, val: Split, job: Job) -> History:
+        rows: History = []
         for k, name in enumerate(self.components):
             torch.manual_seed(seed_for(job.seed, "init", name))
-            task = NoisePrediction(self._new_network(), self.section, self._flips(), self._part(val, k), job)
+            task = NoisePrediction(self._new_network(), self.section, self.flips, self._part(val, k), job)
             history = train_network(
                 task,
                 TrainingData.of(self._part(train, k), job.runtime.torch_device),
@@ -47,28 +49,32 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
                 job.runtime,
                 f"{job.title} {name}",
             )
-            self.networks[name] = task.network
+            self.networks[name] = task.networks["unet"]
             rows += [{"component": name, **row} for row in history]
         return rows
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
-        known = labels if self.section.conditioning != "none" else np.full_like(labels, UNLABELLED)
-        owner = labels if self.section.conditioning == "class" else np.zeros_like(labels)
-        device, layout = job.runtime.torch_device, torch.channels_last
-        networks = [self.networks[name].to(device, memory_format=layout).eval() for name in self.components]
-        section = self.section
-        scheduler = ancestral_scheduler(section.schedule, section.timesteps, section.clip_sample)
+        section, per_class = self.section, self.section.conditioning == "class"
+        known = labels if section.labelled else np.full_like(labels, UNLABELLED)
+        owner = labels if per_class else np.zeros_like(labels)
+        networks = [self._ready(name, job) for name in self.components]
         shape = (self.spec.channels, *self.spec.size)
-        sampler = AncestralSampler(networks, scheduler, shape, section.sample_batch_size, job)
-        return sampler.sample(owner, known)
+
+        def draw(rows: np.ndarray, given: np.ndarray, stop: StopRequest) -> Drawn | None:
+            network = networks[owner[rows[0]]]
+            scheduler = scheduler_of(section, "epsilon", self._clips)
+            steps = Denoising(network, scheduler, section.evaluations, shape, lambda x: x, job.seed, job.runtime)
+            return steps.draw(rows, given, stop)
+
+        return sample_in_batches(draw, known, shape, section.sample_batch_size, job, owner)
 
     def save(self, folder: Path) -> None:
         for name, network in self.networks.items():
             network.save_pretrained(folder / name)
-        section = self.section
-        ancestral_scheduler(section.schedule, section.timesteps, section.clip_sample).save_pretrained(
-            folder / "scheduler"
-        )
+        scheduler_of(self.section, "epsilon", self._clips).save_pretrained(folder / "scheduler")
+
+    def parameters(self) -> dict[str, int]:
+        return {name: count_parameters(network) for name, network in self.networks.items()}
 
     @classmethod
     def load(cls, section: AnnotatedDDPM, spec: ImageSpec, folder: Path) -> "AnnotatedDDPMAugmenter":
@@ -95,8 +101,14 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
             standardization=section.weight_standardization,
         )
 
-    def _flips(self) -> bool:
-        return self.spec.horizontal_flip if self.section.horizontal_flip is None else self.section.horizontal_flip
+    @property
+    def _clips(self) -> bool:
+        """Not clipped, as in the walk-through, but for cosine, whose first step multiplies by 100."""
+        return self.section.schedule == "cosine"
+
+    def _ready(self, name: str, job: Job) -> AnnotatedUNet:
+        """A network as it samples."""
+        return self.networks[name].to(job.runtime.torch_device, memory_format=torch.channels_last).eval()
 
     def _steps(self, k: int) -> int:
         """The total shared out: the first networks take the remainder."""
@@ -109,24 +121,24 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
         return split.rows(rows) if len(rows) else split
 
 
-class NoisePrediction:
-    """Predicting the noise in x_t (Ho et al. 2020, eq. 14, and its L1 and Huber relatives): a Task for the loop."""
+class NoisePrediction(Task):
+    """Predicting the noise in x_t (Ho et al. 2020, eq. 14, and its L1 and Huber relatives)."""
 
     def __init__(self, network: AnnotatedUNet, section: AnnotatedDDPM, flips: bool, val: Split, job: Job):
-        self.network, self.section, self.flips = network, section, flips
-        scheduler = ancestral_scheduler(section.schedule, section.timesteps, section.clip_sample)
-        self.alphas_cumprod = scheduler.alphas_cumprod.to(job.runtime.torch_device)
+        self.networks, self.losses = {"unet": network}, {"unet": self.loss}
+        self.section, self.flips = section, flips
+        betas_of = betas(section.schedule, section.timesteps)
+        self.alphas_cumprod = torch.cumprod(1 - betas_of, 0).to(job.runtime.torch_device)
         self.labelled = section.conditioning == "label"
         self._fixed = self._fixed_set(val, job)
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        x = to_model_range(images)
+    def loss(self, batch: Batch) -> Tensor:
+        x, generator = to_model_range(batch.images), batch.generator
         if self.flips:
-            flip = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < 0.5
-            x = torch.where(flip, x.flip(-1), x)
+            x = mirrored(x, generator)
         timestep = torch.randint(self.section.timesteps, (len(x),), generator=generator, device=x.device)
         noise = torch.randn(x.shape, generator=generator, device=x.device)
-        predicted = self._predict(self.add_noise(x, noise, timestep), timestep, labels)
+        predicted = self._predict(self.add_noise(x, noise, timestep), timestep, batch.labels)
         return noise_loss(predicted, noise, self.section.loss, self.section.huber_beta)
 
     def probe(self) -> dict[str, float]:
@@ -136,12 +148,6 @@ class NoisePrediction:
         squares = [F.mse_loss(self._predict(x, t, k).float(), eps, reduction="sum") for x, t, k, eps in pieces]
         return {"eps_mse": float(torch.stack(squares).sum() / noise.numel())}
 
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Every draw comes from the step, so there is nothing to take back."""
-
     def add_noise(self, x: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε (Ho et al. 2020, eq. 4), shapes (B, C, H, W), timestep (B,)."""
         alpha = self.alphas_cumprod[timestep][:, None, None, None]
@@ -149,7 +155,7 @@ class NoisePrediction:
 
     def _predict(self, x: Tensor, timestep: Tensor, labels: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
-        predicted: Tensor = self.network(x, timestep, labels if self.labelled else None)
+        predicted: Tensor = self.networks["unet"](x, timestep, labels if self.labelled else None)
         return predicted
 
     def _fixed_set(self, val: Split, job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:

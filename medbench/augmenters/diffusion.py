@@ -1,11 +1,16 @@
-"""What every diffusion augmenter shares: noise schedules, losses, the scheduler."""
+"""What every diffusion augmenter shares: noise schedules, losses, schedulers."""
 
 import math
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
-from diffusers import DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
+
+from medbench.augmenters.sections import DiffusionSection
+
+Scheduler: TypeAlias = DDPMScheduler | DDIMScheduler | DPMSolverMultistepScheduler
 
 
 def betas(schedule: str, timesteps: int) -> Tensor:
@@ -38,17 +43,31 @@ def _cosine_betas(timesteps: int, s: float = 0.008) -> Tensor:
     return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clamp(1e-4, 0.9999)
 
 
-def ancestral_scheduler(schedule: str, timesteps: int, clip_sample: bool | None) -> DDPMScheduler:
-    """Ancestral sampling with the posterior variance (Ho et al. 2020, eq. 7).
+def scheduler_of(section: DiffusionSection, prediction: str, clips: bool) -> Scheduler:
+    """diffusers' scheduler for a section's noise schedule and sampler.
 
-    x0 is not clipped unless asked: clip_sample None clips only for cosine, whose first step multiplies by 100.
+    ancestral: the posterior variance (Ho et al. 2020, eq. 7), every timestep. ddim: deterministic (Song et al. 2021,
+    eq. 12 with η = 0). dpmsolver++: second order, multistep (Lu et al. 2022). The latter two take evenly spaced
+    timesteps that end at the last one, T (Lin et al. 2024, sec. 3.3).
+
+    Args:
+        prediction: what the network predicts, epsilon or v.
+        clips: whether x0 is clipped to [-1, 1] where the section does not say; latents have no such bounds.
     """
-    return DDPMScheduler(
-        num_train_timesteps=timesteps,
-        trained_betas=betas(schedule, timesteps).tolist(),
-        variance_type="fixed_small",
-        clip_sample=schedule == "cosine" if clip_sample is None else clip_sample,
-        prediction_type="epsilon",
+    clip = clips if section.clip_sample is None else section.clip_sample
+    common = {
+        "num_train_timesteps": section.timesteps,
+        "trained_betas": betas(section.schedule, section.timesteps).tolist(),
+        "prediction_type": "epsilon" if prediction == "epsilon" else "v_prediction",
+    }
+    match section.sampler:
+        case "ancestral":
+            return DDPMScheduler(**common, variance_type="fixed_small", clip_sample=clip)
+        case "ddim":
+            return DDIMScheduler(**common, clip_sample=clip, set_alpha_to_one=True, timestep_spacing="trailing")
+    # Its clipping is dynamic thresholding (Saharia et al. 2022) with the threshold held at 1.
+    return DPMSolverMultistepScheduler(
+        **common, thresholding=clip, sample_max_value=1.0, timestep_spacing="trailing", final_sigmas_type="zero"
     )
 
 

@@ -2,9 +2,16 @@ import math
 
 import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
-from medbench.augmenters.diffusion import ancestral_scheduler, betas, noise_loss, to_model_range, to_uint8
+from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
+from medbench.augmenters.base import ImageSpec
+from medbench.augmenters.diffusion import betas, noise_loss, scheduler_of, to_model_range, to_uint8
+from medbench.augmenters.sections import AnnotatedDDPM, DiffusionSection
+
+
+def scheduler(sampler: str = "ancestral", prediction: str = "epsilon", clips: bool = False, **settings):
+    return scheduler_of(DiffusionSection(kind="any", sampler=sampler, **settings), prediction, clips)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +38,7 @@ def test_published_schedule_leaves_a_twentieth_of_the_signal():
 @pytest.mark.parametrize("t", [1, 17, 49])
 def test_a_step_has_the_closed_form_posterior_mean_and_variance(schedule, t):
     """Ho et al. 2020, eqs. 6 and 7, with x0 from eq. 15; in float64 from the betas alone."""
-    scheduler = ancestral_scheduler(schedule, 50, clip_sample=False)
+    ancestral = scheduler(schedule=schedule, timesteps=50)
     beta = betas(schedule, 50).double()
     alpha_bar = torch.cumprod(1 - beta, 0)
     generator = torch.Generator().manual_seed(0)
@@ -41,7 +48,7 @@ def test_a_step_has_the_closed_form_posterior_mean_and_variance(schedule, t):
         1 - alpha_bar[t]
     )
     variance = (1 - alpha_bar[t - 1]) / (1 - alpha_bar[t]) * beta[t]
-    stepped = scheduler.step(eps, t, x, generator=torch.Generator().manual_seed(1)).prev_sample
+    stepped = ancestral.step(eps, t, x, generator=torch.Generator().manual_seed(1)).prev_sample
     noise = torch.randn(1, 1, 100, 200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     # The scheduler keeps ᾱ in float32, so 1 − ᾱ, about 1e-4 at the start, is known to 6e-4 of itself. The larger
     # variance (fixed_large) would be 5e-3 away, clipped samples 0.1 and more.
@@ -49,14 +56,76 @@ def test_a_step_has_the_closed_form_posterior_mean_and_variance(schedule, t):
 
 
 def test_the_last_step_adds_no_noise():
-    scheduler = ancestral_scheduler("linear", 50, clip_sample=None)
+    ancestral = scheduler(timesteps=50)
     x, eps = torch.randn(2, 1, 1, 4, 4)
-    once, again = (scheduler.step(eps, 0, x, generator=torch.Generator().manual_seed(k)).prev_sample for k in (0, 1))
+    once, again = (ancestral.step(eps, 0, x, generator=torch.Generator().manual_seed(k)).prev_sample for k in (0, 1))
     torch.testing.assert_close(once, again, atol=0, rtol=0)
 
 
-def test_only_cosine_clips_by_itself():
-    assert [ancestral_scheduler(s, 50, None).config.clip_sample for s in ("linear", "cosine")] == [False, True]
+@pytest.mark.parametrize(
+    ("sampler", "theirs"),
+    [("ancestral", DDPMScheduler), ("ddim", DDIMScheduler), ("dpmsolver++", DPMSolverMultistepScheduler)],
+)
+@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+def test_every_sampler_is_diffusers_own_with_our_schedule_and_prediction(sampler, theirs, prediction):
+    made = scheduler(sampler, prediction, schedule="cosine", timesteps=50)
+    assert type(made) is theirs
+    assert made.config.prediction_type == {"epsilon": "epsilon", "v": "v_prediction"}[prediction]
+    assert torch.equal(made.betas, betas("cosine", 50))
+
+
+@pytest.mark.parametrize("sampler", ["ancestral", "ddim", "dpmsolver++"])
+def test_a_sampler_clips_where_the_kind_does_unless_the_section_says_otherwise(sampler):
+    """From a first step whose x0 is far outside [-1, 1]."""
+
+    def stepped(clips, chosen):
+        made = scheduler(sampler, clips=clips, clip_sample=chosen, timesteps=10)
+        made.set_timesteps(10)
+        x = torch.full((1, 1, 1, 1), 30.0)
+        generator = torch.Generator().manual_seed(0)
+        return made.step(torch.zeros_like(x), made.timesteps[0], x, generator=generator).prev_sample.item()
+
+    free, clipped = stepped(False, None), stepped(True, None)
+    assert clipped < free - 0.5
+    assert (stepped(True, False), stepped(False, True)) == (free, clipped)
+
+
+def test_the_walkthrough_clips_at_no_schedule_but_cosine(tmp_path):
+    """Whose first step multiplies by 100."""
+    for schedule in ("linear", "cosine", "quadratic", "sigmoid"):
+        section = AnnotatedDDPM(kind="annotated_ddpm", schedule=schedule)
+        AnnotatedDDPMAugmenter(section, ImageSpec(1, (8, 8), ("a",), False)).save(tmp_path / schedule)
+        saved = DDPMScheduler.from_pretrained(tmp_path / schedule / "scheduler", local_files_only=True)
+        assert saved.config.clip_sample == (schedule == "cosine")
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpmsolver++"])
+@pytest.mark.parametrize("steps", [1, 7, 50])
+def test_fewer_steps_are_evenly_spaced_and_end_at_the_noisiest(sampler, steps):
+    made = scheduler(sampler, timesteps=50)
+    made.set_timesteps(steps)
+    times = made.timesteps.tolist()
+    assert (len(times), times[0]) == (steps, 49)
+    gaps = [a - b for a, b in zip(times, [*times[1:], -1], strict=True)]
+    assert max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "evaluations"),
+    [
+        ({}, 50),
+        ({"sample_steps": 7}, 7),
+        ({"timesteps": 20}, 20),
+        ({"sampler": "ancestral"}, 1000),
+        ({"sampler": "ancestral", "timesteps": 20, "sample_steps": 20}, 20),
+    ],
+)
+def test_evaluations_of_the_network_an_image(settings, evaluations):
+    assert DiffusionSection(kind="any", **settings).evaluations == evaluations
+
+
+def test_the_walkthrough_takes_every_step():
+    assert AnnotatedDDPM(kind="annotated_ddpm").evaluations == 300
 
 
 @pytest.mark.parametrize(

@@ -4,22 +4,30 @@ import signal
 import numpy as np
 import pytest
 
-from medbench.augmenters import ancestral
+from medbench.augmenters.denoising import Denoising
 from medbench.augmenters.sample import sample
-from medbench.config import AnnotatedDDPM
+from medbench.augmenters.sections import CDDPM, AnnotatedDDPM, AugmenterSection
 from medbench.errors import Interrupted, UserError
 from medbench.files import read_npz, sha256_of
 from medbench.stages import SampleStage, TrainStage
 from medbench.training.train import train
 
+TRAINING = {"timesteps": 12, "steps": 3, "batch_size": 8, "sample_batch_size": 4}
+ANNOTATED = {"kind": "annotated_ddpm", "width": 8, "multipliers": (1, 2), "conditioning": "label"}
+PIXELS = {"kind": "cddpm", "widths": (8, 16), "layers_per_stage": 1, "attention_stages": 1}
+CONDITIONAL = [{**PIXELS, "sampler": sampler} for sampler in ("ancestral", "ddim", "dpmsolver++")]
+KINDS = pytest.mark.parametrize(
+    "kind", [ANNOTATED, *CONDITIONAL], ids=["annotated", "cddpm", "cddpm-ddim", "cddpm-dpmsolver"]
+)
 
-def section(**settings) -> AnnotatedDDPM:
-    base = {"kind": "annotated_ddpm", "width": 8, "multipliers": (1, 2), "timesteps": 12, "steps": 3, "batch_size": 8}
-    return AnnotatedDDPM(**{**base, "conditioning": "label", "sample_batch_size": 4, **settings})
+
+def section(kind=ANNOTATED, **settings) -> AugmenterSection:
+    made = AnnotatedDDPM if kind["kind"] == "annotated_ddpm" else CDDPM
+    return made(**{**TRAINING, **kind, **settings})
 
 
 def stage(n=10, **settings) -> SampleStage:
-    return SampleStage(augmenter=section(**settings), n=n, seed=0, torch_threads=1)
+    return SampleStage(name="ddpm", augmenter=section(**settings), n=n, seed=0, torch_threads=1)
 
 
 @pytest.fixture
@@ -40,10 +48,11 @@ def sampled(model, path, wanted, seed=0):
     return read_npz(path)
 
 
-def test_images_do_not_depend_on_the_batch_size_nor_on_how_many_follow(tmp_path, model):
-    folder = model()
-    many = sampled(folder, tmp_path / "many.npz", stage(n=10, sample_batch_size=4))
-    few = sampled(folder, tmp_path / "few.npz", stage(n=3, sample_batch_size=1))
+@KINDS
+def test_images_do_not_depend_on_the_batch_size_nor_on_how_many_follow(tmp_path, model, kind):
+    folder = model(kind=kind)
+    many = sampled(folder, tmp_path / "many.npz", stage(n=10, kind=kind, sample_batch_size=4))
+    few = sampled(folder, tmp_path / "few.npz", stage(n=3, kind=kind, sample_batch_size=1))
     # Another batch size rounds differently in the last bits of float32; one grey level is what that can flip.
     assert np.abs(many["images"][:3].astype(int) - few["images"]).max() <= 1
     np.testing.assert_array_equal(many["labels"][:3], few["labels"])
@@ -51,8 +60,9 @@ def test_images_do_not_depend_on_the_batch_size_nor_on_how_many_follow(tmp_path,
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_shapes_and_trajectory(tmp_path, model, channels):
-    out = sampled(model(channels=channels), tmp_path / "s.npz", stage())
+@pytest.mark.parametrize("kind", [ANNOTATED, PIXELS], ids=["annotated", "cddpm"])
+def test_shapes_and_trajectory(tmp_path, model, channels, kind):
+    out = sampled(model(channels=channels, kind=kind), tmp_path / "s.npz", stage(kind=kind))
     shape = (12, 12) if channels == 1 else (12, 12, 3)
     assert (out["images"].dtype, out["images"].shape) == (np.uint8, (10, *shape))
     assert np.bincount(out["labels"]).tolist() == [5, 5]
@@ -75,22 +85,23 @@ def test_one_model_a_class_makes_its_own_class(tmp_path, model):
     assert means[1] - means[0] > 20  # the classes differ by 90 grey levels; 45 to 70 were seen
 
 
-def test_interrupted_and_resumed_gives_the_same_bytes(tmp_path, model, monkeypatch):
-    folder = model()
-    sampled(folder, tmp_path / "whole.npz", stage())
-    denoise, calls = ancestral.AncestralSampler._denoise, []
+@KINDS
+def test_interrupted_and_resumed_gives_the_same_bytes(tmp_path, model, monkeypatch, kind):
+    folder = model(kind=kind)
+    sampled(folder, tmp_path / "whole.npz", stage(kind=kind))
+    draw, calls = Denoising.draw, []
 
     def interrupted(self, *arguments):
         calls.append(1)
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return denoise(self, *arguments)
+        return draw(self, *arguments)
 
-    monkeypatch.setattr(ancestral.AncestralSampler, "_denoise", interrupted)
+    monkeypatch.setattr(Denoising, "draw", interrupted)
     with pytest.raises(Interrupted):
-        sampled(folder, tmp_path / "cut.npz", stage())
+        sampled(folder, tmp_path / "cut.npz", stage(kind=kind))
     assert not (tmp_path / "cut.npz").exists()
-    sampled(folder, tmp_path / "cut.npz", stage())
+    sampled(folder, tmp_path / "cut.npz", stage(kind=kind))
     assert len(calls) == 2 + 2  # one batch of three was finished
     assert sha256_of(tmp_path / "cut.npz") == sha256_of(tmp_path / "whole.npz")
 
@@ -98,3 +109,32 @@ def test_interrupted_and_resumed_gives_the_same_bytes(tmp_path, model, monkeypat
 def test_a_model_is_not_sampled_with_settings_it_was_not_trained_with(tmp_path, model):
     with pytest.raises(UserError, match="was trained with timesteps 12, not 20; train it again"):
         sampled(model(), tmp_path / "s.npz", stage(timesteps=20))
+
+
+def test_one_model_is_sampled_with_several_settings_of_sampling(tmp_path, model):
+    folder, images = model(kind=PIXELS), {}
+    for name, settings in {
+        "as trained": {},
+        "fewer steps": {"sample_steps": 3},
+        "other guidance": {"guidance_scale": 0.5},
+        "other sampler": {"sampler": "dpmsolver++"},
+        "not clipped": {"clip_sample": False},
+        "as trained again": {"model": "ddpm"},
+    }.items():
+        images[name] = sampled(folder, tmp_path / "s.npz", stage(kind=PIXELS, **settings))["images"]
+    np.testing.assert_array_equal(images["as trained"], images.pop("as trained again"))
+    assert len({array.tobytes() for array in images.values()}) == len(images)
+
+
+def test_each_generator_seed_draws_other_images_for_the_same_labels(tmp_path, model):
+    folder = model(kind=PIXELS)
+    first, second = (sampled(folder, tmp_path / "s.npz", stage(kind=PIXELS), seed) for seed in (0, 1))
+    np.testing.assert_array_equal(first["labels"], second["labels"])
+    assert not (first["images"] == second["images"]).all(axis=(1, 2)).any()
+
+
+@pytest.mark.parametrize(("n", "ratio", "images"), [(10, 0.0, 10), (10, 0.2, 10), (10, 0.5, 20), (10, 1.01, 41)])
+def test_there_are_enough_images_for_fidelity_and_for_every_arm(tmp_path, model, n, ratio, images):
+    """Of 40 training images."""
+    wanted = stage(n, kind=PIXELS, sample_steps=1).model_copy(update={"ratio": ratio})
+    assert len(sampled(model(kind=PIXELS), tmp_path / "s.npz", wanted)["images"]) == images

@@ -1,0 +1,113 @@
+"""Learning to reconstruct images through a small latent: the losses of a first stage, and how good it is."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from torch import Tensor
+
+from medbench.augmenters.codec import Padding
+from medbench.augmenters.diffusion import to_model_range, to_uint8
+from medbench.augmenters.discriminator import PatchDiscriminator
+from medbench.augmenters.sections import Autoencoder
+from medbench.augmenters.ssim import ssim
+from medbench.training.hinge import discriminator_hinge, generator_hinge
+from medbench.training.loop import Batch, Task
+from medbench.utility.augmentation import mirrored
+
+
+class Autoencoding(Task):
+    """L1 + KL, and after a warm-up a patch discriminator (Rombach et al. 2022, sec. 3.1 and appendix G).
+
+    Two of that paper's choices are not taken: no perceptual loss, which would need one more published network, and a
+    fixed weight of the adversarial term instead of one from the last layer's gradients, which costs two more backward
+    passes.
+
+    Args:
+        vae: the first network.
+        section: widths, weights of the terms, and the warm-up.
+        flips: whether training images are mirrored.
+        padding: to what the vae divides.
+        probed: validation images (N, C, H, W) uint8 that the log's numbers are measured on.
+    """
+
+    def __init__(self, vae: AutoencoderKL, section: Autoencoder, flips: bool, padding: Padding, probed: Tensor):
+        self.section, self.flips, self.padding, self.probed = section, flips, padding, probed
+        self.networks, self.losses = {"vae": vae}, {"vae": self._vae_loss}
+        if section.discriminator_weight > 0:
+            channels = probed.shape[1]
+            self.networks["discriminator"] = PatchDiscriminator(channels, section.discriminator_width, padding.size)
+            self.losses["discriminator"] = self._discriminator_loss
+
+    def probe(self) -> dict[str, float]:
+        return reconstruction_scores(self._reconstructed, self.probed, self.section.batch_size)
+
+    def _vae_loss(self, batch: Batch) -> Tensor:
+        """The mean of |x − x̂| over all elements, and the other terms on that scale.
+
+        Rombach et al.'s code sums |x − x̂| over an image and the KL over its latents. Here both sums are divided by the
+        number of the image's elements, so that kl_weight means what it means there.
+        """
+        x = self._padded(mirrored(batch.images, batch.generator) if self.flips else batch.images)
+        posterior = self._posterior(x)
+        reconstruction = self._decode(posterior.sample(batch.generator))
+        loss = F.l1_loss(reconstruction, x) + self.section.kl_weight * posterior.kl().sum() / x.numel()
+        if self._is_adversarial(batch.step):
+            discriminator = self.networks["discriminator"].requires_grad_(False)  # it learns in its own turn
+            loss = loss + self.section.discriminator_weight * generator_hinge(discriminator(reconstruction))
+            self._pair = x, reconstruction.detach()
+        return loss
+
+    def _discriminator_loss(self, batch: Batch) -> Tensor | None:
+        """The hinge loss on what the vae has just been given and made; none in the warm-up."""
+        if not self._is_adversarial(batch.step):
+            return None
+        real, fake = self._pair
+        discriminator = self.networks["discriminator"].requires_grad_(True)
+        return discriminator_hinge(discriminator(real), discriminator(fake))
+
+    def _is_adversarial(self, step: int) -> bool:
+        return "discriminator" in self.networks and step > self.section.discriminator_from * self.section.steps
+
+    def _padded(self, images: Tensor) -> Tensor:
+        return self.padding.pad(to_model_range(images)).contiguous(memory_format=torch.channels_last)
+
+    def _posterior(self, x: Tensor) -> DiagonalGaussianDistribution:
+        # In float32 also where the network computes in bfloat16: the KL has an exponential and a large sum.
+        return DiagonalGaussianDistribution(self.networks["vae"].encode(x).latent_dist.parameters.float())
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        images: Tensor = self.networks["vae"].decode(latents).sample.float()
+        return images
+
+    def _reconstructed(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, enabled=False):  # as LatentCodec, which generators use, does it
+            return self.padding.crop(self._decode(self._posterior(self._padded(images)).mode()))
+
+
+def reconstruction_scores(reconstruct: Callable[[Tensor], Tensor], images: Tensor, batch_size: int) -> dict[str, float]:
+    """How near reconstructions come to images (N, C, H, W) uint8.
+
+    Args:
+        reconstruct: uint8 (B, C, H, W) -> float of the same shape, about in [-1, 1].
+        images: at least one.
+        batch_size: changes speed and memory alone.
+
+    Returns:
+        psnr: 10 log10(255² / MSE) in dB, of the MSE over all images, on grey levels as they would be stored.
+        ssim: the images' mean, on the same grey levels.
+        l1: mean |x − x̂| in the model's range [-1, 1], as the loss has it.
+    """
+    sums = torch.zeros(3, dtype=torch.float64)
+    for real in images.split(batch_size):
+        made = reconstruct(real)
+        stored = to_uint8(made)
+        square = (stored.double() - real.double()).square().sum()
+        distance = (made - to_model_range(real)).abs().double().sum()
+        sums += torch.stack([square, ssim(stored, real).sum(), distance]).cpu()
+    square, similarity, distance = sums.tolist()
+    # Equal images have no PSNR: one element that is off by one grey level is the least error that counts.
+    psnr = 10 * torch.log10(torch.tensor(255**2 * images.numel() / max(square, 1.0), dtype=torch.float64))
+    return {"psnr": float(psnr), "ssim": similarity / len(images), "l1": distance / images.numel()}

@@ -1,0 +1,148 @@
+"""From images to what a denoiser sees, and back: padded pixels, or the scaled latents of a first stage."""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from medbench.augmenters.diffusion import to_model_range
+from medbench.errors import UserError
+
+
+class Padding:
+    """Reflects the borders of images outwards until `divisor` divides both sides, and crops them again.
+
+    Args:
+        image_size: height and width in pixels.
+        divisor: of the padded height and width, which are `size`.
+
+    Raises:
+        UserError: a side would need more pixels than reflection has (one less than the side, at either end).
+    """
+
+    def __init__(self, image_size: tuple[int, int], divisor: int):
+        height, width = (-(-side // divisor) * divisor for side in image_size)
+        self.image_size, self.size = image_size, (height, width)
+        self.top, self.left = ((padded - side) // 2 for padded, side in zip(self.size, image_size, strict=True))
+        self.bottom, self.right = height - image_size[0] - self.top, width - image_size[1] - self.left
+        if self.bottom >= image_size[0] or self.right >= image_size[1]:
+            raise UserError(
+                f"images of {image_size[0]}×{image_size[1]} are too small for networks that need a multiple of"
+                f" {divisor}; give fewer widths (each but the first halves an image) or a larger image_size"
+            )
+
+    def pad(self, images: Tensor) -> Tensor:
+        """(B, C, *image_size) float -> (B, C, *size)."""
+        return F.pad(images, (self.left, self.right, self.top, self.bottom), mode="reflect")
+
+    def crop(self, images: Tensor) -> Tensor:
+        """(B, C, *size) -> (B, C, *image_size)."""
+        return images[..., self.top : self.size[0] - self.bottom, self.left : self.size[1] - self.right]
+
+
+class PixelCodec:
+    """The identity but for range and padding: a denoiser in pixel space.
+
+    Args:
+        channels: of the images.
+        size: height and width of the images in pixels.
+        divisor: what the denoiser needs to divide both sides.
+    """
+
+    def __init__(self, channels: int, size: tuple[int, int], divisor: int):
+        self.padding = Padding(size, divisor)
+        self.shape = (channels, *self.padding.size)
+
+    def to(self, device: torch.device | str) -> "PixelCodec":
+        return self
+
+    def encode(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+        """uint8 (B, C, H, W) -> float32 (B, *shape) in [-1, 1]; nothing is drawn."""
+        return self.padding.pad(to_model_range(images))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """float (B, *shape) -> (B, C, H, W), about in [-1, 1]."""
+        return self.padding.crop(codes)
+
+
+class LatentCodec:
+    """A frozen first stage and its scale factor: a denoiser in latent space (Rombach et al. 2022, sec. 3).
+
+    It always works in float32: bfloat16's 8 bits next to ±1 are as coarse as the grey levels of an image, and what is
+    lost here no denoiser can win back.
+
+    Args:
+        vae: its config's `scaling_factor` gives latents unit standard deviation. One for colour takes gray images three
+            times over, and the mean of its channels is the gray image.
+        channels: of the images.
+        size: height and width of the images in pixels.
+        divisor: what the denoiser needs to divide the latents' sides.
+
+    Raises:
+        UserError: the first stage is for fewer channels, or the images are too small for it.
+    """
+
+    def __init__(self, vae: AutoencoderKL, channels: int, size: tuple[int, int], divisor: int):
+        if vae.config.in_channels < channels:
+            raise UserError(
+                f"the first stage is for images of {vae.config.in_channels} channel, not {channels}; name one that is"
+                " trained on this dataset"
+            )
+        halvings = len(vae.config.block_out_channels) - 1
+        self.vae, self.channels = vae.eval().requires_grad_(False), channels
+        self.padding = Padding(size, divisor * 2**halvings)
+        height, width = self.padding.size
+        self.shape = (vae.config.latent_channels, height >> halvings, width >> halvings)
+
+    @classmethod
+    def load(cls, folder: Path, channels: int, size: tuple[int, int], divisor: int) -> "LatentCodec":
+        """The codec of the first stage in a model's folder: that of a first stage, or of a model that uses one.
+
+        Raises:
+            UserError: it is not there, or was made for images of other sizes or more channels.
+        """
+        if not (folder / "vae" / "config.json").is_file():
+            raise UserError(f"{folder}: holds no first stage (expected a folder vae in it); train it again")
+        vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True, use_safetensors=True)
+        made_for = vae.config.sample_size
+        if not isinstance(made_for, int) and tuple(made_for) != tuple(size):
+            raise UserError(
+                f"{folder}: this first stage is for images of {made_for[0]}×{made_for[1]}, not {size[0]}×{size[1]};"
+                " name one that is trained on this dataset"
+            )
+        return cls(vae, channels, size, divisor)
+
+    def to(self, device: torch.device | str) -> "LatentCodec":
+        self.vae.to(device)
+        return self
+
+    @torch.no_grad()
+    def encode(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+        """uint8 (B, C, H, W) -> float32 (B, *shape): a draw from the posterior, its mean without a generator."""
+        x = self.padding.pad(to_model_range(images)).expand(-1, self.vae.config.in_channels, -1, -1)
+        with torch.autocast(images.device.type, enabled=False):
+            posterior = self.vae.encode(x).latent_dist
+        latents = posterior.mode() if generator is None else posterior.sample(generator)
+        scaled: Tensor = self.vae.config.scaling_factor * latents
+        return scaled
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """float (B, *shape) -> float32 (B, C, H, W), about in [-1, 1]."""
+        latents = codes.float() / self.vae.config.scaling_factor
+        with torch.autocast(codes.device.type, enabled=False):
+            images = self.padding.crop(self.vae.decode(latents).sample)
+        return images if images.shape[1] == self.channels else images.mean(1, keepdim=True)
+
+    def calibrate(self, images: Tensor, batch_size: int, generator: torch.Generator) -> None:
+        """Sets the scale factor to 1/std of the latents of these images (N, C, H, W) uint8, over all their elements.
+
+        Source: Rombach et al. 2022, appendix G, with all training images for their first batch.
+        """
+        self.vae.register_to_config(scaling_factor=1.0)
+        n, total, squares = 0, 0.0, 0.0
+        for piece in images.split(batch_size):
+            latents = self.encode(piece, generator).double()
+            n, total, squares = n + latents.numel(), total + float(latents.sum()), squares + float((latents**2).sum())
+        self.vae.register_to_config(scaling_factor=(squares / n - (total / n) ** 2) ** -0.5)

@@ -1,0 +1,99 @@
+"""Label-conditioned diffusion in pixels or latents: what its kinds share. A kind brings its network and its space."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples
+from medbench.augmenters.batches import sample_in_batches
+from medbench.augmenters.codec import LatentCodec, PixelCodec
+from medbench.augmenters.denoising import Denoising, guided
+from medbench.augmenters.diffusion import Scheduler, scheduler_of
+from medbench.augmenters.fidelity_check import FidelityCheck
+from medbench.augmenters.noise_prediction import ConditionalTask
+from medbench.augmenters.sections import ConditionalDiffusion
+from medbench.data.dataset import Split
+from medbench.rng import seed_for
+from medbench.training.checkpoint import CheckpointStore
+from medbench.training.loop import Schedule, TrainingData, count_parameters, train_network
+
+Codec = PixelCodec | LatentCodec
+SectionT = TypeVar("SectionT", bound=ConditionalDiffusion)
+
+
+class ConditionalAugmenter(Augmenter[SectionT], Generic[SectionT]):
+    """A denoiser (x, timestep, labels, augment) -> prediction, trained and sampled in the space of a codec."""
+
+    LEAST_PER_CLASS = 2
+    CLIPS = False  # whether samplers clip x0 to [-1, 1] unless told otherwise
+
+    def __init__(self, section: SectionT, spec: ImageSpec):
+        super().__init__(section, spec)
+        self.network: Any = None  # an nn.Module
+        self.codec: Any = None  # a Codec
+
+    @abstractmethod
+    def new_codec(self, job: Job) -> Codec:
+        """The space, from what the job names."""
+
+    @abstractmethod
+    def new_network(self, codec: Codec) -> nn.Module:
+        """A denoiser for that space; its weights come from torch's global generator."""
+
+    @property
+    def divisor(self) -> int:
+        """What the denoiser needs to divide the sides of what it sees."""
+        widths: tuple[int, ...] = self.section.widths  # type: ignore[attr-defined]
+        return 2 ** (len(widths) - 1)
+
+    @property
+    def scheduler(self) -> Scheduler:
+        return scheduler_of(self.section, self.section.prediction, self.CLIPS)
+
+    def fit(self, train: Split, val: Split, job: Job) -> History:
+        section, device = self.section, job.runtime.torch_device
+        self.codec = self.new_codec(job).to(device)
+        torch.manual_seed(seed_for(job.seed, "init", "unet"))
+        network = self.new_network(self.codec)
+        check = FidelityCheck(section, val, job) if section.reads_inception else None
+        task = ConditionalTask(network, self.codec, section, self.flips, val, job, self._denoising, check)
+        history = train_network(
+            task,
+            TrainingData.of(train, device),
+            Schedule.adam(section, section.steps, check_steps=check_steps(section)),
+            seed_for(job.seed, "train", "unet"),
+            CheckpointStore(job.checkpoints / "unet", job.belongs_to),
+            job.runtime,
+            job.title,
+        )
+        self.network, kept = task.chosen()
+        return [{"component": "unet", **row, "kept": int(row["step"] == kept)} for row in history]
+
+    def sample(self, labels: np.ndarray, job: Job) -> Samples:
+        device, section = job.runtime.torch_device, self.section
+        self.codec.to(device)
+        self.network.to(device, memory_format=torch.channels_last).eval()
+        denoising = self._denoising(self.network, section.evaluations, job.seed, job)
+        shape = (self.spec.channels, *self.spec.size)
+        return sample_in_batches(denoising.draw, labels, shape, section.sample_batch_size, job)
+
+    def _denoising(self, network: nn.Module, n_steps: int, seed: int, job: Job) -> Denoising:
+        predict = guided(network, self.section.guidance_scale, null_class=len(self.spec.classes))
+        return Denoising(predict, self.scheduler, n_steps, self.codec.shape, self.codec.decode, seed, job.runtime)
+
+    def save(self, folder: Path) -> None:
+        self.network.save_pretrained(folder / "unet")
+        self.scheduler.save_pretrained(folder / "scheduler")
+
+    def parameters(self) -> dict[str, int]:
+        return {"unet": count_parameters(self.network)}
+
+
+def check_steps(section: ConditionalDiffusion) -> frozenset[int]:
+    """Evenly spaced, the last after the last step."""
+    n = section.fidelity_checks
+    return frozenset(round(i * section.steps / n) for i in range(1, n + 1))

@@ -1,0 +1,48 @@
+"""Real training images returned as if they were generated; and what augmenters without a network share."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples, SectionT
+from medbench.augmenters.labels import real_rows
+from medbench.augmenters.sections import Copy
+from medbench.data.dataset import Split
+from medbench.files import read_npz, write_npz
+from medbench.rng import numpy_rng
+
+
+class StoredImages(Augmenter[SectionT]):
+    """An augmenter whose model is images: images.npz with images (N, H, W) or (N, H, W, 3) uint8 and labels (N,)."""
+
+    def __init__(self, section: SectionT, spec: ImageSpec):
+        super().__init__(section, spec)
+        self.images = np.zeros((0, *spec.shape), dtype=np.uint8)
+        self.labels = np.zeros(0, dtype=np.int64)
+
+    def fit(self, train: Split, val: Split, job: Job) -> History:
+        """Keeps the training images."""
+        self.images, self.labels = train.images, train.labels
+        return []
+
+    def save(self, folder: Path) -> None:
+        write_npz(folder / "images.npz", {"images": self.images, "labels": self.labels})
+
+    @classmethod
+    def load(cls, section: SectionT, spec: ImageSpec, folder: Path) -> Self:
+        augmenter, arrays = cls(section, spec), read_npz(folder / "images.npz")
+        augmenter.images, augmenter.labels = arrays["images"], arrays["labels"]
+        return augmenter
+
+    def real_images(self, labels: np.ndarray, job: Job) -> np.ndarray:
+        """A kept image of each label: in random order, each as often as any other of its class, or once more."""
+        images: np.ndarray = self.images[real_rows(labels, self.labels, numpy_rng(job.seed, "rows"))]
+        return images
+
+
+class CopyAugmenter(StoredImages[Copy]):
+    """The control that fidelity alone would crown."""
+
+    def sample(self, labels: np.ndarray, job: Job) -> Samples:
+        return Samples(self.real_images(labels, job), labels)

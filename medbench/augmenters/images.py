@@ -1,0 +1,98 @@
+"""Ready images, made by any outside tool: an npz, or a folder a class."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import ImageOps
+from tqdm import tqdm
+
+from medbench.augmenters.base import History, ImageSpec, Job, Samples
+from medbench.augmenters.checked import spelled_shape, wrong_images
+from medbench.augmenters.copying import StoredImages
+from medbench.augmenters.sections import Images
+from medbench.data.dataset import Split
+from medbench.data.images import RESAMPLE, ImageError, decode, to_channels
+from medbench.data.listing import Item, list_folder
+from medbench.errors import UserError
+from medbench.files import read_npz
+
+
+class ImagesAugmenter(StoredImages[Images]):
+    """Hands out its images in the order of the file, or of the files' names, each once."""
+
+    def fit(self, train: Split, val: Split, job: Job) -> History:
+        """Reads the npz or folder at job.given.
+
+        Raises:
+            UserError: nothing there, or images and labels that are not like the dataset's.
+        """
+        path = job.given or Path(self.section.path)
+        if path.is_dir():
+            self.images, self.labels = _read_folder(path, self.spec)
+        elif path.exists():
+            self.images, self.labels = _read_npz(path, self.spec)
+        else:
+            raise UserError(
+                f"{path}: no such file or folder (expected an npz with images and labels, or a folder a class, e.g."
+                f" {path / self.spec.classes[0] / '*.png'})"
+            )
+        return []
+
+    def sample(self, labels: np.ndarray, job: Job) -> Samples:
+        rows = np.empty(len(labels), dtype=np.int64)
+        for label in np.unique(labels):
+            places, found = np.flatnonzero(labels == label), np.flatnonzero(self.labels == label)
+            if len(found) < len(places):
+                raise UserError(
+                    f"{job.title}: {self.section.path} holds {len(found)} images of class"
+                    f" {self.spec.classes[label]}, {len(places)} are needed; add images, or lower"
+                    " fidelity.n_generated or the ratios of the arms"
+                )
+            rows[places] = found[: len(places)]
+        return Samples(self.images[rows], labels)
+
+
+def _read_npz(path: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
+    arrays = read_npz(path)
+    if not {"images", "labels"} <= set(arrays):
+        raise UserError(f"{path}: holds {', '.join(arrays) or 'nothing'}; expected the arrays images and labels")
+    images, labels = arrays["images"], arrays["labels"]
+    problem = wrong_images(images, spec.shape)
+    if problem:
+        raise UserError(f"{path}: holds {problem}; save them so")
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
+        raise UserError(
+            f"{path}: labels are {labels.dtype} of shape {spelled_shape(labels.shape)}; expected an integer for each of"
+            f" the {len(images)} images"
+        )
+    strange = labels[(labels < 0) | (labels >= len(spec.classes))]
+    if len(strange):
+        known = ", ".join(f"{label} ({name})" for label, name in enumerate(spec.classes))
+        raise UserError(f"{path}: holds the label {strange[0]}, but those of the dataset are {known}")
+    return images, labels.astype(np.int64)
+
+
+def _read_folder(root: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
+    items, folders = list_folder(root)
+    unknown = [name for name in folders if name not in spec.classes]
+    if unknown or any(item.split for item in items):
+        wrong = f"the folder {unknown[0]!r}" if unknown else "folders of splits"
+        classes = ", ".join(spec.classes)
+        raise UserError(f"{root}: has {wrong}; expected a folder for each class of the dataset: {classes}")
+    missing = [name for name in spec.classes if name not in folders]
+    if missing:
+        raise UserError(f"{root}: has no folder for class {missing[0]} (expected {root / missing[0] / '*.png'})")
+    number = {name: label for label, name in enumerate(spec.classes)}
+    images = [_read_image(root, item, spec) for item in tqdm(items, f"reading {root.name}", unit="image", disable=None)]
+    labels = np.array([number[item.label] for item in items], dtype=np.int64)
+    return np.array(images, dtype=np.uint8).reshape(-1, *spec.shape), labels
+
+
+def _read_image(root: Path, item: Item, spec: ImageSpec) -> np.ndarray:
+    """(H, W) or (H, W, 3): as a dataset of kind folder is read, aspect kept, padded with black."""
+    try:
+        image = to_channels(decode(root / item.name).image, 1 if spec.channels == 1 else 3)
+    except ImageError as error:
+        raise UserError(f"{root / item.name}: {error}; mend or remove it") from error
+    height, width = spec.size
+    return np.asarray(ImageOps.pad(image, (width, height), RESAMPLE, color=0))

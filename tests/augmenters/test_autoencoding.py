@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from torch.distributions import Normal, kl_divergence
+
+from medbench.augmenters.autoencoding import Autoencoding, reconstruction_scores
+from medbench.augmenters.codec import Padding
+from medbench.augmenters.sections import Autoencoder
+from medbench.rng import numpy_rng
+from medbench.training.loop import Batch
+
+
+def task(**settings) -> Autoencoding:
+    made = Autoencoder(kind="autoencoder", steps=8, batch_size=8, discriminator_width=8, **settings)
+    torch.manual_seed(0)
+    down, up = ("DownEncoderBlock2D",) * 2, ("UpDecoderBlock2D",) * 2
+    vae = AutoencoderKL(1, 1, down, up, (8, 16), norm_num_groups=2)
+    return Autoencoding(vae, made, settings.get("horizontal_flip", False), Padding((12, 12), 2), images(4))
+
+
+def images(n: int) -> torch.Tensor:
+    return torch.from_numpy(numpy_rng(0, "images").randint(0, 256, (n, 1, 12, 12)).astype(np.uint8))
+
+
+def batch(step: int, n: int = 8) -> Batch:
+    return Batch(images(n), torch.zeros(n, dtype=torch.int64), step, torch.Generator().manual_seed(5))
+
+
+def test_the_loss_is_l1_and_the_kl_of_the_latents_per_element_of_the_image():
+    without, with_kl = (task(kl_weight=w).losses["vae"](batch(1)).item() for w in (0, 2))
+    network, x = task().networks["vae"], images(8).float() / 127.5 - 1
+    latents = network.encode(x).latent_dist
+    kl = kl_divergence(Normal(latents.mean, latents.std), Normal(0, 1)).sum()
+    assert with_kl - without == pytest.approx(2 * kl.item() / x.numel(), rel=1e-4)
+    drawn = latents.sample(torch.Generator().manual_seed(5))
+    assert without == pytest.approx((network.decode(drawn).sample - x).abs().mean().item(), rel=1e-5)
+
+
+def test_the_adversarial_term_comes_after_the_warm_up_with_its_weight():
+    losses = {}
+    for step in (4, 5):
+        ours = task(discriminator_from=0.5, discriminator_weight=0.3)
+        losses[step] = ours.losses["vae"](batch(step)).item()
+    fake = ours._pair[1]
+    score = ours.networks["discriminator"](fake).mean().item()
+    assert losses[5] - losses[4] == pytest.approx(-0.3 * score, rel=1e-4)
+
+
+def test_the_discriminator_rests_in_the_warm_up_and_then_learns_from_its_own_loss_alone():
+    ours = task(discriminator_from=0.5)
+    ours.losses["vae"](batch(4)).backward()
+    assert ours.losses["discriminator"](batch(4)) is None
+    ours.losses["vae"](batch(5)).backward()
+    assert all(weight.grad is None for weight in ours.networks["discriminator"].parameters())
+    before = [weight.grad.clone() for weight in ours.networks["vae"].parameters()]
+    ours.losses["discriminator"](batch(5)).backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in ours.networks["discriminator"].parameters())
+    after = [weight.grad for weight in ours.networks["vae"].parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_the_discriminator_learns_to_tell_real_from_reconstructed():
+    ours = task(discriminator_from=0.5)
+    ours.losses["vae"](batch(5))
+    optimizer = torch.optim.Adam(ours.networks["discriminator"].parameters(), 1e-3)
+    losses = []
+    for _ in range(20):
+        losses.append(ours.losses["discriminator"](batch(5)))
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    real, fake = (ours.networks["discriminator"](x).mean().item() for x in ours._pair)
+    assert losses[-1] < 0.7 * losses[0]
+    assert real > fake
+
+
+def test_without_weight_there_is_no_discriminator():
+    assert list(task(discriminator_weight=0).networks) == ["vae"]
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_training_images_are_mirrored_where_they_may_be(flips):
+    ours, seen = task(horizontal_flip=flips), []
+    ours.networks["vae"].encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    ours.losses["vae"](batch(1, 40))
+    x = images(40).float() / 127.5 - 1
+    mirrored = sum(torch.equal(a, b.flip(-1)) for a, b in zip(seen[0], x, strict=True))
+    kept = sum(torch.equal(a, b) for a, b in zip(seen[0], x, strict=True))
+    assert mirrored + kept == 40
+    assert (8 < mirrored < 32) if flips else mirrored == 0
+
+
+# Scores ---------------------------------------------------------------------------------------------------------
+
+
+def test_scores_of_a_known_error():
+    real = images(5) // 2 + 40
+    scores = reconstruction_scores(lambda x: (x + 5).float() / 127.5 - 1, real, batch_size=2)
+    assert scores["psnr"] == pytest.approx(10 * np.log10(255**2 / 25))
+    assert scores["l1"] == pytest.approx(5 / 127.5, rel=1e-5)
+    assert 0.9 < scores["ssim"] < 1
+
+
+def test_scores_of_equal_images_are_finite():
+    scores = reconstruction_scores(lambda x: x.float() / 127.5 - 1, images(3), batch_size=2)
+    assert scores["psnr"] == pytest.approx(10 * np.log10(255**2 * 3 * 144))
+    assert scores["ssim"] == pytest.approx(1)
+    assert scores["l1"] == pytest.approx(0, abs=1e-6)

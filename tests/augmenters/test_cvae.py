@@ -1,0 +1,92 @@
+"""The conditional VAE: its bound against torch's distributions, and what its network sees."""
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from medbench.augmenters.base import Job
+from medbench.augmenters.cvae import EvidenceBound
+from medbench.augmenters.cvae_network import ROUNDING_VARIANCE, ConditionalVAE, negative_bound
+from medbench.augmenters.diffusion import to_model_range
+from medbench.augmenters.sections import CVAE
+from medbench.runtime import Runtime
+from medbench.training.loop import Batch
+
+
+@pytest.mark.parametrize("size", [(28, 28), (30, 30), (17, 23), (64, 64)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_size_comes_back(size, channels):
+    network = ConditionalVAE(channels, size, n_classes=3, width=8, latent_dim=4)
+    images = torch.rand(2, channels, *size) * 2 - 1
+    reconstructions, kl = network(images, torch.tensor([0, 2]))
+    assert (reconstructions.shape, kl.shape) == (images.shape, (2,))
+
+
+def test_the_bound_is_the_best_gaussian_likelihood_and_the_kl():
+    generator = torch.Generator().manual_seed(0)
+    images, reconstructions = torch.randn(2, 5, 3, 4, 4, generator=generator)
+    kl = torch.rand(5, generator=generator)
+    sigmas = torch.linspace(0.5, 3, 2001)
+    nll = torch.stack([-Normal(reconstructions, sigma).log_prob(images).mean() for sigma in sigmas]).min()
+    # σ² is about 2, of which rounding adds 1e-6; the grid of σ misses the best one's likelihood by 1e-6.
+    expected = nll + 3 * kl.mean() / (3 * 4 * 4)
+    torch.testing.assert_close(negative_bound(images, reconstructions, kl, 3.0), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_perfect_reconstruction_has_a_finite_bound():
+    images = torch.zeros(2, 1, 4, 4)
+    bound = negative_bound(images, images, torch.zeros(2), 1.0)
+    assert float(bound) == pytest.approx(0.5 * np.log(2 * np.pi * np.e * ROUNDING_VARIANCE))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return ConditionalVAE(1, (12, 12), 2, width=8, latent_dim=4)
+
+
+def test_kl_is_that_of_the_latent_that_is_drawn(network):
+    images, labels = torch.rand(3, 1, 12, 12), torch.tensor([0, 1, 0])
+    posterior = network.encoder(images, labels)
+    normal = Normal(posterior.mean.flatten(1), posterior.std.flatten(1))
+    torch.testing.assert_close(network(images, labels)[1], kl_divergence(normal, Normal(0, 1)).sum(1))
+
+
+def test_encoder_and_decoder_are_both_told_the_class(network):
+    image, latent = torch.rand(1, 1, 12, 12).expand(2, -1, -1, -1), torch.zeros(2, 4)
+    labels = torch.tensor([0, 1])
+    for output in (network.encoder(image, labels).mean, network.decoder(latent, labels)):
+        assert not torch.allclose(output[0], output[1], atol=1e-3)
+
+
+def test_the_bound_is_full_precision_where_the_network_is_not(network):
+    images, labels = torch.rand(3, 1, 12, 12), torch.tensor([0, 1, 0])
+    with torch.autocast("cpu", torch.bfloat16):
+        reconstructions, kl = network(images, labels, torch.Generator().manual_seed(0))
+        bound = negative_bound(images, reconstructions, kl, 1.0)
+    assert (reconstructions.dtype, kl.dtype, bound.dtype) == (torch.bfloat16, torch.float32, torch.float32)
+    assert torch.isfinite(bound)
+
+
+class Seen(torch.nn.Module):
+    """In place of the network: returns the images that it is given."""
+
+    def forward(self, images, labels, generator=None):
+        return images, torch.zeros(len(images))
+
+
+@pytest.mark.parametrize("flips", [True, False])
+def test_training_images_are_mirrored_only_where_asked(tiny_dataset, tmp_path, monkeypatch, flips):
+    dataset = tiny_dataset()
+    runtime = Runtime("cpu", "fp32", 1, False)
+    job = Job(seed=1, probe_seed=2, checkpoints=tmp_path, belongs_to={}, runtime=runtime, title="t")
+    task = EvidenceBound(Seen(), CVAE(kind="cvae"), flips, dataset.splits["val"], job)
+    seen = []
+    monkeypatch.setattr("medbench.augmenters.cvae.negative_bound", lambda images, *rest: seen.append(images))
+    images = torch.from_numpy(dataset.splits["train"].images)[:, None]
+    task.losses["vae"](Batch(images, torch.zeros(40, dtype=torch.int64), 1, torch.Generator().manual_seed(0)))
+    given = to_model_range(images)
+    same, turned = ((seen[0] == each).flatten(1).all(1) for each in (given, given.flip(-1)))
+    assert (same | turned).all()
+    assert 10 < int(turned.sum()) < 30 if flips else same.all()

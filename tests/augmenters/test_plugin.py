@@ -1,0 +1,218 @@
+"""A user's own augmenter: the example of CONTRIBUTING.md as it stands there, and packages that do something wrong."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medbench import cli
+from medbench.config import as_written
+from medbench.errors import UserError
+from medbench.files import read_npz, sha256_of
+
+CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
+FAULTY = """
+from typing import ClassVar, Literal
+import numpy as np
+from medbench.augmenters.base import Augmenter, Samples
+from medbench.augmenters.sections import AugmenterSection
+
+class FaultySection(AugmenterSection):
+    SAMPLING_ONLY: ClassVar = AugmenterSection.SAMPLING_ONLY | {"fault"}
+    kind: Literal["faulty"]
+    fault: str = "none"
+    fails_in_fit: bool = False
+
+class Faulty(Augmenter[FaultySection]):
+    Section = FaultySection
+
+    def fit(self, train, val, job):
+        if self.section.fails_in_fit:
+            raise ZeroDivisionError("a batch of\\nno images")
+        return []
+
+    def sample(self, labels, job):
+        images = np.zeros((len(labels), *self.spec.shape), dtype=np.uint8)
+        match self.section.fault:
+            case "raises":
+                raise KeyError("weights")
+            case "shape":
+                images = images[:, :4]
+            case "dtype":
+                images = images.astype(np.int16)
+            case "nan":
+                images = np.full(images.shape, np.nan)
+            case "few":
+                images = images[:-3]
+            case "labels":
+                labels = 1 - labels
+        return Samples(images, labels)
+
+    def save(self, folder):
+        (folder / "empty.txt").write_text("")
+
+    @classmethod
+    def load(cls, section, spec, folder):
+        return cls(section, spec)
+"""
+
+
+def example() -> dict[str, str]:
+    """File name -> content, from the first section on augmenters."""
+    text = CONTRIBUTING.read_text(encoding="utf-8").split("## Add an augmenter")[1].split("### In medbench")[0]
+    return dict(re.findall(r"`([\w.]+)`\n```\w+\n(.*?)```", text, re.DOTALL))
+
+
+def stages(kind: str, **settings) -> tuple[dict, dict]:
+    common = {"name": "mine", "seed": 0, "torch_threads": 1, "augmenter": {"kind": kind, **settings}}
+    return common, {**common, "n": 10}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """A folder that pip has installed the example into."""
+    pytest.importorskip("setuptools")
+    pytest.importorskip("pip")
+    package, target = (tmp_path_factory.mktemp(name) for name in ("package", "site"))
+    for name, text in example().items():
+        (package / name).write_text(text, encoding="utf-8")
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
+    command = [sys.executable, "-m", "pip", "install", *offline, "--target", target, package]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def test_the_example_is_complete_in_under_50_lines():
+    files = example()
+    assert set(files) == {"pyproject.toml", "eigenimages.py"}
+    assert sum(len(text.splitlines()) for text in files.values()) < 50
+
+
+def test_the_example_learns_and_makes_images_of_each_class(tmp_path, installed, tiny_dataset, medbench):
+    data = tmp_path / "tiny.npz"
+    tiny_dataset(channels=3).save(data)
+    for_training, for_sampling = stages("eigenimages", components=5)
+    environment = {"env": {**os.environ, "PYTHONPATH": str(installed)}}
+
+    def call(verb, *paths, stage):
+        options = ["--config", stage, "--seed", 0, "--checkpoints", tmp_path / "checkpoints"]
+        done = medbench(verb, *paths, *options, **environment)
+        assert done.returncode == 0, done.stderr
+
+    call("train", data, tmp_path / "model", stage=for_training)
+    call("sample", tmp_path / "model", tmp_path / "made.npz", stage=for_sampling)
+    made = read_npz(tmp_path / "made.npz")
+    assert (made["images"].dtype, made["images"].shape) == (np.uint8, (10, 12, 12, 3))
+    means = [made["images"][made["labels"] == label].mean() for label in (0, 1)]
+    # The classes differ by 90 grey levels; the means of five images of noise vary by a few.
+    assert means[1] - means[0] == pytest.approx(90, abs=20)
+    call("sample", tmp_path / "model", tmp_path / "again.npz", stage=for_sampling)
+    assert sha256_of(tmp_path / "again.npz") == sha256_of(tmp_path / "made.npz")
+
+
+@pytest.fixture
+def faulty(tmp_path, monkeypatch):
+    """A package with one kind for every fault, as pip would leave it, and another whose entry point leads nowhere."""
+    site = tmp_path / "site"
+    information = site / "faulty-1.0.dist-info"
+    information.mkdir(parents=True)
+    (site / "medbench_faulty.py").write_text(FAULTY, encoding="utf-8")
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n", encoding="utf-8")
+    points = "[medbench.augmenters]\nfaulty = medbench_faulty:Faulty\nlost = medbench_faulty:Lost\n"
+    (information / "entry_points.txt").write_text(points, encoding="utf-8")
+    monkeypatch.syspath_prepend(site)
+    yield
+    sys.modules.pop("medbench_faulty", None)
+
+
+@pytest.fixture
+def refused(tmp_path, faulty, tiny_dataset, monkeypatch, capsys):
+    """A function that trains and samples as the command line does, and returns what it ends with, lines of stderr."""
+    tiny_dataset().save(tmp_path / "tiny.npz")
+
+    def call(verb, *paths, stage) -> int:
+        options = ["--config", json.dumps(stage), "--seed", 0, "--checkpoints", tmp_path / "checkpoints"]
+        monkeypatch.setattr(sys, "argv", ["medbench", verb, *map(str, [*paths, *options])])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0
+
+    def run(**settings) -> list[str]:
+        for_training, for_sampling = stages("faulty", **settings)
+        code = call("train", tmp_path / "tiny.npz", tmp_path / "model", stage=for_training)
+        if code == 0:
+            capsys.readouterr()
+            code = call("sample", tmp_path / "model", tmp_path / "made.npz", stage=for_sampling)
+        assert code == 2
+        assert not (tmp_path / "made.npz").exists()
+        return capsys.readouterr().err.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("shape", "sample returned images of 4×12 uint8, but those of the dataset are 12×12 uint8"),
+        ("dtype", "sample returned images of 12×12 int16, but those of the dataset are 12×12 uint8"),
+        (
+            "nan",
+            "sample returned images of 12×12 float64 with NaN or infinite values, but those of the dataset are 12×12"
+            " uint8",
+        ),
+        ("few", "sample returned 7 images, 10 were asked for"),
+        ("labels", "sample returned image 0 with label 1, but 0 was asked for"),
+    ],
+)
+def test_what_a_plug_in_returns_wrongly_is_told_in_one_line_that_names_it(refused, fault, message):
+    assert refused(fault=fault) == [f"medbench: augmenter mine (kind faulty): {message}"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fault": "raises"}, "sample failed: KeyError: 'weights' (traceback above)"),
+        ({"fails_in_fit": True}, "fit failed: ZeroDivisionError: a batch of no images (traceback above)"),
+    ],
+)
+def test_a_plug_in_that_raises_is_told_in_one_line_under_its_traceback(refused, settings, message):
+    first, *_, last = refused(**settings)
+    assert first == "Traceback (most recent call last):"
+    assert last == f"medbench: augmenter mine (kind faulty): {message}"
+
+
+def test_a_wrong_setting_is_refused_with_those_that_are_right(refused):
+    (line,) = refused(faults="none")
+    assert line.startswith("medbench: --config: augmenter")
+    assert "unknown key 'faults' (allowed: fails_in_fit, fault, kind, model, sample_batch_size)" in line
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"kind": "faulty", "fault": 3}, r"augmenters\.mine\.fault: 3: Input should be a valid string"),
+        (
+            {"kind": "faulty", "faults": 3},
+            r"augmenters\.mine.*unknown key 'faults' \(allowed: fails_in_fit, fault, kind",
+        ),
+        ({"kind": "lost"}, r"augmenters\.mine: kind 'lost': its entry point 'medbench_faulty:Lost' cannot be used: "),
+        ({"kind": "strange"}, r"augmenters\.mine: kind 'strange' is not known \(allowed: .*, faulty, lost; a package"),
+    ],
+)
+def test_a_config_names_the_entry_of_a_plug_in_that_is_wrong(faulty, section, message):
+    config = {
+        "name": "test",
+        "datasets": {"tiny": {"kind": "phantom", "subject": "ct"}},
+        "augmenters": {"mine": section},
+        "fidelity": {"weights": "random", "n_generated": 10},
+        "studies": {"first": {"datasets": ["tiny"], "augmenters": ["mine"], "generator_seeds": [0]}},
+        "run": ["first"],
+    }
+    with pytest.raises(UserError, match=message):
+        as_written(config)
