@@ -43,7 +43,23 @@ class Measured:
     run_of: pd.DataFrame
 
 
-@cache  # seconds of bootstrap, which all figures, or all tables, of one process share
+@dataclass(frozen=True)
+class Difference:
+    """An arm's mean AUROC minus another's, its `difference_interval` at 95 %, and how many seeds it is from."""
+
+    mean: float
+    low: float
+    high: float
+    generators: int  # 1 also for arms without
+    classifiers: int
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval leaves out 0, from enough classifier seeds."""
+        return self.classifiers >= SEEDS_TO_CLAIM and (self.low > 0 or self.high < 0)
+
+
+@cache
 def effects(results: StudyResults) -> pd.DataFrame:
     """One row a dataset, budget and arm of the study, in its order, whether it was run or not.
 
@@ -98,11 +114,10 @@ def arm_label(name: str) -> str:
 
 
 def _row(results: StudyResults, measured: dict[ArmKey, Measured], budget: str, name: str) -> dict[str, Any]:
-    arm = Arm.parse(name)
     own = measured.get((budget, name))
     row: dict[str, Any] = {"budget": budget, "arm": name, "runs": len(own.aurocs) if own else 0}
-    row["missing_runs"] = len(results.classifier_seeds) * len(_generator_seeds(results, arm)) - row["runs"]
-    row["generators"] = len(own.run_of) if own and arm.augmenter else 0
+    row["missing_runs"] = len(results.classifier_seeds) * len(results.generator_seeds(name)) - row["runs"]
+    row["generators"] = len(own.run_of) if own and results.generates(name) else 0
     if own is None:
         return row
     low, high = percentile_interval(own.draws)
@@ -113,23 +128,44 @@ def _row(results: StudyResults, measured: dict[ArmKey, Measured], budget: str, n
     return row
 
 
+def between(results: StudyResults, dataset: str, budget: str, arm: str, other: str) -> Difference | None:
+    """AUROC of an arm minus that of another, both with generated images; None where they share no seeds.
+
+    Paired by generator seed as well: generators of one seed start from the same weights, as far as they have the same,
+    and see the same batches.
+    """
+    measured = _measured(results, dataset)
+    own, its = measured.get((budget, arm)), measured.get((budget, other))
+    if own is None or its is None:
+        return None
+    generators = own.run_of.index.intersection(its.run_of.index)
+    return _paired(own, own.run_of.loc[generators], its, its.run_of.loc[generators])
+
+
 def _difference(own: Measured, control: Measured, name: str) -> dict[str, float]:
-    """Paired by classifier seed; a control has no generators: every generator of the arm meets the same runs of it."""
-    complete, its = own.run_of.dropna(axis=1), control.run_of.dropna(axis=1)
+    """A control has no generators: every generator of the arm meets the same runs of it."""
+    found = _paired(own, own.run_of, control, control.run_of)
+    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high} if found else {}
+
+
+def _paired(own: Measured, own_runs: pd.DataFrame, other: Measured, other_runs: pd.DataFrame) -> Difference | None:
+    """Paired by classifier seed, and by generator seed unless the other has one row of runs for all."""
+    complete, its = own_runs.dropna(axis=1), other_runs.dropna(axis=1)
     shared = complete.columns.intersection(its.columns)
-    if shared.empty:
-        return {}
-    runs, (others,) = complete[shared].to_numpy(int), its[shared].to_numpy(int)  # (G, C), (C,)
-    differences = own.aurocs[runs] - control.aurocs[others]
-    of_images = own.image_draws[runs].mean(axis=0) - control.image_draws[others]
+    if shared.empty or complete.empty:
+        return None
+    runs, others = complete[shared].to_numpy(int), its[shared].to_numpy(int)  # (G, C), (G, C) or (1, C)
+    differences = own.aurocs[runs] - other.aurocs[others]
+    of_images = own.image_draws[runs].mean(axis=0) - other.image_draws[others].mean(axis=0)
     low, high = difference_interval(differences, of_images)
-    return {name: differences.mean(), f"{name}_low": low, f"{name}_high": high}
+    return Difference(float(differences.mean()), low, high, *differences.shape)
 
 
 def _spread(values: np.ndarray) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else np.nan
 
 
+@cache  # seconds of bootstrap, which all figures, or all tables, of one process share
 def _measured(results: StudyResults, dataset: str) -> dict[ArmKey, Measured]:
     """Every arm of a dataset that was run, on the same draws of its test images."""
     wanted = {(b, a): _scores(results, dataset, b, a) for b in results.budgets for a in results.arms}
@@ -163,7 +199,7 @@ def _scores(results: StudyResults, dataset: str, budget: str, arm: str) -> ArmSc
 
 def _run_weights(results: StudyResults, dataset: str, arm: str, scores: ArmScores) -> np.ndarray:
     """(DRAWS, R) how often each run stands in each draw of seeds; arms share the draws of the seeds that they share."""
-    generators = _generator_seeds(results, Arm.parse(arm))
+    generators = [-1 if seed is None else seed for seed in results.generator_seeds(arm)]  # as in ArmScores
     by_classifier = _seed_weights(results, dataset, "classifier seeds", results.classifier_seeds)
     by_generator = _seed_weights(results, dataset, "generator seeds", generators)
     runs = zip(scores.classifier_seeds.tolist(), scores.generator_seeds.tolist(), strict=True)
@@ -174,11 +210,6 @@ def _seed_weights(results: StudyResults, dataset: str, axis: str, seeds: Sequenc
     """Seed -> (DRAWS,) how often it is drawn."""
     drawn = seed_weights(len(seeds), DRAWS, numpy_rng(results.seed, "bootstrap", axis, dataset))
     return dict(zip(seeds, drawn.T, strict=True))
-
-
-def _generator_seeds(results: StudyResults, arm: Arm) -> Sequence[int]:
-    """Those of the study; −1, as in ArmScores, for an arm without generated images."""
-    return results.seeds if arm.augmenter else [-1]
 
 
 def _check_same_images(results: StudyResults, dataset: str, scores: dict[ArmKey, ArmScores]) -> None:

@@ -1,11 +1,12 @@
 """What a run folder lacks, and what in it was made with another config."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 
+from medbench.arms import Arm
 from medbench.errors import UserError
 from medbench.report.results import StudyResults
-from medbench.report.run_files import STAGES, log_of, made_from, parts_of, stage_of
+from medbench.report.run_files import STAGES, log_of, parts_of, stage_of
 
 MISSING = "missing"
 
@@ -19,18 +20,29 @@ def runs_text(there: int, wanted: int) -> str:
     return f" ({there} of {wanted} runs)" if 0 < there < wanted else ""
 
 
-def gap_sentences(results: StudyResults, stage: str | None = None) -> list[str]:
+def gap_sentences(
+    results: StudyResults, stage: str | None = None, augmenters: Collection[str] | None = None
+) -> list[str]:
     """A sentence for each thing that is missing though nothing that it is made from is.
 
     Args:
         results: what a study left.
         stage: only what keeps files of this stage from being there; None: of any stage.
+        augmenters: only what keeps files of these from being there; None: of any, and files of none.
     """
-    missing = [path for path in results.gaps if stage in (None, stage_of(path))]
+    missing = [path for path in results.gaps if stage in (None, stage_of(path)) and _is_of(path, augmenters)]
     causes = {path: _first_causes(results, path) for path in missing}
     first = dict.fromkeys(cause for found in causes.values() for cause in found)
     followed = {cause for path, found in causes.items() for cause in found if path != cause}
     return [_sentence(results, cause, cause in followed) for cause in first]
+
+
+def _is_of(path: str, augmenters: Collection[str] | None) -> bool:
+    if augmenters is None:
+        return True
+    _, *parts = parts_of(path)  # none for a dataset
+    named = Arm.parse(parts[1]).augmenter if stage_of(path) == "utility" else next(iter(parts), None)
+    return named in augmenters
 
 
 def _sentence(results: StudyResults, path: str, has_followers: bool) -> str:
@@ -42,7 +54,7 @@ def _sentence(results: StudyResults, path: str, has_followers: bool) -> str:
 
 def _first_causes(results: StudyResults, path: str) -> list[str]:
     """The missing files that `path` needs and that lack nothing themselves: `path`, if it needs no other."""
-    missing = [needed for needed in made_from(path) if not results.present(needed)]
+    missing = [needed for needed in results.made_from(path) if not results.present(needed)]
     found = [cause for needed in missing for cause in _first_causes(results, needed)]
     return list(dict.fromkeys(found)) or [path]
 

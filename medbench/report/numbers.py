@@ -24,6 +24,15 @@ def spelled(values: Sequence[float]) -> str:
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
+def counted(values: Sequence[float]) -> str:
+    """A whole number where all values are the same, else as `spelled`.
+
+    >>> counted([1234, 1234]), counted([10, 12])
+    ('1,234', '11.0 ± 1.4')
+    """
+    return f"{int(values[0]):,}" if len(set(values)) == 1 else spelled(values)
+
+
 def signed(value: float, digits: int) -> str:
     """With its sign, and a true minus."""
     return f"{value:+.{digits}f}".replace("-", "−")

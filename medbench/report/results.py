@@ -1,7 +1,7 @@
 """What a study left in its run folder, loaded for tables and figures."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medbench.arms import Arm
 from medbench.data.dataset import Card, Dataset
 from medbench.errors import UserError
 from medbench.files import read_json, read_npz
@@ -21,6 +22,8 @@ FID_COLUMNS = ["dataset", "augmenter", "loss", "generator_seed", "metric", "refe
 FID_COLUMNS += ["n_real", "n_generated"]
 CURVE_COLUMNS = ["dataset", "augmenter", "generator_seed", "step", "images_seen", "loss", "eps_mse"]
 LOSS_NAMES = {"l1": "L1", "l2": "L2", "huber": "Huber"}
+PLACES = ("path", "weights")  # settings that say where a file lies; its hash says what it is
+Generator = tuple[str, str, int]  # dataset, augmenter, generator seed
 
 
 @dataclass(frozen=True, eq=False)  # one object is one reading of the files, and hashes as itself
@@ -34,7 +37,7 @@ class StudyResults:
     folder: Path
     study: str
     datasets: Sequence[str]
-    augmenters: Sequence[str]  # their order fixes rows and the augmenter that others are compared with
+    augmenters: Sequence[str]  # that make images; their order fixes rows and the one that others are compared with
     seeds: Sequence[int]  # generator seeds
     papers: Sequence[str] = ()  # keys of medbench.report.published
     arms: Sequence[str] = ()  # names, see medbench.arms
@@ -44,6 +47,12 @@ class StudyResults:
     expected: Mapping[str, str] = field(default_factory=dict)  # ReportStage.expected
     palette: Sequence[str] = ()  # augmenters of the whole run, whose places fix their looks; empty: `augmenters`
     partial: bool = False  # a file that was made with another config is a gap too
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # augmenter -> what the config says of it
+    first_stages: Mapping[str, str] = field(default_factory=dict)  # augmenter -> the first stage that it uses
+    models: Mapping[str, str] = field(default_factory=dict)  # augmenter -> whose model it samples, where another's
+    ceilings: Sequence[str] = ()  # of the augmenters those that are first stages: their images are reconstructions
+    ablation: str | None = None  # the whole model that others of its kind are parts of
+    sampling: str | None = None  # whose model is sampled with several settings
 
     def present(self, path: str) -> bool:
         """Whether a file, given by its path under the run folder, is there.
@@ -54,7 +63,11 @@ class StudyResults:
         """
         if not (self.folder / path).exists():
             return False
-        return not self.partial or (path not in self.stale and all(map(self.present, made_from(path))))
+        return not self.partial or (path not in self.stale and all(map(self.present, self.made_from(path))))
+
+    def made_from(self, path: str) -> list[str]:
+        """The files of the run that the job behind `path` reads."""
+        return made_from(path, self.models, self.first_stages)
 
     @cached_property
     def stale(self) -> list[str]:
@@ -68,9 +81,35 @@ class StudyResults:
         return [path for path in self.expected if not self.present(path)]
 
     @property
-    def generators(self) -> list[tuple[str, str, int]]:
-        """Dataset, augmenter and seed of every model of the study."""
+    def generators(self) -> list[Generator]:
+        """Dataset, augmenter and seed of every source of images of the study."""
         return list(itertools.product(self.datasets, self.augmenters, self.seeds))
+
+    @property
+    def compared(self) -> list[str]:
+        """The augmenters without the ceilings, about which nothing is claimed."""
+        return [name for name in self.augmenters if name not in self.ceilings]
+
+    @property
+    def in_rows(self) -> list[str]:
+        """The augmenters in the order of tables: ceilings come last."""
+        return [*self.compared, *self.ceilings]
+
+    def trained(self, augmenter: str) -> str:
+        """The augmenter whose model this one samples: itself, unless its section names another."""
+        return self.models.get(augmenter, augmenter)
+
+    def generates(self, arm: str) -> bool:
+        """Whether an arm takes generated images, as one that repeats real ones, or mixes them on the fly, does not."""
+        return Arm.parse(arm).augmenter in self.augmenters
+
+    def generator_seeds(self, arm: str) -> list[int | None]:
+        """Those of the study for an arm with generated images, else None alone."""
+        return list(self.seeds) if self.generates(arm) else [None]
+
+    def origins(self, arm: str) -> list[str]:
+        """Names, without an ending, of the files that an arm has under utility/<dataset>/<budget>/<arm>/."""
+        return ["real" if seed is None else f"seed{seed}" for seed in self.generator_seeds(arm)]
 
     @cached_property
     def fid(self) -> pd.DataFrame:
@@ -93,23 +132,31 @@ class StudyResults:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """One row a logged step: dataset, augmenter, generator_seed, step, images_seen, loss, eps_mse."""
+        """One row a logged step: CURVE_COLUMNS and what else its kind logs, NaN where a kind does not log it.
+
+        An augmenter that learns nothing has no row; one that samples another's model has that one's.
+        """
         logs = [pd.DataFrame(columns=CURVE_COLUMNS)]
         for (dataset, augmenter, seed), path in self._of_generators("models", "/medbench.json"):
             log = path.with_name("training.csv")
             if log.exists():
                 logs.append(_read_csv(log).assign(dataset=dataset, augmenter=augmenter, generator_seed=seed))
-        return pd.concat(logs[1:] or logs, ignore_index=True)
+        whole = pd.concat(logs[1:] or logs, ignore_index=True)
+        return whole.reindex(columns=list(dict.fromkeys([*CURVE_COLUMNS, *whole])))
 
     def samples(self, dataset: str, augmenter: str) -> dict[str, np.ndarray] | None:
-        """The generated images of the first seed: images, labels, trajectory, trajectory_timesteps. None: a gap."""
+        """The images of the first seed: images, labels, trajectory, trajectory_timesteps. None: a gap.
+
+        The last two are empty for an augmenter that does not start from noise.
+        """
         path = f"samples/{dataset}/{augmenter}/seed{self.seeds[0]}.npz"
         return read_npz(self.folder / path) if self.present(path) else None
 
-    def _of_generators(self, stage: str, ending: str) -> Iterator[tuple[tuple[str, str, int], Path]]:
+    def _of_generators(self, stage: str, ending: str) -> Iterator[tuple[Generator, Path]]:
         """Each generator with its file of a stage, where that is there."""
         for dataset, augmenter, seed in self.generators:
-            path = f"{stage}/{dataset}/{augmenter}/seed{seed}{ending}"
+            name = self.trained(augmenter) if stage == "models" else augmenter
+            path = f"{stage}/{dataset}/{name}/seed{seed}{ending}"
             if self.present(path):
                 yield (dataset, augmenter, seed), self.folder / path
 
@@ -129,27 +176,48 @@ class StudyResults:
         return card.classes if card else [f"class {k + 1}" for k in range(n)]
 
     @cached_property
+    def described(self) -> dict[Generator, dict[str, Any]]:
+        """What each model that is there says of itself, its medbench.json; without the gaps."""
+        return {of: read_json(path) for of, path in self._of_generators("models", "/medbench.json")}
+
+    @cached_property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """augmenter -> the section that its models were trained with, and every precision and device that did it."""
+        """augmenter -> its settings, and every precision and device that its models were trained with.
+
+        Settings of sampling are the section's own: the model may be another augmenter's, or older than they are.
+        """
         models: dict[str, list[dict[str, Any]]] = {name: [] for name in self.augmenters}
-        for (_, augmenter, _), path in self._of_generators("models", "/medbench.json"):
-            models[augmenter].append(read_json(path))
-        return {name: _settings(described) for name, described in models.items() if described}
+        for (_, augmenter, _), model in self.described.items():
+            models[augmenter].append(model)
+        there = {name: found for name, found in models.items() if found}
+        return {name: _settings(found) | dict(self.sections.get(name, {})) for name, found in there.items()}
+
+    def section(self, augmenter: str) -> Mapping[str, Any]:
+        """What the config says of an augmenter; where that is not given, what its model says; {}: neither."""
+        return self.sections.get(augmenter) or self.settings.get(augmenter, {})
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """augmenter -> its name with the loss it was trained with, as shown to readers."""
-        losses = {name: settings.get("loss") for name, settings in self.settings.items()}
-        return {
-            name: f"{name} ({LOSS_NAMES.get(str(losses[name]), losses[name])})" if losses.get(name) else name
-            for name in self.augmenters
-        }
+        """augmenter -> its name for readers: with its loss where it has one, and a first stage as the ceiling."""
+        return {name: self._label(name) for name in self.augmenters}
+
+    def _label(self, name: str) -> str:
+        if name in self.ceilings:
+            return f"{name} (ceiling)"
+        loss = self.section(name).get("loss")
+        return f"{name} ({LOSS_NAMES.get(str(loss), loss)})" if loss else name
 
 
 def _settings(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The section that all of them share, and where they were trained."""
-    where = {key: " or ".join(sorted({model["runtime"][key] for model in models})) for key in ("precision", "device")}
-    return models[0]["augmenter"] | where
+    """The section that all of them share, where they were trained, and the hashes of files that they were given."""
+    where = {key: _either(model["runtime"][key] for model in models) for key in ("precision", "device")}
+    given = _either(model.get("given", {}).get("file", "") for model in models)
+    section = {key: value for key, value in models[0]["augmenter"].items() if key not in PLACES}
+    return section | where | ({"given_sha256": given} if given else {})
+
+
+def _either(values: Iterable[str]) -> str:
+    return " or ".join(sorted(set(filter(None, values))))
 
 
 def flat(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -49,22 +49,31 @@ def real_features(dataset: str) -> list[str]:
     return [f"features/{dataset}/{split}.safetensors" for split in ("train", "test")]
 
 
-def made_from(path: str) -> list[str]:
-    """The files that the job behind `path` reads, without what comes from outside the run."""
+def made_from(path: str, models: Mapping[str, str], first_stages: Mapping[str, str]) -> list[str]:
+    """The files that the job behind `path` reads, without what comes from outside the run.
+
+    Args:
+        path: of a file under the run folder.
+        models: augmenter -> the one whose model it samples, where that is another's.
+        first_stages: augmenter -> the first stage that it uses.
+    """
     folder, parts = PurePosixPath(path).parts[0], parts_of(path)
     dataset, below = f"datasets/{parts[0]}.json", "/".join(parts)
     match folder:
         case "models":
-            return [dataset]
+            # A study may list only an augmenter that samples this model, with the first stage that both have.
+            first = {models.get(name, name): first for name, first in first_stages.items()}.get(parts[1])
+            return [dataset, *([f"models/{parts[0]}/{first}/{parts[2]}/medbench.json"] if first else [])]
         case "samples":
-            return [f"models/{below}/medbench.json"]
+            return [f"models/{parts[0]}/{models.get(parts[1], parts[1])}/{parts[2]}/medbench.json"]
         case "features":  # of a split, or of generated images
             return [dataset] if len(parts) == 2 else [f"samples/{below}.npz"]
         case "fidelity":
             return [*real_features(parts[0]), f"features/{below}.safetensors"]
         case "utility":
             augmenter = Arm.parse(parts[2]).augmenter
-            return [dataset, *([f"samples/{parts[0]}/{augmenter}/{parts[3]}.npz"] if augmenter else [])]
+            generated = parts[3] != "real"  # an arm that mixes on the fly takes nobody's images
+            return [dataset, *([f"samples/{parts[0]}/{augmenter}/{parts[3]}.npz"] if generated else [])]
         case _:
             return []
 

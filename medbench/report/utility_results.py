@@ -83,7 +83,8 @@ def _files(results: StudyResults) -> Iterator[tuple[str, str, str, int | None, P
         for budget in results.budgets:
             for arm in map(Arm.parse, results.arms):
                 folder = f"utility/{dataset}/{arm.trained_under(budget)}/{arm.name}"
-                for seed in results.seeds if arm.augmenter else [None]:
-                    path = f"{folder}/{'real' if seed is None else f'seed{seed}'}.json"
+                origins = zip(results.generator_seeds(arm.name), results.origins(arm.name), strict=True)
+                for seed, origin in origins:
+                    path = f"{folder}/{origin}.json"
                     if results.present(path):
                         yield dataset, budget, arm.name, seed, results.folder / path

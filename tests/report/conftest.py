@@ -1,4 +1,4 @@
-"""What the tests of figures share: a run of classifiers, figures as they would be saved, what a reader sees in them."""
+"""What the tests of the report share: runs made by hand, figures as they would be saved, what a reader sees in them."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from medbench.arms import Arm
+from medbench.config import Config
 from medbench.data.dataset import Card, card_path
-from medbench.files import write_json, write_npz
+from medbench.files import write_json, write_npz, write_text
+from medbench.plan import report_section, trained_as
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
 from medbench.rng import numpy_rng
@@ -95,8 +97,7 @@ def _classifier_run(
         )
         write_json(card_path(folder / f"datasets/{dataset}.npz"), card.model_dump(mode="json"))
         for budget, arm in itertools.product(budgets, map(Arm.parse, arms)):
-            for seed in seeds if arm.augmenter else [None]:
-                origin = "real" if seed is None else f"seed{seed}"
+            for origin in results.origins(arm.name):
                 stem = folder / "utility" / dataset / arm.trained_under(budget) / arm.name / origin
                 _write_scores(stem, names, arm, numpy_rng(0, dataset, budget, arm.name, origin), n)
     return results
@@ -128,3 +129,108 @@ def _write_scores(stem: Path, classes: Sequence[str], arm: Arm, rng: np.random.R
         "best_steps": np.full(3, 10),
     }
     write_npz(stem.with_suffix(".npz"), arrays)
+
+
+# A run of many kinds of augmenters, as its stages would leave it ----------------------------------------------------
+
+LATENT = {"kind": "medienet", "first_stage": "ae", "steps": 30, "batch_size": 8, "sample_steps": 5}
+AUGMENTERS = {
+    "ae": {"kind": "autoencoder", "steps": 20, "batch_size": 8},
+    "medienet": LATENT,
+    "norope": LATENT | {"rope": False},
+    "nomodule": LATENT | {"multi_attention": False},
+    "guided": {"kind": "medienet", "model": "medienet", "guidance_scale": 4},
+    "unguided": {"kind": "medienet", "model": "medienet", "guidance_scale": 1, "sample_steps": 20},
+    "pixels": {"kind": "annotated_ddpm", "conditioning": "label", "loss": "huber", "timesteps": 40},
+    "cvae": {"kind": "cvae"},
+    "classic": {"kind": "classic"},
+    "copy": {"kind": "copy"},
+    "ready": {"kind": "images", "path": "/home/ada/${SECRET}/{dataset}.npz"},
+    "mixup": {"kind": "mixup"},
+}
+STUDIES = {
+    "field": {"augmenters": ["medienet", "guided", "pixels", "cvae", "classic", "copy", "ready", "mixup"]},
+    "ablation": {"augmenters": ["norope", "medienet", "nomodule", "cvae"], "ablation": "medienet"},
+    "sampling": {"augmenters": ["guided", "medienet", "unguided", "norope"], "sampling": "medienet"},
+}
+PARAMETERS = {"ae": {"vae": 500}, "cvae": {"vae": 70}, "classic": {}, "copy": {}, "ready": {}}
+PARAMETERS |= {"medienet": {"unet": 2000}, "norope": {"unet": 2000}, "nomodule": {"unet": 1250}}
+PARAMETERS |= {"pixels": {"unet0": 450, "unet1": 450}}
+IMAGES_SEEN = {"ae": 160, "cvae": 1000, "pixels": 4000, "classic": 0, "copy": 0, "ready": 0}  # else 240
+# FID against test at dimension 64 with seed 0, else 20; each further seed adds 1, to norope 2; 768 is ten times it.
+FID = {"medienet": 5.0, "norope": 7.0, "nomodule": 9.0, "guided": 4.0, "unguided": 6.0, "ae": 2.0, "copy": 1.0}
+FLOOR = 0.5
+
+
+@pytest.fixture
+def field_run():
+    """A function that fills a folder with one study's cards, models and fidelity, and reads it."""
+    return _field_run
+
+
+def _field_run(folder: Path, study: str, seeds=(0, 1, 2), arms=(), **settings) -> StudyResults:
+    """`settings`: further ones of the study."""
+    wanted = {"datasets": ["ct"], "generator_seeds": list(seeds), "arms": list(arms), **STUDIES[study], **settings}
+    config = Config.model_validate(
+        {
+            "name": "demo",
+            "datasets": {"ct": {"kind": "phantom", "subject": "ct"}},
+            "augmenters": AUGMENTERS,
+            "fidelity": {"weights": "random", "n_generated": 300},
+            "studies": {study: wanted},
+            "run": [study],
+        }
+    )
+    section = dict(report_section(config, study))
+    for name, seed in itertools.product(section["augmenters"], seeds):
+        trained = trained_as(config, name)
+        write_model(folder / f"models/ct/{trained}/seed{seed}", trained, seed, section)
+        write_fid(folder / f"fidelity/ct/{name}/seed{seed}.json", name, seed)
+    sizes = {"train": [450, 450], "val": [50, 50], "test": [400, 400]}
+    card = Card(
+        name="ct",
+        title="Chest CT",
+        source="",
+        licence="",
+        citation="",
+        classes=["normal", "cancer"],
+        channels=1,
+        image_size=(28, 28),
+        counts=sizes,
+    )
+    write_json(folder / "datasets/ct.json", card.model_dump())
+    # The hashes of the config are the workflow's matter: without them everything belongs together.
+    return StudyResults(folder, **section | {"expected": {}})
+
+
+def write_model(folder: Path, name: str, seed: int, section: Mapping) -> None:
+    """A first stage logs how well it reconstructs, better with each seed; a generator its loss, others nothing."""
+    described = {
+        "augmenter": dict(AUGMENTERS[name]) | section["sections"].get(name, {}),
+        "parameters": PARAMETERS[name],
+        "images_seen": IMAGES_SEEN.get(name, 240),
+        "given": {"inception": None, "file": "f" * 64} if name == "ready" else {"inception": None},
+        "runtime": {"precision": "fp32", "device": "cpu", "versions": {"torch": "2.11.0"}},
+    }
+    write_json(folder / "medbench.json", described)
+    logs = {
+        "ae": f"component,step,images_seen,loss,psnr,ssim\nvae,10,80,0.3,18,0.5\nvae,20,160,0.2,{20 + seed},0.75\n",
+        "cvae": "component,step,images_seen,loss,val_mse\nvae,10,1000,0.3,0.1\n",
+    }
+    generator = "component,step,images_seen,loss,eps_mse\nunet,30,240,0.2,0.1\n"
+    if IMAGES_SEEN.get(name, 240):
+        write_text(folder / "training.csv", logs.get(name, generator))
+
+
+def write_fid(path: Path, name: str, seed: int) -> None:
+    rows = []
+    for dimension, scale in ((64, 1), (768, 10)):
+        value = (FID.get(name, 20.0) + seed * (2 if name == "norope" else 1)) * scale
+        numbers = {("fid", "train"): value - 0.5, ("fid", "test"): value, ("fid", "train_part"): value}
+        numbers |= {("fid_floor", "train_part"): FLOOR * scale, ("fid_over_floor", "train_part"): value / FLOOR / scale}
+        for (metric, reference), number in numbers.items():
+            row = {"dataset": "ct", "augmenter": name, "generator_seed": seed, "loss": None, "metric": metric}
+            sizes = {"n_real": 800, "n_generated": 300}
+            rows.append(row | {"dimension": dimension, "reference": reference, "value": number} | sizes)
+    conditions = {"extractor": "inception-v3-compat", "random_weights": False, "resize": "bilinear", "torch_threads": 2}
+    write_json(path, {"conditions": conditions, "rows": rows})

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from medbench.data.dataset import Card
 from medbench.errors import UserError
 from medbench.files import write_json, write_npz
-from medbench.report.effects import EFFECT_COLUMNS, arm_label, direction, effects
+from medbench.report.effects import EFFECT_COLUMNS, arm_label, between, direction, effects
 from medbench.report.results import StudyResults
 
 LABELS = np.arange(120) % 2
@@ -268,6 +268,45 @@ def test_budgets_are_compared_within_themselves(tmp_path):
     assert found.loc[("steps", "real"), "auroc"] == found.loc[("epochs", "real"), "auroc"]
     assert found.loc[("steps", "real+ann@1"), "delta_oversample"] == 0
     assert found.loc[("epochs", "real+ann@1"), "delta_oversample"] == 1
+
+
+def test_an_arm_that_mixes_on_the_fly_has_no_generators(tmp_path):
+    """Its one file holds all its runs, though the study has generator seeds, and the control is its control too."""
+    arms = ["real", "real+oversample@1", "real+ann@1", "real+mixup@1"]
+    for place, arm in enumerate(arms):
+        for origin in ("seed0", "seed1") if arm == "real+ann@1" else ("real",):
+            write_arm(tmp_path, arm, [run_scores(10 * place + seed) for seed in range(3)], origin)
+    found = by_arm(study(tmp_path, arms, seeds=[0, 1]))
+    assert found["generators"].tolist() == [0, 0, 2, 0]
+    assert found["runs"].tolist() == [3, 3, 6, 3]
+    assert (found["missing_runs"] == 0).all()
+    assert found.loc["real+mixup@1", ["delta_real_low", "delta_oversample_low"]].notna().all()
+
+
+def test_two_generated_arms_are_paired_by_generator_and_classifier_seed(tmp_path):
+    """Seed for seed equal: the difference is exactly nothing, which it would not be over unpaired means."""
+    runs = {0: [run_scores(seed) for seed in range(3)], 1: [run_scores(9 + seed, 2.0) for seed in range(3)]}
+    for generator in (0, 1):
+        write_arm(tmp_path, "real+ann@1", runs[generator], f"seed{generator}")
+    write_arm(tmp_path, "real+part@1", runs[1], "seed1")  # whose generator seed 0 failed
+    results = study(tmp_path, ["real+ann@1", "real+part@1", "only-part"], augmenters=["ann", "part"], seeds=[0, 1])
+    found = between(results, "xray", "steps", "real+part@1", "real+ann@1")
+    assert (found.mean, found.low, found.high) == (0, 0, 0)
+    assert (found.generators, found.classifiers, found.shown) == (1, 3, False)
+    assert between(results, "xray", "steps", "only-part", "real+ann@1") is None
+    write_arm(tmp_path, "only-part", [run_scores(s, PERFECT) for s in range(3)], "seed0")
+    again = study(tmp_path, ["real+part@1", "only-part"], augmenters=["part"], seeds=[0, 1])
+    assert between(again, "xray", "steps", "only-part", "real+part@1") is None  # no generator seed in common
+
+
+def test_a_difference_is_shown_from_three_classifier_seeds_on(tmp_path):
+    for arm, separation in (("real+ann@1", PERFECT), ("real+part@1", REVERSED)):
+        write_arm(tmp_path, arm, [run_scores(seed, separation) for seed in range(3)], "seed0")
+    options = {"arms": ["real+ann@1", "real+part@1"], "augmenters": ["ann", "part"]}
+    assert between(study(tmp_path, **options), "xray", "steps", "real+ann@1", "real+part@1").shown
+    few = study(tmp_path, **options, classifier_seeds=[0, 1])
+    difference = between(few, "xray", "steps", "real+ann@1", "real+part@1")
+    assert (difference.mean, difference.low, difference.shown) == (1, 1, False)
 
 
 def test_another_dataset_changes_no_number_and_another_seed_does(tmp_path):

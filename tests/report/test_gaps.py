@@ -137,6 +137,52 @@ def test_stages_that_differ_are_counted_and_gaps_do_not_differ(results):
         require_same_config(StudyResults(results.folder, **dict(section)))
 
 
+@pytest.fixture
+def latent(tmp_path) -> StudyResults:
+    """Every file of a study of which one augmenter uses a first stage, and another that one's model."""
+    kinds = {
+        "ae": {"kind": "autoencoder"},
+        "gen": {"kind": "ldm", "first_stage": "ae"},
+        "guided": {"kind": "ldm", "model": "gen", "guidance_scale": 4},
+        "mixup": {"kind": "mixup"},
+    }
+    study = {"augmenters": ["guided", "mixup"], "arms": ["real", "real+guided@1", "real+mixup@1"], "budgets": ["steps"]}
+    changed = {**CONFIG, "augmenters": kinds, "studies": {"s": CONFIG["studies"]["s"] | study}}
+    section = report_section(Config.model_validate(changed), "s")
+    for path, made in section.expected.items():
+        mark(tmp_path / path, made)
+    for split in ("train", "test"):
+        mark(tmp_path / f"features/ct/{split}.safetensors", "not asked")
+    return StudyResults(tmp_path, **dict(section))
+
+
+def test_a_failed_first_stage_is_the_cause_of_all_that_uses_it(latent):
+    assert gap_sentences(latent) == []
+    remove(latent, "models/ct/*/seed0/*", "*/ct/*/seed0.*", "utility/ct/*/*/seed0.json")
+    (sentence,) = gap_sentences(latent)
+    assert sentence.startswith(
+        "Missing: model of ct, ae, seed0, and what follows from it: it failed or has not run yet"
+    )
+
+
+def test_gaps_of_some_augmenters(latent):
+    remove(latent, "fidelity/ct/guided/seed1.json", "utility/ct/steps/real+guided@1/seed0.json")
+    remove(latent, "fidelity/ct/ae/seed0.json", "utility/ct/steps/real/real.json")
+    starts = ("Missing: fidelity of ct, guided, seed1:", "Missing: utility of ct, real+guided@1, seed0:")
+    for stage, start in zip(("fidelity", "utility"), starts, strict=True):
+        (sentence,) = gap_sentences(latent, stage, ["guided"])
+        assert sentence.startswith(start)
+        assert len(gap_sentences(latent, stage)) == 2
+
+
+def test_an_older_first_stage_takes_its_users_with_it_and_no_arm_that_mixes(latent):
+    mark(latent.folder / "models/ct/ae/seed1/medbench.json", "another")
+    partial = replace(latent, partial=True)
+    assert {path for path in latent.expected if "seed1" in path} == set(partial.gaps)
+    assert len(gap_sentences(partial)) == 1
+    assert partial.present("utility/ct/steps/real+mixup@1/real.json")
+
+
 # Partial ----------------------------------------------------------------------------------------------------------
 
 

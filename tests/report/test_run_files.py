@@ -38,12 +38,30 @@ def test_logs_are_where_the_rules_write_them(root):
 def test_a_file_is_made_from_earlier_stages_and_in_the_end_from_the_dataset():
     order = [stage for stage, _ in STAGES.values()]
     for path in PATHS[1:]:
-        needed = made_from(path)
+        needed = made_from(path, {}, {})
         assert max(order.index(stage_of(other)) for other in needed) < order.index(stage_of(path))
         while needed[0] != PATHS[0]:
-            needed = made_from(needed[0])
-    assert made_from(PATHS[0]) == []
-    assert made_from(PATHS[-1]) == ["datasets/ct.json", "samples/ct/gen/seed1.npz"]
+            needed = made_from(needed[0], {}, {})
+    assert made_from(PATHS[0], {}, {}) == []
+    assert made_from(PATHS[-1], {}, {}) == ["datasets/ct.json", "samples/ct/gen/seed1.npz"]
+
+
+def test_an_arm_that_mixes_on_the_fly_is_made_from_the_dataset_alone():
+    assert made_from("utility/ct/steps/real+mixup@1/real.json", {}, {}) == ["datasets/ct.json"]
+
+
+def test_samples_are_made_from_the_model_that_their_augmenter_names():
+    for name, trained in (("guided", "gen"), ("gen", "gen")):
+        model = f"models/ct/{trained}/seed1/medbench.json"
+        assert made_from(f"samples/ct/{name}/seed1.npz", {"guided": "gen"}, {}) == [model]
+
+
+@pytest.mark.parametrize("first_stages", [{"gen": "ae", "guided": "ae"}, {"guided": "ae"}])
+def test_a_model_is_made_from_its_first_stage_also_where_only_another_name_for_it_is_listed(first_stages):
+    models = {"guided": "gen"}
+    first = "models/ct/ae/seed2/medbench.json"
+    assert made_from("models/ct/gen/seed2/medbench.json", models, first_stages) == ["datasets/ct.json", first]
+    assert made_from(first, models, first_stages) == ["datasets/ct.json"]
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.json"])

@@ -13,17 +13,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Transform, blended_transform_factory, offset_copy
+from matplotlib.transforms import blended_transform_factory
 
 from medbench.arms import OVERSAMPLE, Arm
 from medbench.report.effects import BUDGETS, arm_label, effects
 from medbench.report.figures import style
+from medbench.report.figures.roles import label
 from medbench.report.results import StudyResults
+from medbench.report.tables.arm_notes import mixers
 from medbench.report.utility_results import utility_rows
 
 INTERVAL = "Interval: 95 %, bootstrap over seeds and test images."
 LABEL_ROOM = {1: 1.55, 2: 1.15}  # inches, left of so many panels
 ROW_LINE = 0.125  # inches, a line of a row's label
+MOST_LINES = 6  # against the ratio; of more, those with one ratio stay out
 NARROWEST = 0.1  # of AUROC, on an axis: less would make nothing look like much
 RUN: dict[str, Any] = {"color": style.REAL_COLOUR, "marker": "o", "markersize": 1.7, "linestyle": "none"}
 REAL_LINE: dict[str, Any] = {"color": style.REAL_COLOUR, "linewidth": 0.7}
@@ -57,7 +60,8 @@ def auroc_by_arm(results: StudyResults, stem: Path) -> None:
 def auroc_by_ratio(results: StudyResults, stem: Path) -> None:
     """A line an augmenter from the real arm over its ratios, the repeated real images in grey; panels as by arm.
 
-    Drawn only where something is added at two ratios at least, and there is a score.
+    Drawn only where something is added at two ratios at least, and there is a score. Where there would be too many
+    lines, those of a single ratio, which the other figure shows as well, are left out.
     """
     lines, runs = _several_ratios(results), auroc_runs(results)
     drawn = {"real", *(arm for line in lines.values() for arm in line.values())}
@@ -94,7 +98,7 @@ def budget_note(budgets: Sequence[str]) -> str:
 
 def runs_note(results: StudyResults, arm: str, runs: int) -> str:
     """Said after an arm's name where only some of its runs are there, else nothing."""
-    expected = len(results.classifier_seeds) * (len(results.seeds) if Arm.parse(arm).augmenter else 1)
+    expected = len(results.classifier_seeds) * len(results.origins(arm))
     return f" ({runs} of {expected} runs)" if runs < expected else ""
 
 
@@ -134,7 +138,7 @@ def _rows(ax: Axes, results: StudyResults, means: pd.DataFrame, runs: pd.Series)
         ax.plot([mean["low"], mean["high"]], [place, place], color=look.colour, linewidth=1.4, solid_capstyle="butt")
         ax.plot(mean["auroc"], place, **look.mean, zorder=3)
         values = runs.loc[[arm]]
-        ax.plot(values, np.full(len(values), place), transform=_beside(ax, y=-4), **RUN, zorder=4)
+        ax.plot(values, np.full(len(values), place), transform=style.beside(ax, y=-4), **RUN, zorder=4)
 
 
 def _lines(ax: Axes, results: StudyResults, lines: Lines, means: pd.DataFrame, runs: pd.Series) -> None:
@@ -167,18 +171,17 @@ def _points(ax: Axes, look: style.ArmLook, x: np.ndarray, means: pd.DataFrame, r
     for place, arm in zip(x, means.index, strict=True):
         values = runs[runs.index == arm]
         own = RUN | {"color": look.colour}  # where lines are close, the colour says whose run it is
-        ax.plot(np.full(len(values), place), values, transform=_beside(ax, x=3.5), **own, zorder=4)
-
-
-def _beside(ax: Axes, **points: float) -> Transform:
-    """So many points off the mean, that neither hides the other."""
-    return offset_copy(ax.transData, ax.get_figure(root=True), units="points", **points)
+        ax.plot(np.full(len(values), place), values, transform=style.beside(ax, x=3.5), **own, zorder=4)
 
 
 def _several_ratios(results: StudyResults) -> Lines:
     """What can be drawn as lines, the control last; empty where nothing is added at two ratios."""
-    lines = {extra: _at_ratios(results, extra) for extra in (*results.augmenters, OVERSAMPLE)}
-    return {extra: line for extra, line in lines.items() if line} if any(len(n) > 1 for n in lines.values()) else {}
+    all_lines = {extra: _at_ratios(results, extra) for extra in (*results.augmenters, *mixers(results), OVERSAMPLE)}
+    several = {extra for extra, line in all_lines.items() if len(line) > 1}
+    lines = {extra: line for extra, line in all_lines.items() if line and several}
+    if len(lines) <= MOST_LINES:
+        return lines
+    return {extra: line for extra, line in lines.items() if extra in several or extra == OVERSAMPLE}
 
 
 def _at_ratios(results: StudyResults, extra: str) -> dict[float, str]:
@@ -222,7 +225,7 @@ def _ratio_legend(figure: Figure, results: StudyResults, extras: Sequence[str], 
     for extra in extras:
         look = _line_look(results, extra)
         handles.append(Line2D([], [], **look.line, **look.mean))
-        labels.append("real images repeated" if extra == OVERSAMPLE else results.labels[extra])
+        labels.append("real images repeated" if extra == OVERSAMPLE else label(results, extra))
     style.legend_below(figure, _title(results, means[means["missing_runs"] > 0]), handles, labels)
 
 

@@ -19,6 +19,7 @@ from medbench.report.figures.auroc import budget_note, runs_note
 from medbench.report.results import StudyResults
 from medbench.report.utility_results import ArmScores, arm_scores
 
+MOST_NARROW = 8  # arms that one column has room for
 LABEL_ROOM = 0.95  # inches, left of the panels
 LABEL_LINE = 0.12  # inches, a line of a class's or an arm's name
 GAP = 0.12  # inches, between panels
@@ -33,14 +34,19 @@ DARK = 68  # per cent, above which text is white
 
 @dataclass(frozen=True)
 class Grid:
-    """How the panels of `n` arms and `k` classes share a column; lengths in inches."""
+    """How the panels of `n` arms and `k` classes share a column, or a wide page if they are many; lengths in inches."""
 
     n: int
     k: int
 
     @property
+    def width(self) -> float:
+        return style.COLUMN_WIDTH if self.n <= MOST_NARROW else style.PAGE_WIDTH
+
+    @property
     def columns(self) -> int:
-        return min(self.n, 3 if self.k == 2 else 2)
+        narrow = 3 if self.k == 2 else 2
+        return min(self.n, narrow if self.n <= MOST_NARROW else 2 * narrow + 1)
 
     @property
     def rows(self) -> int:
@@ -49,7 +55,7 @@ class Grid:
     @property
     def panel(self) -> float:
         """The room across of a panel."""
-        return (style.COLUMN_WIDTH - LABEL_ROOM) / self.columns - GAP
+        return (self.width - LABEL_ROOM) / self.columns - GAP
 
     @property
     def cell(self) -> float:
@@ -89,7 +95,7 @@ def _draw(counts: Mapping[str, np.ndarray | None], classes: Sequence[str]) -> Fi
     titles = [style.broken(title, grid.panel) for title in counts]
     lines = max(title.count("\n") + 1 for title in titles)
     row = grid.k * grid.cell + TICK_ROOM + lines * LABEL_LINE
-    figure = Figure(figsize=(style.COLUMN_WIDTH, grid.rows * row + 0.2), layout="constrained")
+    figure = Figure(figsize=(grid.width, grid.rows * row + 0.2), layout="constrained")
     panels = figure.subplots(grid.rows, grid.columns, sharey=True, squeeze=False).ravel()
     for ax, title, own in zip(panels, titles, counts.values(), strict=False):
         _panel(ax, own, grid)

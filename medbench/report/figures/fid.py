@@ -1,53 +1,55 @@
 """FID by augmenter and dataset, a panel a dimension: values at different dimensions share no axis."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from medbench.report.figures import style
+from medbench.report.figures.fid_rows import MEAN, SEED, Rows, fid_panels, set_limits, set_log_limits, spans_decades
+from medbench.report.figures.roles import label
 from medbench.report.results import StudyResults
-from medbench.report.tables.fid_notes import RANDOM_WEIGHTS, few_images
+from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
 
-SPREAD = 0.8  # of the room of a dataset, taken by its augmenters: what seaborn's stripplot takes
-MEAN: dict[str, Any] = {"markersize": 4.5, "markeredgewidth": 0}
 FLOOR: dict[str, Any] = {"color": style.REAL_COLOUR, "linestyle": (0, (3, 2)), "linewidth": 0.8}
+CEILING: dict[str, Any] = {"color": style.REAL_COLOUR, "linewidth": 1.6, "solid_capstyle": "butt"}
+CEILING_KEY: dict[str, Any] = {"color": style.REAL_COLOUR, "linestyle": "none"}
+CEILING_KEY |= {"marker": "|", "markersize": 7, "markeredgewidth": 1.6}
 
 
-def fid_by_loss(results: StudyResults, stem: Path) -> None:
-    """A black point a seed, a coloured one their mean, a dashed line the floor.
+def fid_by_augmenter(results: StudyResults, stem: Path) -> None:
+    """A row an augmenter: a dark point a seed, a coloured one their mean, a dashed line the floor.
 
-    The generated sets are drawn against the reference of the floor where every dataset has one, against the whole
-    training split otherwise. Published values are not drawn: how they were made is not public. Nothing is drawn where
-    no set was measured.
+    First stages stand last, with an open marker: their images are reconstructions of real ones, and a bar in the row of
+    every generator that uses one shows what it can reach at best. The sets are drawn against the reference of the floor
+    where every dataset has one, against the whole training split otherwise. Published values are not drawn: how they
+    were made is not public. Nothing is drawn where no set was measured.
     """
     fid = results.fid
     if fid.empty:
         return
     values, reference = _values(fid)
     floor = fid[fid["metric"] == "fid_floor"]
-    dimensions = sorted(values["dimension"].unique())
+    rows = Rows(values, {name: label(results, name) for name in results.in_rows})
     with mpl.rc_context(style.STYLE):
-        figure = Figure(figsize=(style.COLUMN_WIDTH, 0.35 + len(dimensions)), layout="constrained")
-        panels = figure.subplots(len(dimensions), 1, sharex=True, squeeze=False)[:, 0]
-        for ax, dimension in zip(panels, dimensions, strict=True):
-            shown, its_floor = values[values["dimension"] == dimension], floor[floor["dimension"] == dimension]
-            _panel(ax, shown, results)
-            _floor(ax, its_floor, results)
-            _gaps(ax, shown, results)
-            ax.set_ylim(0, 1.12 * pd.concat([shown["value"], its_floor["value"]]).max())
-        _name_datasets(panels[-1], results)
-        figure.align_ylabels(panels)
+        figure, panels = fid_panels(results, rows, "FID")
+        for (dataset, dimension), ax in panels.items():
+            _ceilings(ax, results, rows.of(dataset, dimension), list(rows.labels))
+            _floor(ax, floor[(floor["dataset"] == dataset) & (floor["dimension"] == dimension)])
+        shown = pd.concat([values, floor])
+        logarithmic = spans_decades(shown)
+        if logarithmic:
+            set_log_limits(panels, shown)
+        else:
+            set_limits(panels, shown, zero_at_edge=True)
         missing = style.missing_note(_missing_seeds(fid, results))
-        title = f"FID of generated images against {reference}{'.' if missing else ''}{missing}"
-        _legend(figure, title, results, with_floor=len(floor) > 0)
+        title = f"FID against {reference}{', logarithmic' * logarithmic}.{rows.few}{missing}"
+        style.legend_below(figure, title, *_keys(results, values, with_floor=len(floor) > 0))
         style.warn(figure, RANDOM_WEIGHTS if results.random_weights else None)
     style.save(figure, stem)
 
@@ -57,57 +59,21 @@ def _values(fid: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     against_part = generated[generated["reference"] == "train_part"]
     if set(against_part["dataset"]) == set(fid["dataset"]):
         return against_part, "part R of the training split"
-    return generated[generated["reference"] == "train"], "training split"
+    return generated[generated["reference"] == "train"], "the training split"
 
 
-def _panel(ax: Axes, values: pd.DataFrame, results: StudyResults) -> None:
-    names = list(results.augmenters)
-    shared = {
-        "data": values,
-        "x": "dataset",
-        "y": "value",
-        "hue": "augmenter",
-        "order": list(results.datasets),
-        "hue_order": names,
-        "ax": ax,
-        "legend": False,
-    }
-    several = len(names) > 1
-    sns.pointplot(
-        **shared,
-        palette=style.colours(results),
-        dodge=SPREAD - SPREAD / len(names) if several else False,
-        errorbar=None,
-        linestyle="none",
-        markers=list(style.markers(results).values()),
-        **MEAN,
-    )
-    if len(results.seeds) > 1:
-        black = dict.fromkeys(names, style.REAL_COLOUR)
-        sns.stripplot(**shared, palette=black, dodge=several, jitter=False, size=1.5, zorder=5)
-    few = " (more than images: biased upwards)" if few_images(values).any() else ""
-    ax.set_title(f"{values['dimension'].iloc[0]} dimensions{few}", loc="left", pad=3)
-    ax.set(xlabel="", ylabel="FID")
-    ax.tick_params(axis="x", length=0)
-    ax.yaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
+def _ceilings(ax: Axes, results: StudyResults, values: pd.DataFrame, names: Sequence[str]) -> None:
+    """In each row the mean of the first stage under it."""
+    reached = values.groupby("augmenter")["value"].mean().to_dict()
+    for place, name in enumerate(names):
+        first = results.first_stages.get(name)
+        if first in reached:
+            ax.plot([reached[first]] * 2, [place - 0.42, place + 0.42], **CEILING, zorder=2.5)
 
 
-def _floor(ax: Axes, floor: pd.DataFrame, results: StudyResults) -> None:
-    for place, dataset in enumerate(results.datasets):
-        # Sets of another size have another floor, hence a line each.
-        for _, value in floor[floor["dataset"] == dataset].groupby("n_generated")["value"].mean().items():
-            ax.plot([place - 0.45, place + 0.45], [value, value], **FLOOR)
-
-
-def _gaps(ax: Axes, values: pd.DataFrame, results: StudyResults) -> None:
-    """A word where an augmenter of which no seed was measured would stand."""
-    n, there = len(results.augmenters), set(zip(values["dataset"], values["augmenter"], strict=True))
-    shifts = np.linspace(-0.5, 0.5, n) * (SPREAD - SPREAD / n) if n > 1 else [0.0]
-    upright: Any = {"rotation": 90, "ha": "center", "va": "bottom", **style.GAP_TEXT, **style.ON_WHITE}
-    for place, dataset in enumerate(results.datasets):
-        for shift, name in zip(shifts, results.augmenters, strict=True):
-            if (dataset, name) not in there:
-                ax.text(place + shift, 0.06, style.MISSING, transform=ax.get_xaxis_transform(), **upright)
+def _floor(ax: Axes, floor: pd.DataFrame) -> None:
+    for _, value in floor.groupby("n_generated")["value"].mean().items():  # sets of another size have another floor
+        ax.axvline(value, **FLOOR)
 
 
 def _missing_seeds(fid: pd.DataFrame, results: StudyResults) -> list[str]:
@@ -120,23 +86,15 @@ def _missing_seeds(fid: pd.DataFrame, results: StudyResults) -> list[str]:
     ]
 
 
-def _name_datasets(ax: Axes, results: StudyResults) -> None:
-    room = (style.COLUMN_WIDTH - 0.6) / len(results.datasets)
-    names = [style.broken(name, room) for name in results.datasets]
-    ax.set_xticks(range(len(names)), names)
-
-
-def _legend(figure: Figure, title: str, results: StudyResults, with_floor: bool) -> None:
-    colours, markers = style.colours(results), style.markers(results)
-    handles = [
-        Line2D([], [], color=colours[name], marker=markers[name], linestyle="none", **MEAN)
-        for name in results.augmenters
-    ]
-    labels = [results.labels[name] for name in results.augmenters]
+def _keys(results: StudyResults, values: pd.DataFrame, with_floor: bool) -> tuple[list[Artist], list[str]]:
+    mean = Line2D([], [], color="0.45", marker="o", **MEAN)
+    keys: dict[str, Artist] = {"one generator seed": mean}
     if len(results.seeds) > 1:
-        handles.append(Line2D([], [], color=style.REAL_COLOUR, marker="o", linestyle="none", markersize=1.5))
-        labels.append("one generator seed")
+        keys = {"mean over generator seeds": mean, "one generator seed": Line2D([], [], **SEED)}
+    if results.ceilings:
+        keys["reconstructions of real images"] = Line2D([], [], color="0.45", marker="o", mfc="white", **MEAN)
+    if set(results.first_stages.values()) & set(values["augmenter"]):
+        keys["those of its own first stage: its ceiling"] = Line2D([], [], **CEILING_KEY)
     if with_floor:
-        handles.append(Line2D([], [], **FLOOR))
-        labels.append("real against real (floor)")
-    style.legend_below(figure, title, handles, labels)
+        keys["real against real (floor)"] = Line2D([], [], **FLOOR)
+    return list(keys.values()), list(keys)

@@ -15,11 +15,15 @@ from medbench.arms import Arm
 from medbench.report.effects import arm_label
 from medbench.report.figures import style
 from medbench.report.figures.auroc import budget_note, runs_note
+from medbench.report.figures.roles import label
 from medbench.report.results import StudyResults
+from medbench.report.tables.arm_notes import mixers
 from medbench.report.utility_results import ArmScores, arm_scores
 from medbench.utility.metrics import macro_auroc, scored_classes
 
 FPR = np.linspace(0, 1, 1001)
+MOST_NARROW = 4  # panels that one column has room for
+NARROW = {1: (1, 2.55), 2: (2, 1.7)}  # so many panels, or more -> columns, and inches of a panel without its title
 DIAGONAL: dict[str, Any] = {"color": "0.7", "linewidth": 0.6, "linestyle": (0, (1, 2))}
 
 
@@ -71,18 +75,20 @@ def _families(results: StudyResults) -> dict[str, list[str]]:
     """Title of a panel -> its arms: those of an augmenter after those without one."""
     arms = [Arm.parse(name) for name in results.arms]
     shared = [arm.name for arm in arms if not arm.augmenter]
-    own = {name: [arm.name for arm in arms if arm.augmenter == name] for name in results.augmenters}
-    families = {results.labels[name]: shared + names for name, names in own.items() if names}
+    everyone = [*results.augmenters, *mixers(results)]
+    own = {name: [arm.name for arm in arms if arm.augmenter == name] for name in everyone}
+    families = {label(results, name): shared + names for name, names in own.items() if names}
     return families or {"": shared}
 
 
 def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    """Square panels, one or two in a row."""
-    columns = min(2, len(titles))
-    rows = -(-len(titles) // columns)
-    broken = [style.broken(title, style.COLUMN_WIDTH / columns - 0.4) for title in titles]
-    height = (1.7 if columns > 1 else 2.55) + style.LINE * max(title.count("\n") + 1 for title in broken)
-    figure = Figure(figsize=(style.COLUMN_WIDTH, rows * height), layout="constrained")
+    """Square panels, one or two in a row, or four on a wide page."""
+    n = len(titles)
+    width, columns, height = (style.PAGE_WIDTH, 4, 1.9) if n > MOST_NARROW else (style.COLUMN_WIDTH, *NARROW[min(2, n)])
+    rows = -(-n // columns)
+    broken = [style.broken(title, width / columns - 0.4) for title in titles]
+    height += style.LINE * max(title.count("\n") + 1 for title in broken)
+    figure = Figure(figsize=(width, rows * height), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for ax, title in zip(panels.flat, broken, strict=False):
         ax.set_title(title, loc="left", pad=3)

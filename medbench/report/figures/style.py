@@ -1,4 +1,4 @@
-"""One look for every figure: column width, one colour, marker and dash an augmenter, and the same bytes every time."""
+"""One look for every figure: widths, one colour, marker and dash an augmenter, and the same bytes every time."""
 
 import math
 import re
@@ -11,14 +11,17 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
+from matplotlib.transforms import Transform, offset_copy
 
 from medbench.arms import OVERSAMPLE, Arm
 from medbench.files import replacing
 from medbench.report.results import StudyResults
 
 COLUMN_WIDTH = 3.4  # inches: one column of a two-column page; font sizes are those on the page
+PAGE_WIDTH = 7.0  # inches: both columns, for what one has no room for
 FONT_SIZE = 7.0  # points
 CHARACTER = 0.056  # inches, a character at FONT_SIZE, rather too wide than too narrow
 LINE = 0.15  # inches, a line of text with the gap to the next
@@ -29,11 +32,13 @@ GAP_TEXT: Any = {"color": "0.45", "style": "italic"}
 ON_WHITE: Any = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.0}}
 RANDOM_RUN = "From a run with randomly initialised Inception weights, which only shows that the pipeline works."
 
-# Okabe and Ito's palette, told apart by readers with any colour vision; neighbours differ in lightness too.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7F7F7F")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# Okabe and Ito's palette, told apart by readers with any colour vision, then colours of Tol's muted one; neighbours
+# differ in lightness too. In grey, where so many cannot differ, markers and dashes tell them apart.
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+COLOURS = (*OKABE_ITO, "#332288", "#999933", "#882255", "#44AA99", "#661100", "#AA4499")
+MARKERS: tuple[Any, ...] = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p", "d", (4, 1, 45), (6, 1, 0), (3, 1, 0))
 ONLY_DASH = (1, 2)
-DASHES = ("", (4, 1.5), (1, 1), (6, 1.5, 1, 1.5), (9, 2.5), (3, 1, 1, 1, 1, 1), (1, 3))
+DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (6, 1.5, 1, 1.5), (9, 2.5), (3, 1, 1, 1, 1, 1), (1, 3))
 
 STYLE: Any = {  # Any: the stubs list every key that there is
     "font.size": FONT_SIZE,
@@ -61,11 +66,14 @@ STYLE: Any = {  # Any: the stubs list every key that there is
 
 
 def colours(results: StudyResults) -> dict[str, str]:
-    """Of the study's augmenters, by their places in the whole run, so that each looks alike in all its figures."""
+    """Of the study's augmenters, by their places in the whole run, so that each looks alike in all its figures.
+
+    What only an arm names, as it mixes real images on the fly, has a look too.
+    """
     return {name: COLOURS[i % len(COLOURS)] for name, i in _places(results).items()}
 
 
-def markers(results: StudyResults) -> dict[str, str]:
+def markers(results: StudyResults) -> dict[str, Any]:
     return {name: MARKERS[i % len(MARKERS)] for name, i in _places(results).items()}
 
 
@@ -75,8 +83,10 @@ def dashes(results: StudyResults) -> dict[str, Any]:
 
 
 def _places(results: StudyResults) -> Mapping[str, int]:
-    palette = list(results.palette or results.augmenters)
-    return {name: palette.index(name) for name in results.augmenters}
+    added = [arm.augmenter for arm in map(Arm.parse, results.arms) if arm.augmenter]
+    own = list(dict.fromkeys([*results.augmenters, *added]))
+    palette = list(dict.fromkeys([*results.palette, *own]))
+    return {name: palette.index(name) for name in own}
 
 
 def linestyle(dash: Any) -> Any:
@@ -87,7 +97,7 @@ def linestyle(dash: Any) -> Any:
 @dataclass(frozen=True)
 class ArmLook:
     colour: str
-    marker: str
+    marker: Any
     dash: Any  # lengths on and off, in line widths; "" is solid
     width: float = 1.2  # points
     filled: bool = True
@@ -120,6 +130,11 @@ def _width(results: StudyResults, arm: Arm) -> float:
     return float(np.linspace(0.7, 1.9, len(ratios))[ratios.index(arm.ratio)]) if len(ratios) > 1 else 1.2
 
 
+def beside(ax: Axes, **points: float) -> Transform:
+    """So many points off a mean, that neither hides the other; x to the right, y up."""
+    return offset_copy(ax.transData, ax.get_figure(root=True), units="points", **points)
+
+
 def broken(name: str, width: float) -> str:
     """`name` on lines of at most `width` inches, broken between words, inside one only if it must."""
     most = max(2, int(width / CHARACTER))
@@ -132,9 +147,9 @@ def broken(name: str, width: float) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def wrapped(text: str) -> str:
-    """On lines as wide as a column."""
-    return textwrap.fill(text, int(COLUMN_WIDTH / CHARACTER))
+def wrapped(text: str, width: float = COLUMN_WIDTH) -> str:
+    """On lines of at most `width` inches."""
+    return textwrap.fill(text, int(width / CHARACTER))
 
 
 def missing_note(names: Sequence[str], most: int = 4) -> str:
@@ -150,11 +165,12 @@ def legend_below(figure: Figure, title: str, handles: Sequence[Artist], labels: 
 
     The figure grows by the legend's height, so that the panels keep theirs.
     """
-    title = wrapped(title)
+    width = figure.get_figwidth()
+    title = wrapped(title, width)
     handle = 0.4  # inches, with its gaps
     with mpl.rc_context(STYLE):
         widest = handle + max(TextPath((0, 0), label, size=FONT_SIZE).get_extents().width for label in labels) / 72
-    columns = max(1, int(COLUMN_WIDTH / widest))
+    columns = max(1, int(width / widest))
     figure.set_figheight(figure.get_figheight() + LINE * (title.count("\n") + 1 + math.ceil(len(labels) / columns)))
     figure.legend(
         handles,
@@ -172,7 +188,7 @@ def legend_below(figure: Figure, title: str, handles: Sequence[Artist], labels: 
 
 def caption(figure: Figure, text: str) -> None:
     """What is shown, under the panels, where there are no keys to explain."""
-    text = wrapped(text)
+    text = wrapped(text, figure.get_figwidth())
     figure.set_figheight(figure.get_figheight() + LINE * (text.count("\n") + 1))
     figure.legend(
         [], [], loc="outside lower center", frameon=False, title=text, title_fontsize=FONT_SIZE, borderpad=0.2
@@ -183,7 +199,7 @@ def warn(figure: Figure, warning: str | None) -> None:
     """Writes `warning` above everything, on room added to the figure; call it before anything is placed by hand."""
     if not warning:
         return
-    text = wrapped(warning)
+    text = wrapped(warning, figure.get_figwidth())
     figure.set_figheight(figure.get_figheight() + LINE * (text.count("\n") + 1))
     look = {"color": "#A00000", "weight": "bold", "fontsize": FONT_SIZE}
     if figure.get_layout_engine():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from medbench.arms import OVERSAMPLE, Arm
 from medbench.config import Config, PhantomDataset, reached
 from medbench.report.conditions import listed
 from medbench.report.page.verdict import Verdict
@@ -11,6 +12,10 @@ from medbench.report.tables.utility_notes import ONE_GENERATOR, difference_note
 CONTROL = (
     "The control repeats real images until the training set is as large as with generated ones. An arm that is not"
     " shown to be above it shows no gain that the generated images themselves bring."
+)
+NO_GENERATOR = (
+    "Arms with real images that are changed or mixed need no generator; they are not counted among the arms with"
+    " generated images, which must do more than they do to be worth their training."
 )
 
 
@@ -37,11 +42,12 @@ def reading_notes(results: StudyResults, found: Sequence[Verdict]) -> list[str]:
     if not arms:
         return []
     return [
-        f"The interval of a difference: {difference_note(results)}{_uncorrected(sum(arm.intervals for arm in arms))}",
+        f"The interval of a difference: {difference_note(results)}{_uncorrected(sum(v.intervals for v in found))}",
         "The interval of an AUROC is a bootstrap over seeds and test images, too narrow with few seeds. It says nothing"
         " of a difference, and no claim rests on it.",
         *([ONE_GENERATOR] if any(arm.one_generator for arm in arms) else []),
-        *([CONTROL] if any(arm.tone == "control" for arm in arms) else []),
+        *([CONTROL] if any(Arm.parse(arm.arm).extra == OVERSAMPLE for arm in arms) else []),
+        *([NO_GENERATOR] if any(arm.role == "classic" for arm in arms) else []),
     ]
 
 

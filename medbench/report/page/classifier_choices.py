@@ -1,6 +1,7 @@
 """What Yuan et al. 2025 leave open about the classifier study, and what this run does."""
 
 from medbench.arms import OVERSAMPLE, Arm
+from medbench.augmenters.sections import AugmenterSection, CutMix, MedIENet, MixUp
 from medbench.config import Config, Study, reached
 from medbench.report.page.choices import (
     NOT_PUBLIC,
@@ -13,12 +14,14 @@ from medbench.report.page.choices import (
     splits,
     titles,
 )
+from medbench.report.page.generator_choices import augmenters_of
 from medbench.report.published import YUAN
 
 MODEL = (
     "MedIENet: a conditional latent diffusion model with a multi-attention module in the encoder, RoPE in the"
     " self-attention, class information by cross-attention; no code, sizes or schedule are public."
 )
+ABSENT = "MedIENet itself is not in this run"
 BUDGETS = {
     "steps": "as many steps for every arm",
     "epochs": "steps in proportion to the training set",
@@ -77,9 +80,13 @@ def _arms(config: Config, studies: dict[str, Study]) -> list[Choice]:
 def _generators(config: Config, used: list[str]) -> str:
     if not used:
         return "none"
-    kinds = {name: str(config.augmenters[name].kind) for name in used}
-    absent = "" if "medienet" in kinds.values() else "; MedIENet itself is not in this run"
-    return "; ".join(f"{name} ({kind})" for name, kind in kinds.items()) + absent
+    there = any(isinstance(section, MedIENet) for section in augmenters_of(config).values())
+    return "; ".join(_kind(name, config.augmenters[name]) for name in used) + ("" if there else f"; {ABSENT}")
+
+
+def _kind(name: str, section: AugmenterSection) -> str:
+    mixing = f", α = {section.alpha:g}" if isinstance(section, MixUp | CutMix) else ""
+    return f"{name} ({section.kind}{mixing})"
 
 
 def _classifier(config: Config, cards: Cards) -> list[Choice]:

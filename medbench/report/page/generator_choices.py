@@ -1,6 +1,17 @@
 """What Cao et al. 2025 leave open about making images and measuring FID, and what this run does."""
 
-from medbench.config import AnyAugmenter, Config, WeightsFile, reached
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from medbench.augmenters.sections import (
+    AnnotatedDDPM,
+    AugmenterSection,
+    Classic,
+    ConditionalDiffusion,
+    DiffusionSection,
+)
+from medbench.config import Config, WeightsFile, reached
+from medbench.plan import image_augmenters, trained_as
 from medbench.report.page.choices import (
     NOT_PUBLIC,
     Cards,
@@ -14,36 +25,68 @@ from medbench.report.page.choices import (
     splits,
     titles,
 )
+from medbench.report.page.spelled_settings import (
+    class_text,
+    classic_text,
+    kind_text,
+    learns,
+    loss_text,
+    network_text,
+    optimiser_text,
+    over_fitting_text,
+    prediction_text,
+    sampler_text,
+)
 from medbench.report.published import CAO
-from medbench.report.results import LOSS_NAMES
 from medbench.report.tables.differences import SEEDS_TO_CLAIM
+from medbench.sections import TrainingSection
 
 WALKTHROUGH = "The walk-through of the annotated model (Rogge and Rasul 2022)"
 STANDARDIZATIONS = {
     "divide_by_std": "divides by the standard deviation",
     "walkthrough": "multiplies by the standard deviation, as the walk-through does",
 }
-CONDITIONINGS = {
-    "none": "none, images without labels",
-    "label": "by an embedding of the class label",
-    "class": "one model a class, the steps shared out",
-}
+SectionT = TypeVar("SectionT")
 
 
 def generator_choices(config: Config, cards: Cards) -> Choices | None:
-    """None for a run without generators."""
-    if not datasets_of(config, "augmenters"):
+    """None for a run without augmenters that make images."""
+    if not augmenters_of(config):
         return None
-    rows = [*_data(config, cards), *_network(config), *_diffusion(config), *_training(config, cards), *_fid(config)]
-    return Choices("Generators and FID", CAO, rows)
+    rows = [
+        *_data(config, cards),
+        *_networks(config),
+        *_diffusion(config),
+        *_training(config, cards),
+        *_curves_and_seeds(config),
+        *_fid(config),
+    ]
+    return Choices("Generators and FID", CAO, [row for row in rows if row])
 
 
-def _augmenters(config: Config) -> dict[str, AnyAugmenter]:
-    names = dict.fromkeys(name for study in reached(config).values() for name in study.augmenters)
+def augmenters_of(config: Config) -> dict[str, AugmenterSection]:
+    """What makes images in the listed studies, and the first stages under it."""
+    names = dict.fromkeys(name for study in reached(config).values() for name in image_augmenters(config, study))
     return {name: config.augmenters[name] for name in names}
 
 
-def _data(config: Config, cards: Cards) -> list[Choice]:
+def trained_of(config: Config) -> dict[str, AugmenterSection]:
+    """The same as what is trained: of those that sample one model, that one."""
+    names = dict.fromkeys(trained_as(config, name) for name in augmenters_of(config))
+    return {name: config.augmenters[name] for name in names}
+
+
+def of_type(sections: Mapping[str, AugmenterSection], kind: type[SectionT]) -> dict[str, SectionT]:
+    """Those of one kind of section."""
+    return {name: section for name, section in sections.items() if isinstance(section, kind)}
+
+
+def choice(topic: str, public: str, sections: Mapping[str, SectionT], said: Callable[[SectionT], str]) -> Choice | None:
+    """A row of what is said of each section; None where there is none."""
+    return Choice(topic, public, each(sections, lambda name: said(sections[name]))) if sections else None
+
+
+def _data(config: Config, cards: Cards) -> list[Choice | None]:
     names = datasets_of(config, "augmenters")
     return [
         Choice("Datasets", "MedMNIST v2; which subsets is not public.", titles(names, cards)),
@@ -52,112 +95,115 @@ def _data(config: Config, cards: Cards) -> list[Choice]:
     ]
 
 
-def _network(config: Config) -> list[Choice]:
-    used = _augmenters(config)
+def _networks(config: Config) -> list[Choice | None]:
+    used, trained = augmenters_of(config), trained_of(config)
+    annotated = of_type(trained, AnnotatedDDPM)
+    others = {name: section for name, section in of_type(trained, TrainingSection).items() if name not in annotated}
     return [
-        Choice(
-            "Generator",
-            "An annotated diffusion model.",
-            each(used, lambda name: f"{used[name].kind}: the walk-through's U-Net, DDPM on pixels"),
-        ),
-        Choice(
+        choice("Generator", "An annotated diffusion model.", used, kind_text),
+        choice(
             "Width and multipliers",
             f"{NOT_PUBLIC} {WALKTHROUGH} has width 28 for 28×28 images, and (1, 2, 4).",
-            each(used, lambda name: _width(used[name])),
+            annotated,
+            _width,
         ),
-        Choice(
+        choice(
             "Weight standardization",
             f"{NOT_PUBLIC} The walk-through multiplies by the standard deviation where the method divides by it.",
-            each(used, lambda name: STANDARDIZATIONS[used[name].weight_standardization]),
+            annotated,
+            lambda section: STANDARDIZATIONS[section.weight_standardization],
         ),
-        Choice(
-            "Class labels",
-            f"{NOT_PUBLIC} The annotated model has none.",
-            each(used, lambda name: CONDITIONINGS[used[name].conditioning]),
-        ),
+        choice("Other networks", "Not of this paper.", {name: trained[name] for name in others}, network_text),
+        choice("Class labels", f"{NOT_PUBLIC} The annotated model has none.", _with_labels(used), class_text),
+        choice("Classic augmentation", "Not of this paper.", of_type(used, Classic), classic_text),
     ]
 
 
-def _width(section: AnyAugmenter) -> str:
+def _with_labels(used: Mapping[str, AugmenterSection]) -> dict[str, AugmenterSection]:
+    """Without first stages, whose images are real ones again."""
+    return {name: section for name, section in used.items() if not section.CEILING}
+
+
+def _width(section: AnnotatedDDPM) -> str:
     width = "the image size" if section.width is None else str(section.width)
     return f"{width}, ({', '.join(map(str, section.multipliers))})"
 
 
-def _diffusion(config: Config) -> list[Choice]:
-    used = _augmenters(config)
+def _diffusion(config: Config) -> list[Choice | None]:
+    used, trained = (of_type(found, DiffusionSection) for found in (augmenters_of(config), trained_of(config)))
     return [
-        Choice(
+        choice(
             "Diffusion steps T",
             f"{NOT_PUBLIC} Walk-through: 300.",
-            each(used, lambda name: str(used[name].timesteps)),
+            trained,
+            lambda section: str(section.timesteps),
         ),
-        Choice(
+        choice(
             "Noise schedule",
             f"{NOT_PUBLIC} Walk-through: linear, β from 0.0001 to 0.02.",
-            each(used, lambda name: used[name].schedule),
+            trained,
+            lambda section: section.schedule,
         ),
-        Choice(
-            "Sampler",
-            f"{NOT_PUBLIC} Walk-through: ancestral, x0 not clipped.",
-            each(used, lambda name: f"ancestral, x0 {'' if _clips(used[name]) else 'not '}clipped to [−1, 1]"),
-        ),
+        choice("The network predicts", f"{NOT_PUBLIC} Walk-through: the noise ε.", trained, prediction_text),
+        choice("Sampler", f"{NOT_PUBLIC} Walk-through: ancestral, x0 not clipped.", used, sampler_text),
     ]
 
 
-def _clips(section: AnyAugmenter) -> bool:
-    return section.schedule == "cosine" if section.clip_sample is None else section.clip_sample
-
-
-def _training(config: Config, cards: Cards) -> list[Choice]:
-    used = _augmenters(config)
+def _training(config: Config, cards: Cards) -> list[Choice | None]:
+    trained = trained_of(config)
+    learning = of_type({name: section for name, section in trained.items() if learns(section)}, TrainingSection)
+    mirroring = {name: section for name, section in trained.items() if hasattr(section, "horizontal_flip")}
     return [
-        Choice("Loss", "L2 and Huber; Huber's β is not public.", each(used, lambda name: _loss(used[name]))),
-        Choice(
+        choice("Loss", "L2 and Huber; Huber's β is not public.", of_type(trained, DiffusionSection), loss_text),
+        choice(
             "Length of training",
             f"{NOT_PUBLIC} Walk-through: 6 epochs of 60,000 images, about 2,800 steps.",
-            each(used, lambda name: f"{used[name].steps:,} optimiser steps"),
+            learning,
+            lambda section: f"{section.steps:,} optimiser steps",
         ),
-        Choice("Batch size", f"{NOT_PUBLIC} Walk-through: 128.", each(used, lambda name: str(used[name].batch_size))),
-        Choice(
+        choice("Batch size", f"{NOT_PUBLIC} Walk-through: 128.", learning, lambda section: str(section.batch_size)),
+        choice(
             "Optimiser",
             f"{NOT_PUBLIC} Walk-through: Adam at 0.001, no averaging of weights.",
-            each(used, lambda name: _optimiser(used[name])),
+            learning,
+            optimiser_text,
         ),
-        Choice(
+        choice(
+            "Against over-fitting",
+            f"{NOT_PUBLIC} Walk-through: nothing.",
+            of_type(trained, ConditionalDiffusion),
+            over_fitting_text,
+        ),
+        choice(
             "Mirrored training images",
             f"{NOT_PUBLIC} Walk-through: half of the images, by chance.",
-            each(used, lambda name: _flips(config, used[name], cards)),
-        ),
-        Choice(
-            "Training curves",
-            "Loss curves are shown; the two losses have different scales.",
-            "every loss on one scale: ε-MSE on a fixed set of validation images, times and noise",
-        ),
-        Choice(
-            "Generator seeds",
-            NOT_PUBLIC,
-            f"{seeds_of(config)}; no difference is claimed with fewer than {SEEDS_TO_CLAIM}",
+            mirroring,
+            lambda section: _flips(config, section, cards),
         ),
     ]
 
 
-def _loss(section: AnyAugmenter) -> str:
-    beta = f", β = {section.huber_beta:g}" if section.loss == "huber" else ""
-    return f"{LOSS_NAMES[section.loss]}{beta}"
-
-
-def _optimiser(section: AnyAugmenter) -> str:
-    averaged = f"weights averaged with decay {section.ema_decay:g}" if section.ema_decay else "no averaging of weights"
-    return f"Adam at {section.learning_rate:g}, {averaged}"
-
-
-def _flips(config: Config, section: AnyAugmenter, cards: Cards) -> str:
-    if section.horizontal_flip is None:
+def _flips(config: Config, section: AugmenterSection, cards: Cards) -> str:
+    chosen: bool | None = getattr(section, "horizontal_flip", None)
+    if chosen is None:
         return f"as each dataset says: {mirrored(datasets_of(config, 'augmenters'), cards)}"
-    return "half of the images, by chance" if section.horizontal_flip else "none"
+    return "half of the images, by chance" if chosen else "none"
 
 
-def _fid(config: Config) -> list[Choice]:
+def _curves_and_seeds(config: Config) -> list[Choice | None]:
+    curves = Choice(
+        "Training curves",
+        "Loss curves are shown; the two losses have different scales.",
+        "every loss on one scale: ε-MSE on a fixed set of validation images, times and noise",
+    )
+    seeds = f"{seeds_of(config)}; no difference is claimed with fewer than {SEEDS_TO_CLAIM}"
+    return [
+        curves if of_type(augmenters_of(config), DiffusionSection) else None,
+        Choice("Generator seeds", NOT_PUBLIC, seeds),
+    ]
+
+
+def _fid(config: Config) -> list[Choice | None]:
     fidelity = config.fidelity
     weights = fidelity.weights
     which = f"weights {weights.sha256[:12]}…" if isinstance(weights, WeightsFile) else "RANDOM weights"

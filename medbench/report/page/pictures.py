@@ -2,19 +2,21 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
 
 from medbench.data.dataset import Split
 
-Group = Literal["fidelity", "utility", "samples"]
+Group = Literal["fidelity", "ablation", "sampling", "utility", "samples"]
 EXAMPLES = 6  # images a class
 EXAMPLE_SIDE = 112  # pixels, about: smaller images are enlarged by a whole number, larger ones made smaller
+WIDE = 5.0  # inches: figures are one column of a page wide, or both
 GAP = 4  # pixels between two examples
 TYPES = {".svg": "image/svg+xml", ".png": "image/png"}  # in the order of preference: an svg is sharp at any size
 
@@ -28,12 +30,38 @@ class Kind:
 
 
 KINDS = (
-    Kind("fid_by_loss", "fidelity", "FID by augmenter", "One panel a dimension, as dimensions share no scale."),
+    Kind(
+        "fid_by_augmenter",
+        "fidelity",
+        "FID by augmenter",
+        "One panel a dimension, as dimensions share no scale. A ceiling is what a first stage makes of real images.",
+    ),
     Kind(
         "training_curves",
         "fidelity",
         "Training curves",
-        "Error of the predicted noise on a fixed validation set, on one scale whatever loss was trained.",
+        "Error of the predicted noise on a fixed validation set, on one scale whatever loss was trained. Noise in"
+        " pixels, in the latents of a first stage, or of another schedule is another thing, in panels of its own.",
+    ),
+    Kind(
+        "fidelity_by_step",
+        "fidelity",
+        "Fidelity by training step",
+        "KID of a few generated images against validation images at each check: where it rises again, the generator"
+        " learns its training images by heart.",
+    ),
+    Kind(
+        "ablation",
+        "ablation",
+        "What a part is worth",
+        "FID of the model without a part, minus that of the whole at the same generator seed: worse to the right.",
+    ),
+    Kind(
+        "sampling",
+        "sampling",
+        "Guidance and steps",
+        "One trained model, sampled in several ways. The time an image is what the sampling job took by the clock of"
+        " the machine that ran it, its start and imports included, divided by its images.",
     ),
     Kind(
         "auroc_by_arm",
@@ -48,7 +76,8 @@ KINDS = (
         "samples",
         "samples",
         "Real and generated images",
-        "Evenly spaced in their order, not chosen by eye; generated ones of the first seed.",
+        "Evenly spaced in their order, not chosen by eye; generated ones of the first seed. A ceiling's are real images"
+        " that a first stage has encoded and decoded.",
     ),
     Kind("denoising", "samples", "From noise to image", "One image an augmenter, on its way out of the noise."),
 )
@@ -59,12 +88,13 @@ class Picture:
     title: str
     caption: str
     uri: str
+    wide: bool = False  # as wide as the page
 
 
 def study_pictures(folder: Path) -> dict[Group, list[Picture]]:
     """The figures of a study by the part of the page that they belong to; those of no known kind are left out."""
     stems = sorted({path.stem for path in folder.glob("*") if path.suffix in TYPES})
-    found: dict[Group, list[Picture]] = {"fidelity": [], "utility": [], "samples": []}
+    found: dict[Group, list[Picture]] = {group: [] for group in get_args(Group)}
     for kind in KINDS:
         for stem in stems:
             if stem == kind.prefix or stem.startswith(f"{kind.prefix}_"):
@@ -76,7 +106,18 @@ def _picture(kind: Kind, stem: Path) -> Picture:
     dataset = stem.name.removeprefix(kind.prefix).removeprefix("_")
     file = next(path for suffix in TYPES if (path := stem.with_name(stem.name + suffix)).exists())
     title = f"{kind.title}, {dataset}" if dataset else kind.title
-    return Picture(title, kind.caption, data_uri(file.read_bytes(), TYPES[file.suffix]))
+    return Picture(title, kind.caption, data_uri(file.read_bytes(), TYPES[file.suffix]), _is_wide(file))
+
+
+def _is_wide(figure: Path) -> bool:
+    """Whether it was drawn for both columns of a page; of a png without a size in inches it is not known."""
+    if figure.suffix == ".svg":
+        width = re.search(r'<svg[^>]* width="([\d.]+)pt"', figure.read_text(encoding="utf-8"))
+        inches = float(width[1]) / 72 if width else 0.0
+    else:
+        with Image.open(figure) as picture:
+            inches = picture.width / picture.info.get("dpi", (np.inf,))[0]
+    return inches > WIDE
 
 
 def data_uri(content: bytes, media_type: str = "image/png") -> str:

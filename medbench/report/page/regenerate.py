@@ -7,6 +7,7 @@ import yaml
 
 from medbench.config import Config, FolderDataset, NpzDataset, WeightsFile, reached
 from medbench.data.dataset import Card
+from medbench.report.page.generator_choices import augmenters_of
 from medbench.report.page.provenance import Checkout
 
 
@@ -34,7 +35,19 @@ def needed_files(config: Config, cards: Mapping[str, Card]) -> list[NeededFile]:
             files.append(NeededFile(f"dataset {name}", section.path, known))
         if isinstance(section, FolderDataset) and section.table:
             files.append(NeededFile(f"table of dataset {name}", section.table, None))
-    return [*files, *_weights(config)]
+    return [*files, *_of_augmenters(config), *_weights(config)]
+
+
+def _of_augmenters(config: Config) -> list[NeededFile]:
+    """Published weights, and ready images, of which a folder has no hash."""
+    files = []
+    for name, section in augmenters_of(config).items():
+        given = section.reads_file
+        if isinstance(given, WeightsFile):
+            files.append(NeededFile(f"weights of {name}", str(given.path or given.address), given.sha256))
+        elif given:
+            files.append(NeededFile(f"images of {name}", given, None))
+    return files
 
 
 def _weights(config: Config) -> list[NeededFile]:
@@ -45,7 +58,7 @@ def _weights(config: Config) -> list[NeededFile]:
         files.append(("Inception weights", inception))
     if classifier and config.utility.init == "imagenet" and any(study.arms for study in studies):
         files.append(("classifier's ImageNet weights", classifier))
-    return [NeededFile(what, str(file.path or file.url), file.sha256) for what, file in files]
+    return [NeededFile(what, str(file.path or file.address), file.sha256) for what, file in files]
 
 
 def config_yaml(config: Config) -> str:

@@ -16,8 +16,10 @@ from medbench.report.page.cautions import warnings
 from medbench.report.page.choices import Choices
 from medbench.report.page.classifier_choices import classifier_choices
 from medbench.report.page.generator_choices import generator_choices
+from medbench.report.page.medienet_choices import medienet_choices
 from medbench.report.page.pictures import Picture, examples
 from medbench.report.page.study_section import study_section
+from medbench.report.page.times import time_table
 from medbench.report.results import StudyResults
 from medbench.stages import PageStage
 
@@ -99,7 +101,7 @@ def _dataset(results: StudyResults, name: str) -> DatasetCard:
 
 
 def _choices(config: Config, cards: dict[str, Card]) -> list[Choices]:
-    found = (generator_choices(config, cards), classifier_choices(config, cards))
+    found = (generator_choices(config, cards), medienet_choices(config, cards), classifier_choices(config, cards))
     return [choices for choices in found if choices]
 
 
@@ -113,6 +115,7 @@ def _provenance(
         "system": provenance.system(),
         "machines": provenance.machines(studies),
         "costs": provenance.stage_costs(studies),
+        "times": [(results.study, table) for results in studies if (table := time_table(results)).rows],
         "seed": config.seed,
         "sections": stage.studies,
         "hashes": {name: card.npz_sha256 for name, card in cards.items()},

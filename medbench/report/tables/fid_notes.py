@@ -1,7 +1,5 @@
 """The sentences under a FID table: the conditions of its numbers, and what they do not show."""
 
-from typing import Any
-
 import pandas as pd
 
 from medbench.report.conditions import card_of, conditions_of, described, listed, mixed, remaining, stated, varying
@@ -9,10 +7,10 @@ from medbench.report.gaps import gap_sentences
 from medbench.report.published import published_values
 from medbench.report.results import StudyResults
 from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
+from medbench.report.tables.settings_notes import settings_notes
 
 RANDOM_WEIGHTS = "Made with randomly initialised Inception weights: these numbers only show that the pipeline works."
 MARK_FEW = "†"
-NO_NUMBER_DEPENDS_ON = ("checkpoint_every", "log_every", "probe_images", "sample_batch_size")
 REFERENCES = {"train": "in the training split", "test": "in the test split", "train_part": "in R"}
 
 
@@ -20,17 +18,25 @@ def fid_notes(results: StudyResults) -> list[str]:
     """Plain sentences for under the FID tables, in reading order: first what is missing."""
     return [
         *gap_sentences(results, "fidelity"),
-        "FID at different dimensions are not comparable.",
-        *_few_images(results.fid),
-        *_conditions(results),
-        *_counts(results),
+        *_what_is_no_generator(results),
+        *number_notes(results),
         "Each draw of the floor cuts the real training split, stratified and with no known patient in both parts, into"
         " a part F as large as the generated set, but at most half, and the rest R. Floor: FID of F against R, mean"
         " over the draws. Ratio: FID of as many generated images against the same R, divided by the floor; at 1 they"
         " are as close to R as other real images are. The generators were trained on F and R alike.",
-        *_training(results),
+        *settings_notes(results),
         *_published(results),
         *_seeds(results),
+    ]
+
+
+def number_notes(results: StudyResults) -> list[str]:
+    """The conditions that any table of FID needs: dimensions, few images, the extractor, how many images."""
+    return [
+        "FID at different dimensions are not comparable.",
+        *_few_images(results.fid),
+        *_conditions(results),
+        *_counts(results),
     ]
 
 
@@ -75,24 +81,25 @@ def _counts(results: StudyResults) -> list[str]:
     return sentences
 
 
-def _training(results: StudyResults) -> list[str]:
-    """Every setting of the generators: first what they share, then each one's own."""
-    settings = results.settings
-    if not settings:
-        return []
-    first = next(iter(settings.values()))
-    shared = [key for key in first if all(key in own and own[key] == first[key] for own in settings.values())]
-    sentences = [f"All generators were trained with: {_spelled_settings({key: first[key] for key in shared})}."]
-    for name, own in settings.items():
-        differing = {key: value for key, value in own.items() if key not in shared}
-        sentences += [f"{name}: {_spelled_settings(differing)}."] if differing else []
+def _what_is_no_generator(results: StudyResults) -> list[str]:
+    """Rows that must not be read as what a generator reaches."""
+    copies = [name for name in results.compared if results.section(name).get("kind") == "copy"]
+    sentences = [
+        f"{first}: real training images, encoded and decoded{_users(results, first)}. They are the ceiling: what a"
+        " generator on this first stage would reach that made its latents perfectly. No difference from them is"
+        " claimed."
+        for first in results.ceilings
+    ]
+    if copies:
+        sentences.append(
+            f"{listed(copies)}: real training images as if generated, the control that FID alone would crown."
+        )
     return sentences
 
 
-def _spelled_settings(settings: dict[str, Any]) -> str:
-    """What is None follows from the data or from another setting, as the config says."""
-    said = {key: value for key, value in settings.items() if value is not None and key not in NO_NUMBER_DEPENDS_ON}
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sorted(said.items()))
+def _users(results: StudyResults, first_stage: str) -> str:
+    names = [name for name in results.compared if results.first_stages.get(name) == first_stage]
+    return f" by the first stage of {listed(names)}" if names else ""
 
 
 def _published(results: StudyResults) -> list[str]:
@@ -112,7 +119,7 @@ def _seeds(results: StudyResults) -> list[str]:
             " augmenters, is claimed."
         ]
     spread = f"{seeds} ± is the standard deviation over them (N − 1), in the table of differences half a 95 % interval."
-    if len(results.augmenters) < 2:
+    if len(results.compared) < 2:
         return [spread]
     return [
         spread,

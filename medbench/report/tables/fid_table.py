@@ -7,11 +7,12 @@ import pandas as pd
 
 from medbench.files import write_text
 from medbench.report.gaps import MISSING, runs_text
-from medbench.report.numbers import NOT_KNOWN, spelled
+from medbench.report.numbers import NOT_KNOWN
 from medbench.report.published import PublishedValue, published_values
 from medbench.report.results import LOSS_NAMES, StudyResults
 from medbench.report.tables.differences import difference_rows
-from medbench.report.tables.fid_notes import MARK_FEW, RANDOM_WEIGHTS, few_images, fid_notes
+from medbench.report.tables.fid_cells import by_dimension, dimensions, label
+from medbench.report.tables.fid_notes import RANDOM_WEIGHTS, few_images, fid_notes
 from medbench.report.tables.markup import Table, latex_page, markdown_page
 
 LONG_COLUMNS = (
@@ -116,23 +117,19 @@ def _floor_and_ratio(results: StudyResults) -> list[dict[str, str]]:
 
 
 def _augmenter_rows(results: StudyResults, values: pd.DataFrame, dataset: str, suffix: str) -> list[dict[str, str]]:
-    """A row an augmenter; one without cells where all its files are missing."""
+    """A row an augmenter, ceilings last; one without cells where all its files are missing."""
     rows = []
-    for name in results.augmenters:
+    for name in results.in_rows:
         own = values[(values["dataset"] == dataset) & (values["augmenter"] == name)]
         everything = results.fid[(results.fid["dataset"] == dataset) & (results.fid["augmenter"] == name)]
         if everything.empty or len(own):
             runs = runs_text(everything["generator_seed"].nunique(), len(results.seeds))
-            rows.append(_row(dataset, results.labels[name] + suffix + runs, own))
+            rows.append(_row(dataset, label(results, name) + suffix + runs, own))
     return rows
 
 
 def _row(dataset: str, images: str, values: pd.DataFrame) -> dict[str, str]:
-    cells = {
-        str(dimension): spelled(rows["value"].tolist()) + (MARK_FEW if few_images(rows).any() else "")
-        for dimension, rows in values.groupby("dimension")
-    }
-    return {"dataset": dataset, "images": images, **cells}
+    return {"dataset": dataset, "images": images, **by_dimension(values)}
 
 
 def _published_rows(values: list[PublishedValue]) -> list[dict[str, str]]:
@@ -146,7 +143,7 @@ def _published_rows(values: list[PublishedValue]) -> list[dict[str, str]]:
 
 
 def _table(results: StudyResults, key: str, title: str, rows: list[dict[str, str]]) -> Table:
-    ours = [str(dimension) for dimension in results.fid["dimension"].unique()]
+    ours = dimensions(results)
     shown = {name for row in rows for name in row} - {"dataset", "images"}
     columns = sorted(shown.union(ours), key=int) or ["FID"]  # dimensions rise to the right
     cells = [_cells(row, columns, ours or columns) for row in rows]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.arms import OVERSAMPLE, Arm
+from medbench.arms import Arm
 from medbench.report.conditions import (
     Conditions,
     card_of,
@@ -21,6 +21,7 @@ from medbench.report.effects import DIFFERENCE_INTERVAL, DRAWS
 from medbench.report.gaps import gap_sentences
 from medbench.report.published import published_values
 from medbench.report.results import CONDITION, StudyResults
+from medbench.report.tables.arm_notes import MIXING, arm_notes
 from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
 from medbench.utility.difference import NULL_RATES
 
@@ -32,7 +33,7 @@ ONE_GENERATOR = (
 PHANTOM_WARNING = "Procedural phantoms, drawn by a program: no evidence on patients"
 # Conditions that differ between datasets, and between the arms of one, as they should.
 OF_DATASET = ("n_val", "n_test", "horizontal_flip", "dataset_sha256")
-OF_ARM = ("budget", "steps", "n_train", "n_real", "n_extra", "train_counts", "samples_sha256")
+OF_ARM = ("budget", "steps", "n_train", "n_real", "n_extra", "train_counts", "samples_sha256", *MIXING)
 OF_TRAINING = ("network", "init", "weights_sha256", "image_size", "optimizer", "learning_rate", "weight_decay")
 OF_STEPS = ("batch_size", "real_steps", "shift", "validations")
 SAID = (*OF_DATASET, *OF_ARM, *OF_TRAINING, *OF_STEPS)
@@ -49,7 +50,7 @@ def utility_notes(results: StudyResults, rows: pd.DataFrame) -> list[str]:
     return [
         *gap_sentences(results, "utility"),
         *_phantoms(results),
-        *_arms(results),
+        *arm_notes(results, rows),
         *_statistics(results),
         *(_training(results, rows, found) if found else []),
         *_counts(results, rows),
@@ -75,22 +76,6 @@ def phantoms(results: StudyResults) -> list[str]:
 def _phantoms(results: StudyResults) -> list[str]:
     names = phantoms(results)
     return [f"{PHANTOM_WARNING} ({listed(names)})."] if names else []
-
-
-def _arms(results: StudyResults) -> list[str]:
-    arms = [Arm.parse(name) for name in results.arms]
-    generated = [arm for arm in arms if arm.augmenter]
-    said = ["real: the real training images"]
-    if any(arm.real for arm in generated):
-        said.append("real + an augmenter ×r: those, and r generated images for each of them")
-    if any(arm.extra == OVERSAMPLE for arm in arms):
-        said.append(f"real + {OVERSAMPLE} ×r, the control: those, and r real images repeated for each of them")
-    if any(not arm.real for arm in generated):
-        said.append("only an augmenter: as many generated images, and no real one")
-    sentences = [f"Arms, what a classifier is trained on. {'; '.join(said)}."]
-    if generated:
-        sentences.append("The generators saw the same real training images as the classifiers, and no others.")
-    return sentences
 
 
 def _statistics(results: StudyResults) -> list[str]:
@@ -146,7 +131,7 @@ def _seeds(results: StudyResults) -> dict[str, int]:
 
 
 def _generated(results: StudyResults) -> bool:
-    return any(Arm.parse(name).augmenter for name in results.arms)
+    return any(map(results.generates, results.arms))
 
 
 def _training(results: StudyResults, rows: pd.DataFrame, found: Conditions) -> list[str]:

@@ -15,7 +15,7 @@ from medbench.report.gaps import MISSING, runs_text
 from medbench.report.numbers import NOT_KNOWN, signed
 from medbench.report.published import MIXED, REAL, published_values
 from medbench.report.results import StudyResults
-from medbench.report.tables.differences import MARK_CLEAR
+from medbench.report.tables.auroc_cells import DIGITS, difference_text, mean_text
 from medbench.report.tables.markup import Table, latex_page, markdown_page
 from medbench.report.tables.utility_long import long_form
 from medbench.report.tables.utility_notes import classifier_name, utility_notes
@@ -30,7 +30,6 @@ SCORES = {
     "specificity": "specificity",
 }
 CLASS_SCORES = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
-DIGITS = 3
 
 
 def write_utility_tables(results: StudyResults, folder: Path) -> None:
@@ -107,8 +106,10 @@ def _gains(trained: _Trained, classifier: str) -> Table:
 
 
 def _added(results: StudyResults, arm: Arm) -> str:
+    if results.generates(arm.name):
+        return f"{results.labels[str(arm.augmenter)]} ×{arm.ratio:g}"
     if arm.augmenter:
-        return f"{results.labels[arm.augmenter]} ×{arm.ratio:g}"
+        return f"{arm.augmenter} ×{arm.ratio:g} (mixed on the fly)"
     return f"repeated real images ×{arm.ratio:g} (control)"
 
 
@@ -186,7 +187,7 @@ def _auroc(effect: Effect | None, interval: bool = False) -> str:
         return NOT_KNOWN
     if effect["runs"] == 0:
         return MISSING
-    text = _mean(effect["auroc"], effect["sd"])
+    text = mean_text(effect["auroc"], effect["sd"])
     if not interval or pd.isna(effect["low"]):
         return text
     return f"{text} [{effect['low']:.{DIGITS}f}, {effect['high']:.{DIGITS}f}]"
@@ -197,10 +198,7 @@ def _difference(trained: _Trained, effect: Effect, control: str) -> str:
     if pd.isna(value):
         against = trained.effects.get((effect["dataset"], compared_with(effect["arm"]).get(control, "")))
         return MISSING if against and 0 in (effect["runs"], against["runs"]) else NOT_KNOWN
-    if pd.isna(low):
-        return signed(value, DIGITS)
-    mark = MARK_CLEAR if direction(effect, control) else ""
-    return f"{signed(value, DIGITS)} [{signed(low, DIGITS)}, {signed(high, DIGITS)}]{mark}"
+    return difference_text(value, low, high, clear=direction(effect, control) != 0)
 
 
 def _of_class(rows: pd.DataFrame, name: str | None) -> pd.DataFrame:
@@ -212,10 +210,4 @@ def _means(effect: Effect, rows: pd.DataFrame, metrics: Mapping[str, str]) -> li
     if effect["runs"] == 0:
         return [MISSING] * len(metrics)
     values = rows.groupby("metric")["value"].agg(["mean", "std"]).reindex(list(metrics))
-    return [_mean(mean, sd) for mean, sd in values.itertuples(index=False)]
-
-
-def _mean(mean: float, sd: float) -> str:
-    if pd.isna(mean):
-        return NOT_KNOWN
-    return f"{mean:.{DIGITS}f}" + ("" if pd.isna(sd) else f" ± {sd:.{DIGITS}f}")
+    return [mean_text(mean, sd) for mean, sd in values.itertuples(index=False)]

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from medbench.errors import UserError
 from medbench.files import canonical_json, write_json, write_npz, write_text
 from medbench.plan import report_section
 from medbench.report.figures import style
-from medbench.report.figures.fid import fid_by_loss
-from medbench.report.figures.grids import denoising_strip, samples_grid
+from medbench.report.figures.denoising import denoising_strip
+from medbench.report.figures.fid import fid_by_augmenter
+from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.write import write_figures
 from medbench.report.results import StudyResults
 
@@ -97,7 +99,7 @@ def test_all_figures_of_gray_and_colour_images_are_written_twice_alike(tmp_path)
     for folder in ("a", "b"):
         write_figures(results, tmp_path / folder)
     stems = [
-        "fid_by_loss",
+        "fid_by_augmenter",
         "training_curves",
         *(f"{kind}_{name}" for kind in ("samples", "denoising") for name in DATASETS),
     ]
@@ -150,26 +152,29 @@ def test_long_names_are_neither_cut_off_nor_overlap(tmp_path, drawn, check_legib
     datasets = ("colour_chest_ct_aspub_f10", "adatasetwithoutunderscores", "organcmnist_resplit", "b")
     augmenters = tuple(f"augmenter_with_a_long_name_{i}" for i in range(6))
     results = fake_run(tmp_path, datasets, augmenters, (0, 1), dimensions=(64, 2048), random_weights=True)
-    fid_by_loss(results, tmp_path / "x")
+    fid_by_augmenter(results, tmp_path / "x")
     denoising_strip(results, "b", tmp_path / "x")
     for figure in drawn:
         check_legible(figure)
 
 
-def test_dimensions_share_no_axis_and_start_at_zero(tmp_path, drawn):
-    fid_by_loss(fake_run(tmp_path, dimensions=(64, 768)), tmp_path / "x")
-    low, high = drawn[0].axes
-    assert not low.get_shared_y_axes().joined(low, high)
-    assert low.get_ylim()[0] == high.get_ylim()[0] == 0
-    assert "more than images" not in low.get_title("left")
-    assert "more than images" in high.get_title("left")
+def test_dimensions_share_no_axis_and_start_at_zero(tmp_path, drawn, texts):
+    fid_by_augmenter(fake_run(tmp_path, dimensions=(64, 768)), tmp_path / "x")
+    low, high, low_of_other, _ = drawn[0].axes
+    assert not low.get_shared_x_axes().joined(low, high)
+    assert low.get_shared_x_axes().joined(low, low_of_other)
+    assert low.get_xlim()[0] == high.get_xlim()[0] == 0
+    assert [ax.get_title("left") for ax in (low, high)] == ["gray\n64 dimensions", "gray\n768 dimensions †"]
+    words = " ".join(text.get_text().replace("\n", " ") for text in texts(drawn[0]))
+    assert "† Fewer images than dimensions" in words
 
 
 def test_augmenters_look_unlike_each_other():
     names = [f"a{i}" for i in range(20)]
-    few, many = (StudyResults(Path(), "s", (), shown, ()) for shown in (names[:7], names))
+    few, field, many = (StudyResults(Path(), "s", (), shown, ()) for shown in (names[:6], names[:14], names))
     for look in (style.colours, style.markers, style.dashes):
-        assert len(set(map(str, look(few).values()))) == 7
+        assert len(set(map(str, look(few).values()))) == 6
+    assert len(set(map(str, style.markers(field).values()))) == 14  # so that grey shows who is who
     for look in (style.markers, style.dashes):  # with more than there are colours, one of them tells two apart
         assert len(set(zip(style.colours(many).values(), map(str, look(many).values()), strict=True))) == 20
 
@@ -199,8 +204,8 @@ def test_an_augmenter_looks_alike_in_all_studies_of_a_run():
     [
         ("models/gray/ann_l2/seed0/training.csv", {"training_curves"}, "missing: ann_l2 (L2) seed 0"),
         ("models/gray/ann_l2/seed*/training.csv", {"training_curves"}, "missing: ann_l2 (L2)"),
-        ("fidelity/gray/ann_l2/seed1.json", {"fid_by_loss"}, "Missing: ann_l2 seed 1 (gray)."),
-        ("fidelity/gray/ann_l2/seed*.json", {"fid_by_loss"}, "missing"),
+        ("fidelity/gray/ann_l2/seed1.json", {"fid_by_augmenter"}, "Missing: ann_l2 seed 1 (gray)."),
+        ("fidelity/gray/ann_l2/seed*.json", {"fid_by_augmenter"}, "missing"),
         ("samples/gray/ann_l2/seed0.npz", {"samples_gray", "denoising_gray"}, "missing"),
     ],
 )
@@ -209,8 +214,13 @@ def test_a_gap_is_named_where_it_belongs_and_the_rest_is_drawn(tmp_path, missing
     for path in list(tmp_path.glob(missing)):
         path.unlink()
     write_figures(results, tmp_path / "figures")
-    drawn = {path.stem: path.read_text("utf-8").replace("\n", " ") for path in (tmp_path / "figures").glob("*.svg")}
-    assert {"fid_by_loss", "training_curves", "samples_colour", "denoising_colour", *figures} <= set(drawn)
+    # matplotlib notes every line of text in a comment beside its outlines
+    comments = {
+        path.stem: re.findall(r"<!--(.*?)-->", path.read_text("utf-8"), re.DOTALL)
+        for path in (tmp_path / "figures").glob("*.svg")
+    }
+    drawn = {name: re.sub(r"\s+", " ", " ".join(found)) for name, found in comments.items()}
+    assert {"fid_by_augmenter", "training_curves", "samples_colour", "denoising_colour", *figures} <= set(drawn)
     assert {name for name, svg in drawn.items() if said in svg} == figures
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from medbench.config import Config
 from medbench.files import write_json
+from medbench.report.page.arm_verdict import ArmVerdict
 from medbench.report.page.cautions import reading_notes, warnings
-from medbench.report.page.verdict import ArmVerdict, Verdict
+from medbench.report.page.verdict import Verdict
 from medbench.report.results import StudyResults
 
 

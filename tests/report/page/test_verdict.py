@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from medbench.report.effects import EFFECT_COLUMNS
-from medbench.report.page.verdict import Verdict, arm_verdict, headline, verdicts
+from medbench.report.page.arm_verdict import arm_verdict
+from medbench.report.page.verdict import Verdict, headline, verdicts
 from medbench.report.results import StudyResults
 
 

@@ -232,7 +232,8 @@ def test_the_folder_is_replaced_whole_or_not_at_all(tmp_path):
         write_tables(results, tmp_path / "tables")
     assert [path.name for path in (tmp_path / "tables").iterdir()] == ["old.md"]
     tables(fake_run(tmp_path))
-    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == ["fid.csv", "fid.md", "fid.tex"]
+    names = [f"{table}.{ending}" for table in ("augmenters", "fid") for ending in ("csv", "md", "tex")]
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == names
 
 
 def test_same_bytes_again(tmp_path):
@@ -241,9 +242,51 @@ def test_same_bytes_again(tmp_path):
 
 def test_settings_stand_under_the_table_the_shared_ones_once(tmp_path):
     md, tex_text, _ = tables(fake_run(tmp_path))
-    assert "All generators were trained with: device cpu, kind annotated_ddpm, precision fp32, steps 2800." in md
+    assert "All augmenters: device cpu, kind annotated_ddpm, precision fp32, steps 2800." in md
     assert "- ann_l2: loss l2." in md
     assert "- ann_huber: loss huber." in md
     assert "log every" not in md  # no number depends on it
     assert "chest_ct: Chest CT, 28×28×1, 300 generated images a set" in md
     assert "steps 2800" in tex_text
+
+
+# Many kinds -------------------------------------------------------------------------------------------------------
+
+CEILING = "ae (first stage: reconstructions, the ceiling)"
+
+
+def test_ceilings_stand_last_and_nothing_is_claimed_of_them(field_run, tmp_path):
+    markdown = tables(field_run(tmp_path, "field", augmenters=["ae", "medienet", "guided"]))[0]
+    rows = markdown_rows(markdown)
+    assert rows[CEILING][0] == ["2.50 ± 1.00", "29.5 ± 10.0†"]
+    against_train = markdown.split("## ")[1]
+    assert [line.split(" | ")[1] for line in against_train.splitlines() if line.startswith("| ct")][-1] == CEILING
+    assert {label for label in rows if "−" in label} == {"guided − medienet"}
+    assert "- ae: real training images, encoded and decoded by the first stage of medienet and guided." in markdown
+
+
+def test_a_study_of_a_first_stage_alone_compares_nothing(field_run, tmp_path):
+    markdown = tables(field_run(tmp_path, "field", augmenters=["ae"]))[0]
+    assert "Difference in FID" not in markdown
+    assert "- ae: real training images, encoded and decoded. They are the ceiling" in markdown
+
+
+def test_copies_are_named_as_the_control(field_run, tmp_path):
+    markdown = tables(field_run(tmp_path, "field"))[0]
+    assert "- copy: real training images as if generated, the control that FID alone would crown." in markdown
+    assert "crown" not in tables(field_run(tmp_path / "other", "sampling"))[0]
+
+
+def test_entries_that_differ_in_sampling_alone_are_told_apart(field_run, tmp_path):
+    markdown = tables(field_run(tmp_path, "sampling"))[0]
+    rows = markdown_rows(markdown)
+    assert rows["guided (L2)"][0] != rows["medienet (L2)"][0]
+    assert "- guided: the model of medienet, sampled with guidance scale 4.0." in markdown
+    assert "- unguided: the model of medienet, sampled with guidance scale 1.0, sample steps 20." in markdown
+    assert markdown.count("- medienet: ") == 1
+
+
+def test_what_lies_on_the_users_disk_is_not_shown(field_run, tmp_path):
+    written = tables(field_run(tmp_path, "field"))
+    assert "/home/ada" not in str(written)
+    assert f"- ready: given sha256 {'f' * 64}, kind images." in written[0]

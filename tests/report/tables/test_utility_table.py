@@ -266,7 +266,9 @@ def test_a_study_without_any_result_has_tables_of_gaps(tmp_path):
     results = StudyResults(tmp_path, "s", ("xray",), ("gen_l2",), (0,), "medienet2025", ARMS, ("steps",), (0, 1, 2))
     write_tables(results, tmp_path / "tables")
     names = {path.name for path in (tmp_path / "tables").iterdir()}
-    assert names == {f"{table}.{ending}" for table in ("fid", "utility") for ending in ("csv", "md", "tex")}
+    assert names == {
+        f"{table}.{ending}" for table in ("augmenters", "fid", "utility") for ending in ("csv", "md", "tex")
+    }
     shown = sections((tmp_path / "tables/utility.md").read_text())
     assert shown[ALL]["xray", "real + gen_l2 ×1"] == ["missing", "missing", "missing"]
     title = f"AUROC of the classifier: real images alone against real + extra images {STEPS}"

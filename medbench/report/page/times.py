@@ -1,0 +1,65 @@
+"""What each augmenter cost by the clock of the machine that ran it, its first stage counted: from the logs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from medbench.report.figures.seconds import seconds_an_image
+from medbench.report.gaps import MISSING
+from medbench.report.numbers import NOT_KNOWN
+from medbench.report.page.provenance import spelled_seconds
+from medbench.report.results import StudyResults
+from medbench.report.run_files import log_of
+from medbench.report.tables.markup import Table
+from medbench.usage import Usage, read_usage
+
+COLUMNS = ["training", "of its first stage", "together", "peak memory", "on the GPU", "sampling, an image"]
+
+
+def time_table(results: StudyResults) -> Table:
+    """A row a dataset and augmenter; without rows where the run folder holds no logs."""
+    an_image = seconds_an_image(results, results.in_rows)
+    rows = [
+        [dataset, results.labels[name], *_training(results, dataset, name), _sampling(an_image, dataset, name)]
+        for dataset in results.datasets
+        for name in results.in_rows
+    ]
+    there = any(cell not in (MISSING, NOT_KNOWN) for row in rows for cell in row[2:])
+    title = "Training and sampling of each augmenter"
+    return Table("augmenters-time", title, ["dataset", "augmenter", *COLUMNS], rows if there else [])
+
+
+def _sampling(an_image: pd.DataFrame, dataset: str, name: str) -> str:
+    own = an_image[(an_image["dataset"] == dataset) & (an_image["augmenter"] == name)]
+    return _mean(own["value"].tolist())
+
+
+def _training(results: StudyResults, dataset: str, name: str) -> list[str]:
+    own, first = _usages(results, dataset, results.trained(name)), results.first_stages.get(name)
+    below = _usages(results, dataset, first) if first else []
+    seconds, its = [usage.seconds for usage in own], [usage.seconds for usage in below]
+    complete = bool(own and (below or not first))
+    together = _mean([float(np.mean(seconds)) + (float(np.mean(its)) if its else 0.0)] if complete else [])
+    gpu = [usage.gpu_mib for usage in own if usage.gpu_mib is not None]
+    return [
+        _mean(seconds),
+        _mean(its) if first else NOT_KNOWN,
+        together,
+        f"{max(usage.peak_mib for usage in own):,} MiB" if own else MISSING,
+        f"{max(gpu):,} MiB" if gpu else NOT_KNOWN,
+    ]
+
+
+def _usages(results: StudyResults, dataset: str, trained: str) -> list[Usage]:
+    """Of the training jobs that finished, one a generator seed."""
+    logs = [results.folder / log_of(f"models/{dataset}/{trained}/seed{seed}/medbench.json") for seed in results.seeds]
+    texts = [log.read_text(encoding="utf-8", errors="replace") for log in logs if log.exists()]
+    return [usage for usage in map(read_usage, texts) if usage]
+
+
+def _mean(seconds: Sequence[float]) -> str:
+    if len(seconds) == 0:
+        return MISSING
+    mean = float(np.mean(seconds))
+    return f"{mean:.2g} s" if mean < 1 else spelled_seconds(mean)
