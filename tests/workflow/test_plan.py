@@ -1,5 +1,6 @@
 """What Snakemake plans, without running anything."""
 
+import copy
 import re
 import subprocess
 import sys
@@ -8,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from medbench import plan
+from medbench.config import Config, load
+from medbench.errors import UserError
+from medbench.sections import WeightsFile
+
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 
 
@@ -15,7 +21,7 @@ SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 def planned(root, tmp_path):
     """A function: the jobs of a dry run as a Counter of rule names, and all that was printed."""
 
-    def plan(*arguments: str) -> tuple[Counter, str]:
+    def dry_run(*arguments: str) -> tuple[Counter, str]:
         command = [SNAKEMAKE, "-n", "--snakefile", root / "Snakefile", "--directory", tmp_path, "--cores", "8"]
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, cwd=root)
         printed = done.stdout + done.stderr
@@ -23,14 +29,16 @@ def planned(root, tmp_path):
         return Counter(re.findall(r"^rule (\w+):", printed, re.MULTILINE)), printed
 
     (tmp_path / "config.yaml").symlink_to(root / "config.yaml")
-    return plan
+    return dry_run
 
 
 def test_the_demo_plans_nothing_that_it_does_not_need(planned, root):
     jobs, printed = planned("--configfile", str(root / "workflow/presets/demo.yaml"))
-    per_generator = dict.fromkeys(("train", "sample", "features_generated", "fidelity"), 4)  # 2 datasets × 2 losses
+    # 2 datasets × annotated under 2 losses, medienet and its first stage, classic
+    per_generator = dict.fromkeys(("train", "sample", "features_generated", "fidelity"), 2 * 5)
     once = dict.fromkeys(("tables", "figures", "report", "all"), 1)
-    assert jobs == {**per_generator, "prepare": 2, "features_real": 4, "utility": 2 * 3, **once}  # 3 arms
+    twice = dict.fromkeys(("prepare", "section"), 2)  # a section for the study, and for the report
+    assert jobs == {**per_generator, **twice, "features_real": 4, "utility": 2 * 5, **once}  # 5 arms
     assert "phantom_xray" not in printed
     assert "results/full" not in printed
 
@@ -46,21 +54,26 @@ def test_the_cpu_preset_plans_all_arms_of_a_fraction(planned, root, tmp_path, mo
 
 def test_the_full_study_shares_its_models_between_studies(planned):
     jobs, _ = planned("--resources", "gpu=2")
-    models = 3 * 2 * 3 * 2  # datasets × losses × seeds; without labels for cao2025, with them for medienet2025
-    assert jobs["train"] == jobs["sample"] == jobs["fidelity"] == models
+    # Datasets × seeds × augmenters: cao2025's two; medienet2025's ten that make images, and the first stage that three
+    # of them share; ablation's six parts, whose whole medienet2025 has; guidance has that one's model and trains none.
+    models = 3 * 3 * 2 + 3 * 3 * (10 + 1) + 1 * 3 * 6
+    assert jobs["train"] == models
+    assert jobs["sample"] == jobs["features_generated"] == jobs["fidelity"] == models + 7  # of guidance, with one seed
     assert jobs["prepare"] == 3
     assert jobs["fetch_weights"] == 2
     assert jobs["report"] == 1
-    assert jobs["tables"] == jobs["figures"] == 2
+    assert jobs["tables"] == jobs["figures"] == 4
 
 
 def test_an_arm_as_large_as_the_real_one_is_trained_once_for_both_budgets(planned):
     _, printed = planned("medienet2025")
     trained = set(re.findall(r"output: results/full/utility/phantom_ct/(\S+)\.json", printed))
-    controls = {f"real+oversample@{ratio}/real" for ratio in ("0.5", "1", "2")}
-    mixed = ("real+annotated_huber_label@1", *(f"real+annotated_l2_label@{ratio}" for ratio in ("0.5", "1", "2")))
-    larger = controls | {f"{arm}/seed{seed}" for arm in mixed for seed in (0, 1, 2)}
-    as_large = {"real/real"} | {f"only-annotated_l2_label/seed{seed}" for seed in (0, 1, 2)}
+    unseeded = [*(f"real+oversample@{ratio}" for ratio in ("0.5", "1", "2")), "real+mixup@1", "real+cutmix@1"]
+    others = ["medienet_huber", "ldm", "cddpm", "annotated_l2_label", "annotated_huber_label"]
+    others += ["cvae", "cgan", "classic", "copy"]
+    seeded = [*(f"real+medienet_l2@{ratio}" for ratio in ("0.5", "1", "2")), *(f"real+{name}@1" for name in others)]
+    larger = {f"{arm}/real" for arm in unseeded} | {f"{arm}/seed{seed}" for arm in seeded for seed in (0, 1, 2)}
+    as_large = {"real/real"} | {f"only-medienet_l2/seed{seed}" for seed in (0, 1, 2)}
     assert trained == {f"{budget}/{name}" for budget in ("steps", "epochs") for name in larger} | {
         f"steps/{name}" for name in as_large
     }
@@ -78,7 +91,7 @@ def test_no_stage_but_prepare_reads_what_a_fraction_was_cut_from(planned, tmp_pa
     assert jobs["utility"] == 2
 
 
-@pytest.mark.parametrize(("study", "models"), [("cao2025", 18), ("medienet2025", 18)])
+@pytest.mark.parametrize(("study", "models"), [("cao2025", 18), ("medienet2025", 99)])
 def test_each_study_is_a_target(planned, study, models):
     jobs, _ = planned(study)
     assert (jobs["train"], jobs["tables"]) == (models, 1)
@@ -95,6 +108,142 @@ def test_a_mistake_in_the_config_is_one_line_before_any_job(root, tmp_path):
     command = [SNAKEMAKE, "--snakefile", root / "Snakefile", "--cores", "1", "--config", "run=[nothing]"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("medbench")]
-    assert said == ["medbench: config: run: 'nothing' is not defined under studies (defined: cao2025, medienet2025)"]
+    defined = "ablation, cao2025, guidance, medienet2025"
+    assert said == [f"medbench: config: run: 'nothing' is not defined under studies (defined: {defined})"]
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_first_stage_is_trained_once_for_all_that_use_it_and_a_model_once_for_all_that_sample_it(planned, tmp_path):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "phantom_ct.npz").touch()
+    own = "{kind: images, path: 'made/{dataset}.npz'}"
+    listed = "[medienet_l2, ldm, medienet_g1_s10, medienet_g4_s50, own, mixup]"
+    arms = "[real, real+medienet_g1_s10@1, real+mixup@1, only-mixup, only-own]"
+    study = f"{{datasets: [phantom_ct], augmenters: {listed}, generator_seeds: [0, 1], arms: {arms}}}"
+    jobs, printed = planned("mine", "--config", f"augmenters={{own: {own}}}", f"studies={{mine: {study}}}")
+    assert jobs["train"] == 2 * 4  # medienet, ldm, their first stage, and the given images
+    assert jobs["sample"] == jobs["features_generated"] == jobs["fidelity"] == 2 * (4 + 2)
+    assert jobs["utility"] == 3 + 2 * 2  # real, real+mixup and only-mixup need no generator
+    inputs = {output: line for line, output in re.findall(r"input: (.+)\n\s+output: results/full/(\S+)", printed)}
+    first = "models/phantom_ct/vae/seed1"
+    users = [output for output, line in inputs.items() if output.startswith("models/") and first in line]
+    assert sorted(users) == ["models/phantom_ct/ldm/seed1", "models/phantom_ct/medienet_l2/seed1"]
+    for name in ("medienet_l2", "medienet_g1_s10", "medienet_g4_s50"):
+        assert inputs[f"samples/phantom_ct/{name}/seed1.npz"] == "results/full/models/phantom_ct/medienet_l2/seed1"
+    assert "made/phantom_ct.npz" in inputs["models/phantom_ct/own/seed0"]
+
+
+# The plan without Snakemake -------------------------------------------------------------------------------------
+
+HUB = {"hub": "stabilityai/sd-vae-ft-mse", "sha256": "0" * 64}
+RAW = {
+    "name": "mine",
+    "datasets": {name: {"kind": "phantom", "subject": "ct"} for name in ("ct", "mri")},
+    "augmenters": {
+        "published": {"kind": "autoencoder", "weights": HUB},
+        "ae": {"kind": "autoencoder"},
+        "ldm": {"kind": "ldm", "first_stage": "ae"},
+        "medienet": {"kind": "medienet", "first_stage": "ae", "guidance_scale": 3},
+        "fast": {"model": "medienet", "sample_steps": 5},
+        "on_published": {"kind": "ldm", "first_stage": "published"},
+        "given": {"kind": "images", "path": "made/{dataset}.npz"},
+        "mixup": {"kind": "mixup", "alpha": 0.4},
+    },
+    "fidelity": {"weights": "random", "n_generated": 10},
+    "run": ["s"],
+}
+
+
+def configured(*augmenters: str, datasets=("ct", "mri"), arms=()) -> Config:
+    study = {"datasets": list(datasets), "augmenters": list(augmenters), "generator_seeds": [0, 1], "arms": list(arms)}
+    return load({**RAW, "studies": {"s": study}})
+
+
+@pytest.mark.parametrize(
+    ("listed", "making"),
+    [
+        (["ldm"], ["ldm", "ae"]),
+        (["medienet", "ldm"], ["medienet", "ldm", "ae"]),
+        (["ae", "ldm"], ["ae", "ldm"]),
+        (["fast"], ["fast", "ae"]),
+        (["mixup"], []),
+        (["on_published", "ldm", "given", "mixup"], ["on_published", "ldm", "given", "published", "ae"]),
+    ],
+)
+def test_first_stages_of_listed_augmenters_are_sources_of_images_too(listed, making):
+    models = plan.models(configured(*listed), "s")
+    assert [model.path for model in models] == [
+        f"{dataset}/{name}/seed{seed}" for dataset in ("ct", "mri") for name in making for seed in (0, 1)
+    ]
+
+
+def test_what_samples_another_ones_model_expects_that_model():
+    config = configured("fast", "medienet", datasets=["ct"])
+    assert [plan.trained_as(config, name) for name in ("fast", "medienet")] == ["medienet"] * 2
+    report = plan.report_section(config, "s")
+    assert [path for path in report.expected if path.startswith("models/")] == [
+        f"models/ct/{name}/seed{seed}/medbench.json" for name in ("medienet", "ae") for seed in (0, 1)
+    ]
+    assert (report.models, report.ceilings) == ({"fast": "medienet"}, ["ae"])
+    assert report.first_stages == {"fast": "ae", "medienet": "ae"}
+    sampled = [plan.sample_section(config, name).augmenter for name in ("fast", "medienet")]
+    assert [(section.guidance_scale, section.evaluations) for section in sampled] == [(3, 5), (3, 50)]
+
+
+def test_classifiers_that_mix_on_the_fly_are_of_real_images():
+    config = configured("mixup", "medienet", datasets=["ct"], arms=["real+mixup@1", "only-mixup", "only-medienet"])
+    runs = {run.path: run for run in plan.classifier_runs(config, "s")}
+    assert list(runs) == [
+        "ct/steps/real+mixup@1/real",
+        "ct/steps/only-mixup/real",
+        "ct/steps/only-medienet/seed0",
+        "ct/steps/only-medienet/seed1",
+    ]
+    mixing = [plan.utility_section(config, "ct", "steps", run.arm).mixing for run in runs.values()]
+    assert [section and section.alpha for section in mixing] == [0.4, 0.4, None, None]
+
+
+def test_a_study_of_nothing_but_mixing_makes_no_images():
+    config = configured("mixup", arms=["real", "only-mixup"])
+    assert plan.models(config, "s") == []
+    assert {run.origin for run in plan.classifier_runs(config, "s")} == {"real"}
+    assert plan.downloads(config) == {}
+
+
+def test_published_weights_are_downloaded_under_their_name_where_a_study_needs_them():
+    config = configured("on_published")
+    ((name, weights),) = plan.downloads(config).items()
+    assert name == "stabilityai--sd-vae-ft-mse.safetensors"
+    assert plan.augmenter_file(config, "ct", "published") == [f"resources/weights/{name}"]
+    assert weights.address.startswith("https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/")
+    assert plan.downloads(configured("ldm")) == {}
+
+
+def test_given_images_are_those_of_the_dataset(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = configured("given")
+    assert plan.augmenter_file(config, "mri", "given") == ["made/mri.npz"]
+    with pytest.raises(UserError, match=r"^config: augmenters\.given\.path: no such path: made/ct\.npz \(expected"):
+        plan.check_paths(config)
+    Path("made").mkdir()
+    for name in ("ct", "mri"):
+        Path(f"made/{name}.npz").touch()
+    plan.check_paths(config)
+
+
+def test_a_published_file_that_is_not_there_is_missed_before_any_job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config, absent = configured("on_published"), WeightsFile(path="vae.pth", sha256="0" * 64)
+    config.augmenters["published"] = config.augmenters["published"].model_copy(update={"weights": absent})
+    with pytest.raises(UserError, match=r"^config: augmenters\.published\.weights\.path: no such file: vae\.pth$"):
+        plan.check_paths(config)
+
+
+def test_training_does_not_depend_on_how_it_is_sampled():
+    changed = copy.deepcopy(RAW)
+    changed["augmenters"]["medienet"] |= {"guidance_scale": 1, "sampler": "dpmsolver++", "sample_batch_size": 3}
+    studies = {"s": {"datasets": ["ct"], "augmenters": ["medienet"], "generator_seeds": [0]}}
+    before, after = (load({**raw, "studies": studies}) for raw in (RAW, changed))
+    assert plan.train_section(before, "medienet").canonical() == plan.train_section(after, "medienet").canonical()
+    assert plan.sample_section(before, "medienet").canonical() != plan.sample_section(after, "medienet").canonical()

@@ -19,6 +19,10 @@ datasets:
 augmenters:
   annotated_l2: {width: 8, multipliers: [1, 2], timesteps: 4, steps: 2, batch_size: 4, horizontal_flip: false,
                  conditioning: label}
+  vae: {widths: [8, 8], layers_per_stage: 1, discriminator_width: 8, steps: 2, batch_size: 4}
+  medienet_l2: {widths: [16], layers_per_stage: 1, context_dim: 8, sample_steps: 2, steps: 2,
+                batch_size: 4, fidelity_checks: 0}
+  medienet_twice: {kind: medienet, model: medienet_l2, sample_steps: 4}
 fidelity: {weights: random, dimensions: [64], n_generated: 6}
 utility:
   {network: resnet18, init: scratch, weights: null, image_size: 16, steps: 2, batch_size: 4, validations: 1,
@@ -26,9 +30,10 @@ utility:
 studies:
   tiny:
     datasets: [phantom_xray]
-    augmenters: [annotated_l2]
+    augmenters: [annotated_l2, medienet_l2, medienet_twice]
     generator_seeds: [0]
     arms: [real, real+annotated_l2@1]
+    sampling: medienet_l2
 run: [tiny]
 """
 
@@ -90,7 +95,7 @@ def test_everything_is_there_and_says_that_its_weights_are_random(finished):
     assert "phantom_xray" in (results / "tables/tiny/utility.md").read_text()
     assert "Nothing is missing" in (results / "report.html").read_text()
     figures = {path.name for path in (results / "figures/tiny").glob("*.png")}
-    assert {"fid_by_loss.png", "training_curves.png", "samples_phantom_xray.png"} <= figures
+    assert {"fid_by_augmenter.png", "training_curves.png", "samples_phantom_xray.png"} <= figures
     assert not list((results / "checkpoints").rglob("*.pt"))
 
 
@@ -109,10 +114,10 @@ def test_a_comment_reruns_nothing(project):
     [
         ("medbench/training/loop.py", "set_to_none=True", "set_to_none=False", AFTER_TRAINING),
         ("medbench/augmenters/annotated/unet.py", "10000", "20000", AFTER_TRAINING),
-        ("medbench/augmenters/ancestral.py", "SNAPSHOTS = 9", "SNAPSHOTS = 8", AFTER_TRAINING - {"train"}),
+        ("medbench/augmenters/batches.py", "= 60.0", "= 59.0", AFTER_TRAINING - {"train"}),
         ("medbench/data/npz.py", "LAYOUT = ", 'LAYOUT = "" + ', set()),
         ("medbench/fidelity/floor.py", "n_real // 2", "n_real // 3", {"fidelity"} | PAGES),
-        ("medbench/report/figures/curves.py", "pad=3", "pad=4", {"figures", "report"}),
+        ("medbench/report/figures/fid_rows.py", "pad=3", "pad=4", {"figures", "report"}),
         ("medbench/utility/network.py", "/ 255", "/ 254", {"utility"} | PAGES),
     ],
 )
@@ -125,6 +130,8 @@ def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, 
     ("old", "new", "reruns"),
     [
         ("timesteps: 4, steps: 2", "timesteps: 4, steps: 3", AFTER_TRAINING),
+        ("discriminator_width: 8", "discriminator_width: 16", AFTER_TRAINING - {"utility"}),  # no arm has its images
+        ("sample_steps: 4}", "sample_steps: 3}", AFTER_TRAINING - {"train", "utility"}),
         ("image_size: 16, steps: 2", "image_size: 16, steps: 3", {"utility"} | PAGES),
         ("classifier_seeds: [0]", "classifier_seeds: [0, 1]", {"utility"} | PAGES),
         ("@1]", "@2]", AFTER_TRAINING - {"train"}),
@@ -134,7 +141,7 @@ def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, 
 )
 def test_an_edited_setting_reruns_the_stages_that_have_it(project, old, new, reruns):
     project.edit("tiny.yaml", old, new)
-    assert project.would_run() == reruns
+    assert project.would_run() == reruns | {"section"}
 
 
 def test_a_definition_that_nothing_reaches_reruns_nothing(project):
@@ -176,6 +183,21 @@ def test_with_keep_going_a_failing_arm_is_a_gap_until_it_is_mended(project):
     project.snakemake("--keep-going", fails=True)
     assert "missing" in (results / "partial/tables/second/utility.md").read_text()
     assert (results / "tables/second/utility.md").read_text() == table
+
+
+def test_with_keep_going_a_failing_augmenter_is_a_gap_and_the_others_finish(project):
+    images = project.folder / "few.npz"
+    np.savez(images, images=np.zeros((2, 28, 28), np.uint8), labels=np.array([0, 1]))
+    project.edit("tiny.yaml", "augmenters:\n", "augmenters:\n  few: {kind: images, path: few.npz}\n")
+    project.edit("tiny.yaml", "augmenters: [annotated_l2,", "augmenters: [few, annotated_l2,")
+    project.edit("tiny.yaml", "real+annotated_l2@1]", "real+annotated_l2@1, real+few@1]")
+    printed = project.snakemake("--keep-going", fails=True)
+    assert "sample few seed 0: few.npz holds 1 images of class normal" in printed
+    assert "Traceback" not in printed
+    table = (project.folder / "results/tiny/partial/tables/tiny/fid.md").read_text()
+    assert "missing" in table
+    assert "medienet_l2" in table
+    assert "missing" in (project.folder / "results/tiny/partial/tables/tiny/utility.md").read_text()
 
 
 def test_snakemakes_own_report_shows_tables_and_figures_by_study(project):
