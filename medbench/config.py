@@ -225,6 +225,8 @@ class Config(Section):
             needed = section.reads_model
             if needed is not None:
                 _require(f"{where}.first_stage", [needed], self.augmenters, "augmenters")
+                if self.augmenters[needed].model is not None:
+                    raise ValueError(f"{where}.first_stage: {needed} has no model of its own; name the one it samples")
                 if not self.augmenters[needed].CEILING:
                     raise ValueError(
                         f"{where}.first_stage: {needed} is no autoencoder ({self.augmenters[needed].kind})"
@@ -258,6 +260,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     """
     config = parse(Config, raw, "config")
     _require_variables(config)
+    _require_seeded(config)
     return config
 
 
@@ -297,6 +300,17 @@ def parse_text(model: type[Model], text: str, where: str) -> Model:
 def reached(config: Config) -> dict[str, Study]:
     """The studies listed in `run`."""
     return {name: config.studies[name] for name in config.run}
+
+
+def _require_seeded(config: Config) -> None:
+    """Images that are the same for every generator seed would count as if they were made anew."""
+    for name, study in reached(config).items():
+        alike = [each for each in study.augmenters if not config.augmenters[each].SEEDED]
+        if alike and len(study.generator_seeds) > 1:
+            raise UserError(
+                f"config: studies.{name}.generator_seeds: the images of {alike[0]} are the same for every seed; list it"
+                " in a study with one generator seed"
+            )
 
 
 def _require_variables(config: Config) -> None:

@@ -26,7 +26,9 @@ STAGES = {
 IGNORED = {
     "medbench.augmenters",
     "medbench.augmenters.any_kind",
+    "medbench.augmenters.checked",
     "medbench.augmenters.inherit",
+    "medbench.augmenters.model_card",
     "medbench.augmenters.sections",
     "medbench.config",
     "medbench.data",
@@ -38,7 +40,7 @@ IGNORED = {
     "medbench.stages",
 }
 # An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.
-SAMPLERS = {"medbench.augmenters.batches", "medbench.augmenters.pipeline"}
+SAMPLERS = {"medbench.augmenters.batches"}
 
 
 def code_of(stage: str, kind: str | None = None) -> str:

@@ -147,9 +147,14 @@ def dataset_files(config: Config, name: str) -> dict[str, str]:
 def folder_state(config: Config, name: str) -> str:
     """Changes when a file below a folder dataset is added, removed or written; Snakemake looks at the folder alone."""
     section = config.datasets[name]
-    if not isinstance(section, FolderDataset):
+    return state_of(section.path) if isinstance(section, FolderDataset) else ""
+
+
+def state_of(folder: str) -> str:
+    """Changes when a file below a folder is added, removed or written; of no folder, empty."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    if not files:
         return ""
-    files = sorted(path for path in Path(section.path).rglob("*") if path.is_file())
     states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(canonical_json(states).encode()).hexdigest()[:16]
 

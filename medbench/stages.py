@@ -40,11 +40,14 @@ class TrainStage(RuntimeStage):
     inception_sha256: Sha256 | None = None  # of the extractor by which checkpoints are compared, where they are
     seed: Seed
 
-    def canonical(self) -> str:
-        """Without settings of sampling, which train nothing again; checks of fidelity during the training do sample."""
+    @property
+    def left_out(self) -> set[str]:
+        """Settings of sampling, which train nothing again; checks of fidelity during the training do sample."""
         section = self.augmenter
-        left_out = {"model", "sample_batch_size"} if section.reads_inception else set(section.SAMPLING_ONLY)
-        return canonical_json(self.model_dump(mode="json", exclude={"augmenter": left_out}))
+        return {"model", "sample_batch_size"} if section.reads_inception else set(section.SAMPLING_ONLY)
+
+    def canonical(self) -> str:
+        return canonical_json(self.model_dump(mode="json", exclude={"augmenter": self.left_out}))
 
 
 class SampleStage(RuntimeStage):

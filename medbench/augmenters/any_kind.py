@@ -48,7 +48,7 @@ def _by_kind(value: Any, built_in: ValidatorFunctionWrapHandler) -> Any:
 def _section_of_plug_in(kind: str, entry: str) -> type[AugmenterSection]:
     try:
         section = augmenter_class(kind).Section
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever another package's code raises while it is imported
         raise ValueError(f"kind {kind!r}: its entry point {entry!r} cannot be used: {error}") from error
     if not (isinstance(section, type) and issubclass(section, AugmenterSection)):
         raise ValueError(f"kind {kind!r}: {entry}.Section is no medbench.augmenters.sections.AugmenterSection")

@@ -1,7 +1,7 @@
 """Sampling in batches: image i depends on (seed, i) alone, and what is finished survives a kill."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from medbench.augmenters.base import Job, Samples
+from medbench.augmenters.image_noise import as_stored
 from medbench.errors import Interrupted
 from medbench.progress import Progress
-from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.signals import StopRequest, stop_on_signals
 
@@ -42,7 +42,7 @@ def sample_in_batches(
     """Image i, for labels[i], by `draw`; resumes from job.checkpoints.
 
     Args:
-        draw: makes the images of some rows; each must depend on (job.seed, row) alone, see `noise`.
+        draw: makes the images of some rows; each must depend on (job.seed, row) alone, see image_noise.py.
         labels: (N,) int64.
         shape: of one image (C, H, W).
         batch_size: changes speed and memory, not the images (beyond rounding).
@@ -70,21 +70,6 @@ def sample_in_batches(
     progress.close()
     trajectory = as_stored(state["trajectory"])
     return Samples(as_stored(state["images"]), labels, trajectory, state["timesteps"].numpy())
-
-
-def noise(rows: Sequence[int] | np.ndarray, shape: tuple[int, ...], seed: int) -> tuple[Tensor, list[torch.Generator]]:
-    """Standard normal (B, *shape), and the generator of each row for what it draws next.
-
-    On the CPU, a generator an image: the same noise for every batch size and device.
-    """
-    generators = [torch.Generator().manual_seed(seed_for(seed, "image", int(row))) for row in rows]
-    return torch.stack([torch.randn(shape, generator=generator) for generator in generators]), generators
-
-
-def as_stored(images: Tensor) -> np.ndarray:
-    """(N, C, H, W) -> (N, H, W) or (N, H, W, 3)."""
-    array = images.permute(0, 2, 3, 1).contiguous().numpy()
-    return array[..., 0] if array.shape[-1] == 1 else array
 
 
 def _put(state: dict[str, Any], rows: np.ndarray, drawn: Drawn) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 from medbench.augmenters.base import ImageSpec, Job, Samples
-from medbench.augmenters.batches import Drawn, noise, sample_in_batches
+from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.diffusion import to_uint8
+from medbench.augmenters.image_noise import noise
 from medbench.augmenters.latent_decoder import LatentDecoder
 from medbench.training.signals import StopRequest
 

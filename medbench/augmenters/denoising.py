@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from medbench.augmenters.base import UNLABELLED
-from medbench.augmenters.batches import Drawn, noise
+from medbench.augmenters.batches import Drawn
 from medbench.augmenters.diffusion import Scheduler, to_uint8
+from medbench.augmenters.image_noise import noise
 from medbench.runtime import Runtime
 from medbench.training.signals import StopRequest
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from medbench.augmenters.base import Job
-from medbench.augmenters.batches import as_stored
 from medbench.augmenters.denoising import Denoising
+from medbench.augmenters.image_noise import as_stored
 from medbench.augmenters.sections import ConditionalDiffusion
 from medbench.data.dataset import Split
 from medbench.errors import UserError

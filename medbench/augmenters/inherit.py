@@ -23,8 +23,10 @@ def _completed(name: str, section: Any, augmenters: Mapping[str, Any]) -> Any:
     if not isinstance(model, str) or model not in augmenters:
         raise ValueError(f"{where}: {model!r} is not defined under augmenters")
     base = augmenters[model]
-    if not isinstance(base, Mapping):
+    if isinstance(base, AugmenterSection):
         base = base.model_dump(mode="json")
+    if not isinstance(base, Mapping):
+        raise ValueError(f"{where}: {model} has no settings under augmenters (expected a section)")
     if base.get("model") is not None:
         raise ValueError(f"{where}: {model} samples the model of {base['model']}; name that one")
     return {**base, **section}

@@ -21,6 +21,16 @@ NUMBERS = {  # columns of training.csv -> what a reader calls them
     "val_mse": "mean squared error of reconstructions",
 }
 
+HOLD_REAL = {"autoencoder", "copy", "classic", "images"}  # kinds whose folder has images.npz
+REAL = (
+    "This folder holds real images (images.npz), and what it makes are these, changed or not: share it only as they may"
+    " be shared. Not for diagnosis or for teaching it."
+)
+DRAWN = (
+    "Its images are drawn: they show no patient, may be wrong in any detail, and can still repeat a training image. Not"
+    " for diagnosis or for teaching it."
+)
+
 
 def write_model_card(path: Path, described: Mapping[str, Any], card: Card, rows: History) -> None:
     """Writes README.md: the hub's metadata, then data, licence, choices, metrics, and what the model is not for.
@@ -40,8 +50,7 @@ def write_model_card(path: Path, described: Mapping[str, Any], card: Card, rows:
         f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)}---",
         f"# {name} on {card.title}",
         f"Makes images of {', '.join(card.classes)} at {_size(card)}, as extra training images for a classifier.",
-        "**Not a medical device.** Its images show no patient's anatomy or disease, may be wrong in any detail, and are"
-        " not for diagnosis or for teaching it.",
+        f"**Not a medical device.** {REAL if kind in HOLD_REAL else DRAWN}",
         _data(card),
         _choices(described),
         _metrics(rows),
@@ -69,11 +78,12 @@ def _choices(described: Mapping[str, Any]) -> str:
 
 
 def _metrics(rows: History) -> str:
-    last = {key: value for row in rows for key, value in row.items() if value not in (None, "")}
+    saved = [row for row in rows if row.get("kept", 1)]  # the checkpoint that was kept, where one was chosen
+    last = {key: value for row in saved for key, value in row.items() if value not in (None, "")}
     lines = [f"- {title}: {float(last[key]):.4g}" for key, title in NUMBERS.items() if key in last]
     found = "\n".join(lines) or "- none: nothing is learned"
     return (
-        f"## Metrics\nOn validation images, at the end of the training:\n{found}\n\n"
+        f"## Metrics\nOn validation images, of the weights that are saved:\n{found}\n\n"
         "Fidelity against real images, and what the images do to a classifier, stand in the tables of the run that"
         " trained this model."
     )

@@ -80,7 +80,8 @@ class ConditionalTask(Task):
             return {}
         section, network = self.section, self.networks["unet"]
         seed = seed_for(self.job.probe_seed, "check")
-        draws = self.sampler(network, min(section.check_steps, section.evaluations), seed, self.job)
+        n_steps = section.steps_up_to(min(section.check_steps, section.evaluations))
+        draws = self.sampler(network, n_steps, seed, self.job)
         return self.fidelity_check.measure(step, draws, network)
 
     def chosen(self) -> tuple[nn.Module, int]:

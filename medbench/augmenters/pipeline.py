@@ -10,10 +10,10 @@ from diffusers import AutoencoderKL, DiffusionPipeline
 from diffusers.utils import BaseOutput
 from PIL import Image
 
-from medbench.augmenters.batches import as_stored
 from medbench.augmenters.codec import LatentCodec
 from medbench.augmenters.denoising import Denoising, guided
 from medbench.augmenters.diffusion import Scheduler
+from medbench.augmenters.image_noise import as_stored
 from medbench.augmenters.medienet import MedIENetUNet
 from medbench.errors import UserError
 from medbench.runtime import Runtime
@@ -36,7 +36,7 @@ class MedIENetPipeline(DiffusionPipeline):
         classes: names, in the order of the labels.
         image_size: height and width in pixels.
         channels: 1 or 3.
-        guidance_scale, steps: what a call takes where it says nothing.
+        guidance_scale, steps: what a call takes where it says nothing; defaults of the kind, not of any run.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ class AugmenterSection(Section):
 
     SAMPLING_ONLY: ClassVar[frozenset[str]] = frozenset({"model", "sample_batch_size"})  # train nothing again
     MAKES_IMAGES: ClassVar[bool] = True  # false: acts on the fly in the classifier's loop
+    SEEDED: ClassVar[bool] = True  # false: the same images for every generator seed
     CEILING: ClassVar[bool] = False  # true: a first stage, whose images are reconstructions of real ones
 
     kind: str
@@ -74,12 +75,25 @@ class DiffusionSection(TrainedSection):
             )
         if self.sample_steps is not None and self.sample_steps > self.timesteps:
             raise ValueError(f"sample_steps {self.sample_steps}: more than there are timesteps ({self.timesteps})")
+        if self.sample_steps is not None and self.steps_up_to(self.sample_steps) != self.sample_steps:
+            raise ValueError(
+                f"sample_steps {self.sample_steps}: ddim strides evenly and needs a divisor of timesteps"
+                f" {self.timesteps}, such as {self.steps_up_to(self.sample_steps)}; or give sampler: dpmsolver++"
+            )
         return self
 
     @property
     def evaluations(self) -> int:
         """Steps of the sampler, each one evaluation of the network."""
-        return self.sample_steps or (self.timesteps if self.sampler == "ancestral" else min(50, self.timesteps))
+        return self.sample_steps or self.steps_up_to(self.timesteps if self.sampler == "ancestral" else 50)
+
+    def steps_up_to(self, most: int) -> int:
+        """As many steps as the sampler can take, at most so many.
+
+        diffusers' DDIM goes from t to t − ⌊T / n⌋: where n does not divide T, that is not the next of its timesteps.
+        """
+        most = min(most, self.timesteps)
+        return next(n for n in range(most, 0, -1) if self.sampler != "ddim" or self.timesteps % n == 0)
 
 
 class AnnotatedDDPM(DiffusionSection):
@@ -167,11 +181,23 @@ class LatentDiffusion(ConditionalDiffusion):
         return self.first_stage
 
     @model_validator(mode="after")
-    def _start_is_bounded(self) -> "LatentDiffusion":
+    def _latents_have_no_bounds(self) -> "LatentDiffusion":
+        if self.clip_sample:
+            raise ValueError("clip_sample: latents have no bounds to clip to, a third of them lies outside [-1, 1]")
         if self.schedule == "cosine" and self.prediction == "epsilon":
             raise ValueError(
                 "schedule cosine with prediction epsilon: the sampler's first step divides by almost nothing, and"
                 " latents have no bounds to clip to; give prediction: v, or another schedule"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _heads_fit_the_widths(self) -> "LatentDiffusion":
+        multiple = 4 * self.heads  # 2-D RoPE turns a head's channels in pairs, half by row, half by column
+        if any(width % multiple for width in self.widths):
+            raise ValueError(
+                f"widths {list(self.widths)} with heads {self.heads}: every width must be a multiple of 4 × heads ="
+                f" {multiple}"
             )
         return self
 
@@ -192,16 +218,6 @@ class MedIENet(LatentDiffusion):
     self_attention: bool = True
     rope: bool = True  # 2-D axial, in every self-attention
     cross_attention: bool = True  # false: the label is added to the time embedding instead
-
-    @model_validator(mode="after")
-    def _heads_fit_the_widths(self) -> "MedIENet":
-        multiple = 4 * self.heads  # 2-D RoPE turns channels of a head in pairs, half by the row and half by the column
-        if any(width % multiple for width in self.widths):
-            raise ValueError(
-                f"widths {list(self.widths)} with heads {self.heads}: every width must be a multiple of 4 × heads ="
-                f" {multiple}"
-            )
-        return self
 
 
 class Autoencoder(TrainedSection):
@@ -272,6 +288,8 @@ class Copy(AugmenterSection):
 
 class Images(AugmenterSection):
     """Ready images that another tool has made."""
+
+    SEEDED = False
 
     kind: Literal["images"]
     path: str  # npz with images and labels, or a folder a class; {dataset} stands for the dataset's name

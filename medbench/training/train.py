@@ -52,7 +52,7 @@ def train(
     _require_enough(augmenter, card, stage.name)
     described = {
         "name": stage.name,
-        "augmenter": section.model_dump(mode="json"),
+        "augmenter": section.model_dump(mode="json", exclude=stage.left_out),
         "seed": stage.seed,
         "generator_seed": generator_seed,
         "images": augmenter.spec.described(),

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from medbench.augmenters.base import UNLABELLED
-from medbench.augmenters.batches import noise
 from medbench.augmenters.denoising import SNAPSHOTS, Denoising, guided
 from medbench.augmenters.diffusion import betas, scheduler_of
+from medbench.augmenters.image_noise import noise
 from medbench.augmenters.sections import DiffusionSection
 from medbench.runtime import Runtime
 
@@ -114,7 +114,7 @@ def test_every_image_has_noise_of_its_own(sampler):
 
 
 def test_snapshots_show_the_first_image_on_its_way():
-    _, made = drawn(settings("ddim", 40, timesteps=100), mean=0.3, deviation=0.5)
+    _, made = drawn(settings("ddim", 50, timesteps=100), mean=0.3, deviation=0.5)
     times = list(made.snapshots)
     assert (len(times), times[0], times[-1]) == (SNAPSHOTS, 100, 0)
     assert times == sorted(times, reverse=True)
@@ -178,10 +178,10 @@ def test_guidance_needs_labels():
 
 @SAMPLERS
 def test_the_network_is_asked_once_a_step(sampler):
-    network, section = Counted(), settings(sampler, 7, timesteps=12)
+    network, section = Counted(), settings(sampler, 6, timesteps=12)
     scheduler = scheduler_of(section, "epsilon", True)
     denoising = Denoising(guided(network, 2.0, NULL), scheduler, section.evaluations, SHAPE, lambda x: x, 0, RUNTIME)
     denoising.draw(np.arange(3), np.array([0, 1, 2]))
-    assert [n for n, _, _ in network.asked] == [6] * (12 if sampler == "ancestral" else 7)
+    assert [n for n, _, _ in network.asked] == [6] * (12 if sampler == "ancestral" else 6)
     times = [t[0] for _, _, t in network.asked]
     assert times == sorted(times, reverse=True)

@@ -44,6 +44,15 @@ HUB = {"hub": "stabilityai/sd-vae-ft-mse", "sha256": "0" * 64}
         ),
         ({"kind": "cddpm", "label_dropout": 0, "guidance_scale": 0}, r": guidance_scale 0 needs the null class"),
         (LATENT | {"schedule": "cosine", "prediction": "epsilon"}, r": schedule cosine with prediction epsilon: .* v,"),
+        (
+            {"kind": "cddpm", "sample_steps": 60},
+            r": sample_steps 60: ddim .* a divisor of timesteps 1000, such as 50; or",
+        ),
+        (LATENT | {"clip_sample": True}, r": clip_sample: latents have no bounds to clip to"),
+        (
+            LATENT | {"widths": [8, 16], "heads": 32},
+            r": widths \[8, 16\] with heads 32: every width must be a multiple",
+        ),
         ({"kind": "cddpm", "select": "kid"}, r": select kid needs fidelity_checks: 1 to 8$"),
         ({"kind": "cddpm", "fidelity_checks": 9}, r"\.fidelity_checks: 9: .*less than or equal to 8"),
         ({"kind": "cddpm", "fidelity_checks": 5, "steps": 4}, r": fidelity_checks 5: more than there are steps \(4\)$"),
@@ -81,11 +90,11 @@ def test_what_is_wrong_with_an_augmenter_is_said_in_one_line(section, message):
 
 
 def test_an_augmenter_with_a_model_has_its_settings_but_for_those_of_sampling():
-    raw = raw_config(fast={"model": "ddpm", "sampler": "ddim", "sample_steps": 7})
+    raw = raw_config(fast={"model": "ddpm", "sampler": "ddim", "sample_steps": 5})
     raw["augmenters"]["ddpm"] |= {"loss": "l1", "timesteps": 100}
     config = load(raw)
     fast, model = config.augmenters["fast"], config.augmenters["ddpm"]
-    assert (fast.kind, fast.loss, fast.timesteps, fast.evaluations) == ("annotated_ddpm", "l1", 100, 7)
+    assert (fast.kind, fast.loss, fast.timesteps, fast.evaluations) == ("annotated_ddpm", "l1", 100, 5)
     assert (model.model, model.evaluations) == (None, 100)
     assert load(config.model_dump(mode="json")) == config
 
@@ -114,7 +123,6 @@ def test_there_is_no_guidance_where_labels_are_never_dropped():
         {"kind": "cddpm", "label_dropout": 0, "guidance_scale": 1},
         {"kind": "cddpm", "guidance_scale": 0, "sampler": "ancestral", "sample_steps": 1000},
         {"kind": "cddpm", "timesteps": 20, "sample_steps": 20},
-        {**LATENT, "clip_sample": True},
         {"kind": "autoencoder", "weights": HUB},
         {"kind": "mixup"},
     ],
@@ -131,3 +139,18 @@ def test_a_hub_name_is_an_address():
     assert weights.address == (
         "https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/diffusion_pytorch_model.safetensors"
     )
+
+
+def test_ready_images_stand_in_a_study_with_one_generator_seed():
+    raw = raw_config(ready={"kind": "images", "path": "made.npz"})
+    raw["studies"]["s"] |= {"augmenters": ["ready"], "generator_seeds": [0, 1]}
+    with pytest.raises(UserError, match=r"^config: studies\.s\.generator_seeds: the images of ready are the same for"):
+        load(raw)
+    raw["studies"]["s"]["generator_seeds"] = [0]
+    load(raw)
+
+
+def test_a_model_without_settings_is_said_so():
+    raw = raw_config(own=None, fast={"model": "own"})
+    with pytest.raises(UserError, match=r"^config: augmenters\.fast\.model: own has no settings"):
+        load(raw)

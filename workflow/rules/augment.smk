@@ -22,6 +22,7 @@ rule train:
         section=train_section,
         code=augmenter_code("train"),
         options=train_options,
+        given=given_state,
         checkpoints="results/{run}/checkpoints/train/{dataset}-{augmenter}-seed{seed}",
     shell:
         "medbench train {input.dataset:q} {output.model:q} --config {params.section:q}"

@@ -104,6 +104,11 @@ def given_file(wildcards):
     return plan.augmenter_file(CONFIG, wildcards.dataset, wildcards.augmenter)
 
 
+def given_state(wildcards):
+    """Snakemake looks at a folder alone, not at the images in it."""
+    return " ".join(plan.state_of(path) for path in given_file(wildcards))
+
+
 def checking_weights(wildcards):
     return plan.checked_by(CONFIG, wildcards.augmenter)
 

@@ -12,7 +12,11 @@ from medbench.report.figures.roles import Role
 from medbench.report.page.arm_verdict import DIGITS, ArmVerdict, against_text, difference_text
 from medbench.report.results import StudyResults
 
-NOTHING: dict[Role, str] = {"classic": "which generates nothing", "copy": "which repeats real images"}
+NOTHING: dict[Role, str] = {
+    "classic": "which generates nothing",
+    "copy": "which repeats real images",
+    "ceiling": "which reconstructs real images",
+}
 FLATTERED = "Being the highest of several, it is flattered by chance."
 UNBEATEN = "No generator beats the controls: none is shown to be above both real images alone and real images repeated."
 

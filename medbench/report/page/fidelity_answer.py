@@ -11,6 +11,10 @@ from medbench.report.tables.fid_cells import by_dimension, values
 from medbench.report.tables.fid_notes import MARK_FEW
 
 REFERENCE = "train"
+INHERITED = (
+    "What a first stage loses, no generator on it can draw: an FID below the first stage's own says that these"
+    " features, at so few images, do not see the loss."
+)
 FEW = "Fewer images than dimensions: biased upwards."
 
 
@@ -32,10 +36,10 @@ def _ceiling(results: StudyResults, found: pd.DataFrame, dataset: str, first: st
     scores = found[(found["dataset"] == dataset) & (found["augmenter"] == first)]
     users = [name for name in results.compared if results.first_stages.get(name) == first]
     reached = [f"{name}: {_spelled(cells)}" for name in users if (cells := _cells(results, dataset, name))]
-    bound = f" That bounds the generators on it ({'; '.join(reached)})" if reached else ""
+    reaching = f" Generators on it reach {'; '.join(reached)}. {INHERITED}" if reached else ""
     return (
         f"{dataset}: the first stage {first}{_scores(scores)}; FID of real training images that it encodes and decodes:"
-        f" {_spelled(own)}.{bound}{': a generator can hardly be better than its first stage.' if bound else ''}"
+        f" {_spelled(own)}.{reaching}"
     )
 
 

@@ -47,8 +47,8 @@ KINDS = (
         "fidelity_by_step",
         "fidelity",
         "Fidelity by training step",
-        "KID of a few generated images against validation images at each check: where it rises again, the generator"
-        " learns its training images by heart.",
+        "KID of a few generated images against validation images at each check. Where it rises again, the generator may"
+        " over-fit; with so few images, small differences are chance.",
     ),
     Kind(
         "ablation",

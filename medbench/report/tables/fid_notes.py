@@ -85,8 +85,8 @@ def _what_is_no_generator(results: StudyResults) -> list[str]:
     """Rows that must not be read as what a generator reaches."""
     copies = [name for name in results.compared if results.section(name).get("kind") == "copy"]
     sentences = [
-        f"{first}: real training images, encoded and decoded{_users(results, first)}. They are the ceiling: what a"
-        " generator on this first stage would reach that made its latents perfectly. No difference from them is"
+        f"{first}: real training images, encoded and decoded{_users(results, first)}. They are the ceiling: a bound"
+        " that a generator on this first stage, whose images are new ones, hardly reaches. No difference from them is"
         " claimed."
         for first in results.ceilings
     ]
