@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples
-from medbench.augmenters.cgan_networks import ProjectionDiscriminator
+from medbench.augmenters.cgan_networks import ProjectionDiscriminator, orthogonal
 from medbench.augmenters.decode import decoded
 from medbench.augmenters.diff_augment import POLICIES, diff_augment
 from medbench.augmenters.diffusion import to_model_range
@@ -21,6 +21,8 @@ from medbench.training.loop import Batch, Schedule, Task, TrainingData, train_ne
 from medbench.utility.augmentation import mirrored
 
 BETAS = (0.0, 0.99)  # of Adam: momentum makes the two networks chase each other (Karras et al. 2018)
+# The generator moves at every second step: a discriminator that is not ahead of it sees no lack of variety.
+GENERATOR_EVERY = 2
 
 
 class CGANAugmenter(Augmenter[CGAN]):
@@ -33,7 +35,7 @@ class CGANAugmenter(Augmenter[CGAN]):
     def fit(self, train: Split, val: Split, job: Job) -> History:
         torch.manual_seed(seed_for(job.seed, "init", "gan"))
         section, channels, size, n_classes = self.section, self.spec.channels, self.spec.size, len(self.spec.classes)
-        generator = LatentDecoder(channels, size, n_classes, section.width, section.latent_dim)
+        generator = orthogonal(LatentDecoder(channels, size, n_classes, section.width, section.latent_dim))
         discriminator = ProjectionDiscriminator(channels, size, n_classes, section.width)
         task = HingeGame(generator, discriminator, section, self.flips, val, job)
         history = train_network(
@@ -105,7 +107,9 @@ class HingeGame(Task):
             fake.append(scores[len(labels) :])
         return {"val_real_score": float(torch.cat(real).mean()), "val_fake_score": float(torch.cat(fake).mean())}
 
-    def _generator_loss(self, batch: Batch) -> Tensor:
+    def _generator_loss(self, batch: Batch) -> Tensor | None:
+        if batch.step % GENERATOR_EVERY != 1:
+            return None
         return generator_hinge(self._scores(self._made(batch), batch.labels, batch.generator))
 
     def _discriminator_loss(self, batch: Batch) -> Tensor:

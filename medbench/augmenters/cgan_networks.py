@@ -1,6 +1,7 @@
-"""The discriminator of the conditional GAN; its generator is the network of latent_decoder."""
+"""The discriminator of the conditional GAN, and how its networks begin; the generator is latent_decoder's network."""
 
 from itertools import pairwise
+from typing import TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,20 +9,39 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from medbench.augmenters.latent_decoder import halved_sizes, stage_widths
 
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+def orthogonal(network: NetworkT) -> NetworkT:
+    """The network with orthogonal weights and no biases in its convolutions and linear layers (Brock et al. 2019).
+
+    All singular values start equal, so that no direction of an image is lost before anything has been learned.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.orthogonal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
 
 class DiscriminatorBlock(nn.Module):
     """A residual block that halves the image, its side rounded up; no normalisation but that of the weights."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        self.conv1 = spectral_norm(nn.Conv2d(in_channels, in_channels, 3, padding=1))
-        self.conv2 = spectral_norm(nn.Conv2d(in_channels, out_channels, 3, padding=1))
-        self.shortcut = spectral_norm(nn.Conv2d(in_channels, out_channels, 1))
+        self.conv1 = _normalised(nn.Conv2d(in_channels, in_channels, 3, padding=1))
+        self.conv2 = _normalised(nn.Conv2d(in_channels, out_channels, 3, padding=1))
+        self.shortcut = _normalised(nn.Conv2d(in_channels, out_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> (B, out_channels, ⌈H/2⌉, ⌈W/2⌉)."""
         residual = self.conv2(_halved(F.leaky_relu(self.conv1(F.leaky_relu(x, 0.2)), 0.2)))
         return residual + self.shortcut(_halved(x))
+
+
+def _normalised(layer: nn.Module) -> nn.Module:
+    return spectral_norm(orthogonal(layer))
 
 
 def _halved(x: Tensor) -> Tensor:
@@ -37,10 +57,10 @@ class ProjectionDiscriminator(nn.Module):
     def __init__(self, channels: int, size: tuple[int, int], n_classes: int, width: int):
         super().__init__()
         widths = stage_widths(width, len(halved_sizes(size)))
-        self.conv_in = spectral_norm(nn.Conv2d(channels, width, 3, padding=1))
+        self.conv_in = _normalised(nn.Conv2d(channels, width, 3, padding=1))
         self.blocks = nn.Sequential(*(DiscriminatorBlock(narrow, wide) for narrow, wide in pairwise(widths)))
-        self.linear = spectral_norm(nn.Linear(widths[-1], 1))
-        self.label = spectral_norm(nn.Embedding(n_classes, widths[-1]))
+        self.linear = _normalised(nn.Linear(widths[-1], 1))
+        self.label = _normalised(nn.Embedding(n_classes, widths[-1]))
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """images (B, C, H, W) in [-1, 1], labels (B,) int64 -> scores (B,)."""

@@ -47,8 +47,7 @@ class ConditionalAugmenter(Augmenter[SectionT], Generic[SectionT]):
     @property
     def divisor(self) -> int:
         """What the denoiser needs to divide the sides of what it sees."""
-        widths: tuple[int, ...] = self.section.widths  # type: ignore[attr-defined]
-        return 2 ** (len(widths) - 1)
+        return int(2 ** (len(self.section.widths) - 1))
 
     @property
     def scheduler(self) -> Scheduler:

@@ -34,7 +34,7 @@ class ConditionalTask(Task):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Any,  # an nn.Module with a null_class
         codec: Any,
         section: ConditionalDiffusion,
         flips: bool,
@@ -45,7 +45,7 @@ class ConditionalTask(Task):
     ):
         self.networks, self.losses = {"unet": network}, {"unet": self.loss}
         self.codec, self.section, self.flips, self.job = codec, section, flips, job
-        self.null_class: int = network.null_class  # type: ignore[assignment]
+        self.null_class: int = network.null_class
         self.alphas_cumprod = torch.cumprod(1 - betas(section.schedule, section.timesteps), 0).to(
             job.runtime.torch_device
         )

@@ -117,6 +117,7 @@ class ConditionalDiffusion(DiffusionSection):
 
     SAMPLING_ONLY = DiffusionSection.SAMPLING_ONLY | {"guidance_scale"}
 
+    widths: Widths = (32, 64, 128)  # channels of the denoiser's stages; each but the last halves what it sees
     learning_rate: PositiveFloat = 2e-4
     ema_decay: Fraction | None = 0.999  # warms up: min(decay, (1 + step) / (10 + step))
     prediction: Literal["epsilon", "v"] = "epsilon"
@@ -161,7 +162,6 @@ class CDDPM(ConditionalDiffusion):
     """Class-conditional DDPM in pixel space with diffusers' UNet2DModel (Ho et al. 2020; Dhariwal and Nichol 2021)."""
 
     kind: Literal["cddpm"]
-    widths: Widths = (32, 64, 128)
     layers_per_stage: PositiveInt = 2
     attention_stages: PositiveInt = 1  # the last so many, where images are smallest
 

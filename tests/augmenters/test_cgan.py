@@ -1,11 +1,13 @@
 """The conditional GAN: its discriminator by the papers' formulas, and who sees what in the game."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from medbench.augmenters.base import Job
 from medbench.augmenters.cgan import HingeGame
-from medbench.augmenters.cgan_networks import ProjectionDiscriminator
+from medbench.augmenters.cgan_networks import ProjectionDiscriminator, orthogonal
 from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.latent_decoder import LatentDecoder
 from medbench.augmenters.sections import CGAN
@@ -35,6 +37,15 @@ def test_every_weight_has_spectral_norm_one():
     for weight in weights:
         # Power iteration converges slowly where two singular values are close: 1 % is more than 50 steps leave.
         assert float(torch.linalg.matrix_norm(weight.detach().flatten(1), 2)) == pytest.approx(1, abs=0.01)
+
+
+def test_networks_begin_with_equal_singular_values():
+    network = orthogonal(LatentDecoder(1, (12, 12), 2, width=8, latent_dim=4))
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+            values = torch.linalg.svdvals(layer.weight.detach().flatten(1))
+            torch.testing.assert_close(values, torch.ones_like(values))  # to float32's rounding
+            assert not layer.bias.any()
 
 
 def test_the_class_enters_as_a_projection():
@@ -88,6 +99,12 @@ def test_each_loss_descends_into_its_own_network(game):
     assert all(p.grad is not None for p in task.networks["discriminator"].parameters())
     task.losses["generator"](batch).backward()
     assert all(p.grad.abs().sum() > 0 for name, p in task.networks["generator"].named_parameters())
+
+
+def test_the_generator_moves_at_every_second_step(game):
+    task, batch, _ = game()
+    moves = [task.losses["generator"](replace(batch, step=step)) is not None for step in (1, 2, 3, 4)]
+    assert moves == [True, False, True, False]
 
 
 def test_the_two_losses_draw_different_images(game):

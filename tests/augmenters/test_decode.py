@@ -78,7 +78,6 @@ def test_the_class_decides_what_is_made(request, job, fitted, steps, settings):
     augmenter, _ = fitted(section(kind, steps=steps, batch_size=16, learning_rate=3e-3, ema_decay=0.5, **settings))
     images = augmenter.sample(LABELS, job("sample")).images
     dark, bright = images[::2].mean(), images[1::2].mean()
-    print(dark, bright)
     assert bright - dark > 45  # the classes differ by 90 grey levels
 
 

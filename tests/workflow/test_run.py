@@ -131,7 +131,7 @@ def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, 
     [
         ("timesteps: 4, steps: 2", "timesteps: 4, steps: 3", AFTER_TRAINING),
         ("discriminator_width: 8", "discriminator_width: 16", AFTER_TRAINING - {"utility"}),  # no arm has its images
-        ("sample_steps: 4}", "sample_steps: 3}", AFTER_TRAINING - {"train", "utility"}),
+        ("sample_steps: 4}", "sample_steps: 5}", AFTER_TRAINING - {"train", "utility"}),
         ("image_size: 16, steps: 2", "image_size: 16, steps: 3", {"utility"} | PAGES),
         ("classifier_seeds: [0]", "classifier_seeds: [0, 1]", {"utility"} | PAGES),
         ("@1]", "@2]", AFTER_TRAINING - {"train"}),
