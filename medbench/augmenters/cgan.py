@@ -17,7 +17,7 @@ from medbench.data.dataset import Split
 from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.hinge import discriminator_hinge, generator_hinge
-from medbench.training.loop import Batch, Schedule, Task, TrainingData, train_network
+from medbench.training.loop import Batch, Schedule, Task, TrainingData, count_parameters, train_network
 from medbench.utility.augmentation import mirrored
 
 BETAS = (0.0, 0.99)  # of Adam: momentum makes the two networks chase each other (Karras et al. 2018)
@@ -67,7 +67,7 @@ class CGANAugmenter(Augmenter[CGAN]):
     def parameters(self) -> dict[str, int]:
         """The discriminator is counted after `fit`; a loaded model does not have it."""
         networks = {"generator": self.generator, "discriminator": self.discriminator}
-        return {name: sum(p.numel() for p in each.parameters()) for name, each in networks.items() if each is not None}
+        return {name: count_parameters(each) for name, each in networks.items() if each is not None}
 
 
 class HingeGame(Task):
@@ -89,6 +89,7 @@ class HingeGame(Task):
         self.networks = {"generator": generator, "discriminator": discriminator}
         self.losses = {"generator": self._generator_loss, "discriminator": self._discriminator_loss}
         self.section, self.flips = section, flips
+        self.probe_seed = seed_for(job.probe_seed, "augment")
         self.policies = tuple(policy for policy in POLICIES if getattr(section, policy))
         drawn = torch.Generator().manual_seed(seed_for(job.probe_seed, "probe"))
         rows = torch.randperm(len(val), generator=drawn)[: section.probe_images].numpy()
@@ -96,7 +97,7 @@ class HingeGame(Task):
         self.latent = torch.randn(len(rows), section.latent_dim, generator=drawn).to(job.runtime.torch_device)
 
     def probe(self) -> dict[str, float]:
-        draws = torch.Generator(self.latent.device).manual_seed(0)
+        draws = torch.Generator(self.latent.device).manual_seed(self.probe_seed)
         real, fake = [], []
         size = self.section.batch_size
         pieces = zip(self.fixed.images.split(size), self.fixed.labels.split(size), self.latent.split(size), strict=True)

@@ -20,7 +20,7 @@ from medbench.errors import UserError
 from medbench.rng import seed_for
 from medbench.sections import WeightsFile
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, TrainingData, count_parameters, train_network
+from medbench.training.loop import Schedule, TrainingData, channels_first, count_parameters, train_network
 from medbench.training.signals import StopRequest
 from medbench.weights import load_state
 
@@ -50,7 +50,7 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         """The mean reconstruction of a real training image for each label, each image once before any repeats."""
-        real, codec = _as_tensor(self.real_images(labels, job)), self._codec(job)
+        real, codec = channels_first(self.real_images(labels, job)), self._codec(job)
 
         @torch.inference_mode()
         def draw(rows: np.ndarray, labels: np.ndarray, stop: StopRequest) -> Drawn:
@@ -140,12 +140,6 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
         order = torch.randperm(len(val), generator=torch.Generator().manual_seed(seed_for(job.probe_seed, "probe")))
         rows = order[: self.section.probe_images].numpy()
         return TrainingData.of(val.rows(rows), job.runtime.torch_device).images
-
-
-def _as_tensor(images: np.ndarray) -> Tensor:
-    """(B, H, W) or (B, H, W, 3) uint8 -> (B, C, H, W)."""
-    tensor = torch.from_numpy(images)
-    return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
 
 
 def _norm_groups(widths: tuple[int, ...]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
@@ -69,9 +70,13 @@ class TrainingData:
     @staticmethod
     def of(split: Split, device: torch.device) -> "TrainingData":
         """A split, once on the device: batches are cut out there."""
-        images = torch.from_numpy(split.images)
-        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-        return TrainingData(images.to(device), torch.from_numpy(split.labels).to(device))
+        return TrainingData(channels_first(split.images).to(device), torch.from_numpy(split.labels).to(device))
+
+
+def channels_first(images: np.ndarray) -> Tensor:
+    """(N, H, W) or (N, H, W, 3) -> (N, C, H, W), of the same memory."""
+    tensor = torch.from_numpy(images)
+    return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from medbench.arms import OVERSAMPLE, Arm
+from medbench.augmenters.checked import spelled_shape
 from medbench.augmenters.labels import proportional_labels, real_rows
 from medbench.data.dataset import Card, Dataset, Split
 from medbench.errors import UserError
@@ -92,11 +93,11 @@ def _require_fit(dataset: Dataset, generated: Generated) -> None:
     wanted = dataset.splits["train"].images.shape[1:]
     if generated.images.dtype != np.uint8 or generated.images.shape[1:] != wanted:
         raise UserError(
-            f"{path}: images are {_spelled(generated.images.shape[1:])} {generated.images.dtype}, but those of"
-            f" {card.name} are {_spelled(wanted)} uint8; generate them for this dataset"
+            f"{path}: images are {spelled_shape(generated.images.shape[1:])} {generated.images.dtype}, but those of"
+            f" {card.name} are {spelled_shape(wanted)} uint8; generate them for this dataset"
         )
     if generated.labels.ndim != 1:
-        shape = _spelled(generated.labels.shape)
+        shape = spelled_shape(generated.labels.shape)
         raise UserError(
             f"{path}: labels are an array of {shape}; expected one label an image ({len(generated.images)})"
         )
@@ -118,7 +119,3 @@ def _require_every_class(whole: Split, card: Card, arm: Arm) -> None:
             f"datasets.{card.name}: arm {arm.name}: no training image of class {', '.join(absent)}; a classifier"
             " cannot learn it (add images, or a larger train_fraction)"
         )
-
-
-def _spelled(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))

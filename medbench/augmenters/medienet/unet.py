@@ -16,6 +16,7 @@ from medbench.augmenters.medienet.layers import group_norm, zeroed
 from medbench.augmenters.medienet.multi_attention import MultiAttention
 from medbench.augmenters.medienet.self_attention import SelfAttention
 from medbench.augmenters.medienet.stages import DecoderStage, EncoderStage, Middle
+from medbench.augmenters.nonleaky import TRANSFORMS
 
 
 class MedIENetUNet(ModelMixin, ConfigMixin):
@@ -54,7 +55,7 @@ class MedIENetUNet(ModelMixin, ConfigMixin):
         tokens_per_class: int,
         context_dim: int,
         dropout: float,
-        augment_dim: int = 3,
+        augment_dim: int = TRANSFORMS,
         multi_attention: bool = True,
         channel_attention: bool = True,
         spatial_attention: bool = True,

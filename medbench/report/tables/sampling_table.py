@@ -59,6 +59,7 @@ def sampling_notes(results: StudyResults) -> list[str]:
         "Evaluations: of the network, for one image; the sampler's steps, and with guidance other than 0 and 1 twice"
         " that. Guidance: the scale of classifier-free guidance; 1: none, 0: without the label.",
         *number_notes(results),
+        f"FID against the {REFERENCE} split describes: it is not for choosing settings whose images are scored on it.",
         "Ratio to the floor: FID of generated images against a part of the training split, divided by that of as many"
         " other real images against it; the FID table says more.",
         f"Generator seeds: {seeds}; ± is the standard deviation over them (N − 1). No difference between rows is"
