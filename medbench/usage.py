@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 STARTED = time.monotonic()
 LINE = re.compile(
-    r"^medbench: done in (?P<seconds>[\d.]+) s, peak memory (?P<peak_mib>\d+) MiB"
+    r"^medbench: done in (?P<seconds>[\d.]+) s(?:, of CPU time (?P<cpu_seconds>[\d.]+) s)?"
+    r", peak memory (?P<peak_mib>\d+) MiB"
     r"(?:, on the GPU (?P<gpu_mib>\d+) MiB)?$",
     re.MULTILINE,
 )
@@ -19,19 +20,23 @@ class Usage:
     seconds: float  # wall clock
     peak_mib: int  # resident memory
     gpu_mib: int | None = None  # None: no GPU was used
+    cpu_seconds: float | None = None  # over all threads, whatever else the machine did meanwhile; None: not known
 
     def line(self) -> str:
         gpu = "" if self.gpu_mib is None else f", on the GPU {self.gpu_mib} MiB"
-        return f"medbench: done in {self.seconds:.1f} s, peak memory {self.peak_mib} MiB{gpu}"
+        cpu = "" if self.cpu_seconds is None else f", of CPU time {self.cpu_seconds:.1f} s"
+        return f"medbench: done in {self.seconds:.1f} s{cpu}, peak memory {self.peak_mib} MiB{gpu}"
 
 
 def report_usage(*results: object, **options: object) -> None:
-    """Prints seconds since the process began to work, and its peak memory (and the GPU's, where it used one)."""
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    """Prints seconds since the process began to work, CPU time and peak memory (and the GPU's, where it used one)."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    kilobytes = own.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
     torch = sys.modules.get("torch")
     used = torch is not None and torch.cuda.is_initialized()
     gpu = round(torch.cuda.max_memory_allocated() / 2**20) if torch is not None and used else None
-    print(Usage(time.monotonic() - STARTED, round(kilobytes / 1024), gpu).line(), file=sys.stderr)
+    usage = Usage(time.monotonic() - STARTED, round(kilobytes / 1024), gpu, own.ru_utime + own.ru_stime)
+    print(usage.line(), file=sys.stderr)
 
 
 def read_usage(log: str) -> Usage | None:
@@ -40,5 +45,10 @@ def read_usage(log: str) -> Usage | None:
     if not found:
         return None
     last = found[-1]
-    gpu = last["gpu_mib"]
-    return Usage(float(last["seconds"]), int(last["peak_mib"]), None if gpu is None else int(gpu))
+    gpu, cpu = last["gpu_mib"], last["cpu_seconds"]
+    return Usage(
+        seconds=float(last["seconds"]),
+        peak_mib=int(last["peak_mib"]),
+        gpu_mib=None if gpu is None else int(gpu),
+        cpu_seconds=None if cpu is None else float(cpu),
+    )

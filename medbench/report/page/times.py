@@ -1,4 +1,4 @@
-"""What each augmenter cost by the clock of the machine that ran it, its first stage counted: from the logs."""
+"""What each augmenter cost on the machine that ran it, its first stage counted: from the logs."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,15 @@ from medbench.report.run_files import log_of
 from medbench.report.tables.markup import Table
 from medbench.usage import Usage, read_usage
 
-COLUMNS = ["training", "of its first stage", "together", "peak memory", "on the GPU", "sampling, an image"]
+COLUMNS = [
+    "training",
+    "of its first stage",
+    "together",
+    "CPU time together",
+    "peak memory",
+    "on the GPU",
+    "sampling, an image",
+]
 
 
 def time_table(results: StudyResults) -> Table:
@@ -39,16 +47,24 @@ def _training(results: StudyResults, dataset: str, name: str) -> list[str]:
     own, first = _usages(results, dataset, results.trained(name)), results.first_stages.get(name)
     below = _usages(results, dataset, first) if first else []
     seconds, its = [usage.seconds for usage in own], [usage.seconds for usage in below]
-    complete = bool(own and (below or not first))
-    together = _mean([float(np.mean(seconds)) + (float(np.mean(its)) if its else 0.0)] if complete else [])
     gpu = [usage.gpu_mib for usage in own if usage.gpu_mib is not None]
     return [
         _mean(seconds),
         _mean(its) if first else NOT_KNOWN,
-        together,
+        _together(seconds, its if first else [0.0]),
+        _together(_cpu(own), _cpu(below) if first else [0.0]),
         f"{max(usage.peak_mib for usage in own):,} MiB" if own else MISSING,
         f"{max(gpu):,} MiB" if gpu else NOT_KNOWN,
     ]
+
+
+def _together(own: Sequence[float], below: Sequence[float]) -> str:
+    """The mean over seeds of a training and of the first stage below it; missing where either is."""
+    return _mean([float(np.mean(own) + np.mean(below))] if own and below else [])
+
+
+def _cpu(usages: Sequence[Usage]) -> list[float]:
+    return [usage.cpu_seconds for usage in usages if usage.cpu_seconds is not None]
 
 
 def _usages(results: StudyResults, dataset: str, trained: str) -> list[Usage]:

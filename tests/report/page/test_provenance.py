@@ -14,7 +14,9 @@ from medbench.report.results import StudyResults
 from medbench.usage import Usage, read_usage
 
 
-@pytest.mark.parametrize("usage", [Usage(12.3, 456), Usage(7200.0, 20480, 11000)])
+@pytest.mark.parametrize(
+    "usage", [Usage(12.3, 456), Usage(7200.0, 20480, 11000), Usage(7200.0, 20480, cpu_seconds=14310.2)]
+)
 def test_what_a_log_says_is_read_back(usage):
     log = f"train x: 1/2 steps\n{Usage(1.0, 1).line()}\nwarning: more\n{usage.line()}\n"
     assert read_usage(log) == usage  # of the last start
@@ -27,6 +29,7 @@ def test_the_command_line_ends_its_log_with_that_line(medbench, tmp_path):
     done = medbench("prepare", tmp_path / "p.npz", "--config", section)
     assert done.returncode == 0, done.stderr
     assert read_usage(done.stderr).peak_mib > 10
+    assert read_usage(done.stderr).cpu_seconds > 0
 
 
 def study(folder: Path, *expected: str, augmenters=("gen",)) -> StudyResults:
