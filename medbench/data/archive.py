@@ -1,0 +1,300 @@
+"""Unpacking archives from outside: judged whole from the listing before a byte is written, counted while unpacking."""
+
+import bz2
+import contextlib
+import copy
+import errno
+import gzip
+import io
+import lzma
+import re
+import reprlib
+import shutil
+import stat
+import tarfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from medbench.errors import UserError
+from medbench.files import replacing
+from medbench.progress import Progress
+
+CHUNK = 2**20  # bytes held in memory at a time
+SMALL = 2**20  # bytes; what unpacks to no more than this is no bomb, however well it was packed
+PARTS, PART = 64, 255  # parts in a name (Python fails to remove a thousand nested folders), bytes in a part
+LISTED = 2**20, 256, 4096  # bytes that a listing may take: in any case, and for each member of a zip or of a tar
+ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # a member, or the end of an empty archive
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound on what one read yields
+OPENERS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+TAR_LINKS = {tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link"}
+
+# What Python's readers raise on damaged bytes. RuntimeError: headers in headers until Python stops the recursion.
+BAD_BYTES = zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError
+DAMAGED = *BAD_BYTES, EOFError, OSError, OverflowError, RuntimeError, ValueError
+DISTRUST = "fetch it again from its publisher, or unpack it yourself if you trust it"
+DOWNLOAD = "remove it and download it again"
+
+SHORT = reprlib.Repr()  # what could move a terminal's cursor is escaped, and the middle of a long name is left out
+SHORT.maxstring = 80
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may hold. Nothing that unpacks to 1 MiB or less is judged by its ratio."""
+
+    members: int = 500_000
+    bytes: int = 64 * 2**30  # of all files together, unpacked
+    ratio: float = 200.0  # unpacked to packed size, of the archive and of every member of a zip
+
+
+def extract(archive: Path, folder: Path, limits: Limits = Limits()) -> tuple[int, int]:
+    """Unpacks a zip or tar (plain, gz, bz2 or xz; told by content) into `folder`, which is replaced whole.
+
+    Modes and times in the archive are not applied, and what macOS adds (`__MACOSX`, `.DS_Store`, `._*`) is left out.
+
+    Returns:
+        Files and bytes written.
+
+    Raises:
+        UserError: the archive is unsafe, too big, locked or damaged, or the disk has no room; `folder` is untouched.
+    """
+    with contextlib.ExitStack() as stack:
+        with _reading(archive):
+            packed = stack.enter_context(open(archive, "rb"))
+        judge = _Judge(archive, archive.stat().st_size, limits)
+        for member in _members(archive, packed, limits):
+            judge.take(member)
+        size = sum(member.size for member, _ in judge.files)
+        _check_room(archive, folder, len(judge.files), size)
+        with replacing(folder) as temporary:
+            _unpack(archive, judge, temporary)
+    return len(judge.files), size
+
+
+@dataclass(frozen=True)
+class _Member:
+    """size and packed in bytes, as its header states them; packed is None in a tar, which packs all files together."""
+
+    name: str
+    folder: bool
+    size: int
+    packed: int | None
+    chunks: Callable[[], Iterator[bytes]]
+
+
+@dataclass
+class _Judge:
+    """Takes the members one by one and refuses the first that makes the archive unfit."""
+
+    archive: Path
+    packed: int  # bytes of the archive
+    limits: Limits
+    members: int = 0
+    bytes: int = 0
+    files: list[tuple[_Member, str]] = field(default_factory=list)  # with the path below the folder
+    seen: dict[str, tuple[str, bool]] = field(default_factory=dict)  # by folded path: path, is it a folder
+
+    def take(self, member: _Member) -> None:
+        parts = _parts(self.archive, member)
+        self._check_amount(member)
+        # A folder may be the root itself; litter is judged like the rest, but not written.
+        if not parts or any(part in ("__MACOSX", ".DS_Store") or part.startswith("._") for part in parts):
+            return
+        for end in range(1, len(parts)):
+            self._place("/".join(parts[:end]), True, member)
+        self._place("/".join(parts), member.folder, member)
+        if not member.folder:
+            self.files.append((member, "/".join(parts)))
+
+    def _check_amount(self, member: _Member) -> None:
+        self.members += 1
+        self.bytes += member.size
+        limits = self.limits
+        if self.members > limits.members:
+            raise _refusal(self.archive, f"holds more than {limits.members} members", member.name)
+        if member.size < 0 or self.bytes > limits.bytes:
+            raise _refusal(self.archive, f"unpacks to more than {limits.bytes / 2**20:,.1f} MiB", member.name)
+        for size, packed in ((self.bytes, self.packed), (member.size, member.packed)):
+            if packed is not None and size > max(SMALL, limits.ratio * packed):
+                what = f"unpacks to more than {limits.ratio:g} times its size, as a zip bomb does"
+                raise _refusal(self.archive, what, member.name)
+
+    def _place(self, path: str, folder: bool, member: _Member) -> None:
+        """Refuses a path that would meet another one, on this file system or on one that ignores case."""
+        entry = path, folder
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+        known = self.seen.setdefault(folded, entry)
+        if known is entry or (known == entry and folder):
+            return
+        what = "holds two files of one name"
+        if known[1] != folder:
+            what = "uses one name for a file and for a folder"
+        elif known[0] != path:
+            what = f"holds two names that differ only in case or in their Unicode form ({SHORT.repr(known[0])})"
+        raise _refusal(self.archive, what, member.name)
+
+
+def _parts(archive: Path, member: _Member) -> list[str]:
+    """The parts of a name that is safe to join to a folder. Zips made on Windows may have backslashes in it."""
+    path = member.name.replace("\\", "/")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    problems = {
+        "holds a name with a NUL": "\0" in path,
+        "holds an absolute name": path.startswith("/") or re.match("[A-Za-z]:", path) is not None,
+        "holds a name that leads out of its folder": any(part.strip() == ".." for part in parts),
+        "holds an empty name": not path or not (parts or member.folder),
+        f"holds a name with a part of more than {PART} bytes": any(
+            len(part.encode(errors="surrogateescape")) > PART for part in parts
+        ),
+        f"holds a name of more than {PARTS} parts": len(parts) > PARTS,
+    }
+    if True in problems.values():
+        raise _refusal(archive, next(what for what, found in problems.items() if found), member.name)
+    return parts
+
+
+def _members(archive: Path, packed: io.BufferedReader, limits: Limits) -> Iterator[_Member]:
+    with _reading(archive):
+        start = packed.read(16)
+        packed.seek(0)
+        if start.startswith(ZIP_STARTS):
+            yield from _zip_members(archive, _Rationed(packed), limits)
+        else:
+            opener = next((opener for magic, opener in OPENERS.items() if start.startswith(magic)), None)
+            yield from _tar_members(archive, _Rationed(opener(packed) if opener else packed), start)
+
+
+class _Rationed(io.BufferedReader):
+    """A file that ends in an error when a listing reads so much of it that it would fill the memory."""
+
+    ration: int | None = None  # bytes; None: as many as one likes
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.ration is None:
+            return super().read(size)
+        wanted = LISTED[0] if size is None or size < 0 else size  # zipfile reads the last 64 KiB without a size
+        data = super().read(min(wanted, self.ration + 1))
+        self.ration -= len(data)
+        if self.ration < 0:
+            raise ValueError("its listing is too long")
+        return data
+
+
+def _zip_members(archive: Path, file: _Rationed, limits: Limits) -> Iterator[_Member]:
+    file.ration = LISTED[0] + LISTED[1] * limits.members
+    opened = zipfile.ZipFile(file)
+    file.ration = None
+    for info in opened.infolist():
+        mode = info.external_attr >> 16  # of Unix; 0 where the zip was made elsewhere
+        if info.flag_bits & 1:
+            raise _refusal(archive, "is locked with a password", info.filename, "unpack it yourself, with the password")
+        if info.compress_type not in ZIP_METHODS:
+            what = f"is compressed by method {info.compress_type}, which is not read here"
+            raise _refusal(archive, what, info.filename, "unpack it yourself")
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            what = "a symbolic link" if stat.S_ISLNK(mode) else "a device or a pipe"
+            raise _refusal(archive, f"holds {what}", info.filename)
+        name = info.orig_filename if "\0" in info.orig_filename else info.filename  # which zipfile cuts at a NUL
+        folder = name.endswith(("/", "\\")) or stat.S_ISDIR(mode)
+        yield _Member(name, folder, info.file_size, info.compress_size, partial(_zip_chunks, opened, info))
+
+
+def _zip_chunks(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    # zipfile stops at the stated size, so that a header which lies would look like a bad CRC: state more.
+    info = copy.copy(info)
+    info.file_size = 2**63
+    with opened.open(info) as content:
+        while chunk := content.read(CHUNK):
+            yield chunk
+
+
+def _tar_members(archive: Path, file: _Rationed, start: bytes) -> Iterator[_Member]:
+    file.ration = LISTED[0]
+    try:
+        opened = tarfile.TarFile(fileobj=file)
+    except tarfile.ReadError as error:
+        what = f"is not a zip or tar archive (it begins with {start!r})"
+        raise UserError(f"{archive}: {what}; {DOWNLOAD}, or choose another file") from error
+    while (info := opened.next()) is not None:
+        vars(opened)["members"].clear()  # tarfile would keep them all (and its type stubs do not know the list)
+        if not (info.isdir() or info.isfile()) or info.issparse():
+            what = TAR_LINKS.get(info.type, "a device, a pipe or a sparse file")
+            raise _refusal(archive, f"holds {what}", info.name)
+        size = info.size if info.isfile() else 0
+        yield _Member(info.name, info.isdir(), size, None, partial(_tar_chunks, file, info.offset_data, size))
+        file.ration = min((file.ration or 0) + LISTED[2], LISTED[0])
+    file.ration = None
+    _check_end(file, opened.offset)
+
+
+def _check_end(file: io.BufferedReader, end: int) -> None:
+    """After the last member: tarfile takes a damaged header for the end, and reads no check sum that comes later."""
+    file.seek(end)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise ValueError("no end mark after the last member that can be read")
+    if sum(len(file.read(CHUNK)) for _ in range(64)) == 64 * CHUNK:
+        raise ValueError("it goes on after its end mark")
+
+
+def _tar_chunks(file: io.BufferedReader, offset: int, size: int) -> Iterator[bytes]:
+    file.seek(offset)
+    while size > 0 and (chunk := file.read(min(CHUNK, size))):
+        size -= len(chunk)
+        yield chunk
+
+
+def _check_room(archive: Path, folder: Path, files: int, size: int) -> None:
+    if not files:
+        raise UserError(f"{archive}: holds no file; {DOWNLOAD}, or choose another file")
+    there = next(parent for parent in folder.absolute().parents if parent.is_dir())
+    if size > (free := shutil.disk_usage(there).free):
+        what = f"unpacks to {size / 2**20:,.1f} MiB, but {there} has {free / 2**20:,.1f} MiB left"
+        raise UserError(f"{archive}: {what}; free the disk or choose another folder")
+
+
+def _unpack(archive: Path, judge: _Judge, folder: Path) -> None:
+    for path in ["", *(path for path, is_folder in judge.seen.values() if is_folder)]:
+        (folder / path).mkdir()
+    with contextlib.closing(Progress(f"unpacking {archive.name}", len(judge.files), "file")) as progress:
+        for done, (member, path) in enumerate(judge.files, 1):
+            with open(folder / path, "xb") as file:  # x: nothing is ever written over
+                for chunk in _counted(archive, member):
+                    file.write(chunk)
+            progress.update(done)
+
+
+def _counted(archive: Path, member: _Member) -> Iterator[bytes]:
+    """What a member really yields, as long as it is no more than its header states."""
+    count = 0
+    with _reading(archive, member.name):
+        for chunk in member.chunks():
+            count += len(chunk)
+            if count > member.size:
+                break
+            yield chunk
+    if count != member.size:
+        amount = "more" if count > member.size else "less"
+        what = f"is damaged or lies: a member unpacks to {amount} than the {member.size} bytes it states"
+        raise _refusal(archive, what, member.name, DOWNLOAD)
+
+
+@contextlib.contextmanager
+def _reading(archive: Path, name: str | None = None) -> Iterator[None]:
+    """Says in one line what reading `archive`, or its member `name`, ran into."""
+    try:
+        yield
+    except DAMAGED as error:
+        # EINVAL: a damaged listing sent the reader to a place before the file's beginning.
+        if isinstance(error, OSError) and error.strerror and error.errno != errno.EINVAL:
+            raise UserError(f"{archive}: cannot be read: {error.strerror}; check its path and the disk") from error
+        what = f"is damaged or cut off ({SHORT.repr(str(error) or type(error).__name__)})"
+        raise _refusal(archive, what, name, DOWNLOAD) from error
+
+
+def _refusal(archive: Path, what: str, name: str | None, todo: str = DISTRUST) -> UserError:
+    return UserError(f"{archive}: {what}{'' if name is None else f', e.g. {SHORT.repr(name)}'}; {todo}")

@@ -1,0 +1,397 @@
+import gzip
+import io
+import random
+import stat
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from medbench.data import archive as module
+from medbench.data.archive import Limits, extract
+from medbench.errors import UserError
+
+NOISE = random.Random(0).randbytes(1_200_000)  # hard to compress, and more than one chunk
+GOOD = {"set/ill/1.png": b"one", "set/well/2.png": NOISE, "set/läsion.csv": b"", "top.txt": b"top"}
+CENTRAL = b"PK\x01\x02"  # begins a member's header in a zip's listing
+NO_MORE = Limits()
+FLAGS, CRC, SIZE = 8, 16, 24  # where its fields begin
+pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")
+
+
+def zip_of(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes], method=zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in members:
+            archive.writestr(name, content, method)
+    return path
+
+
+def tar_of(path: Path, *members: tuple[str | tarfile.TarInfo, bytes], packing: str = "") -> Path:
+    with tarfile.open(path, f"w:{packing}") as archive:
+        for name, content in members:
+            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def zip_entry(name: str, mode: int) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    return info
+
+
+def patched(path: Path, place: int, content: bytes) -> Path:
+    data = bytearray(path.read_bytes())
+    data[place : place + len(content)] = content
+    path.write_bytes(data)
+    return path
+
+
+def listed(path: Path, field: int, content: bytes) -> Path:
+    """A zip, with a field of its first member's header in the listing overwritten."""
+    return patched(path, path.read_bytes().index(CENTRAL) + field, content)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file with its bytes, every folder with none."""
+    paths = sorted(path for path in folder.rglob("*"))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b"" for path in paths}
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch):
+    """A function that expects one line, an unchanged folder beside the archive, and, if judged, no try to write."""
+
+    def expect(archive: Path, message: str, limits: Limits = NO_MORE, judged: bool = True) -> str:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "old.txt").write_text("old")
+        before = tree(tmp_path)
+        with monkeypatch.context() as patch, pytest.raises(UserError, match=message) as caught:
+            if judged:
+                patch.setattr(module, "replacing", lambda folder: pytest.fail("it was going to be written"))
+            extract(archive, tmp_path / "out", limits)
+        assert tree(tmp_path) == before
+        text = str(caught.value)
+        assert text.startswith(f"{archive}: ") and text.isprintable() and "; " in text
+        return text
+
+    return expect
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {name: content for name, content in tree(folder).items() if (folder / name).is_file()}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_gives_its_bytes(tmp_path, method):
+    archive = zip_of(tmp_path / "a.bin", ("set/", b""), ("set/none/", b""), *GOOD.items(), method=method)
+    assert extract(archive, tmp_path / "new" / "out") == (4, sum(map(len, GOOD.values())))
+    assert files_of(tmp_path / "new" / "out") == GOOD
+    assert (tmp_path / "new" / "out" / "set" / "none").is_dir()
+
+
+@pytest.mark.parametrize("packing", ["", "gz", "bz2", "xz"])
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+def test_a_tar_gives_its_bytes(tmp_path, packing, form, monkeypatch):
+    monkeypatch.setattr(tarfile.TarFile, "format", form)
+    members = [(f"./{name}", content) for name, content in GOOD.items()]
+    archive = tar_of(tmp_path / "a.bin", (special("./", tarfile.DIRTYPE), b""), *members, packing=packing)
+    assert extract(archive, tmp_path / "out") == (4, sum(map(len, GOOD.values())))
+    assert files_of(tmp_path / "out") == GOOD
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "out"]
+
+
+def test_an_existing_folder_is_replaced_whole(tmp_path):
+    (tmp_path / "out" / "set").mkdir(parents=True)
+    (tmp_path / "out" / "set" / "old.png").write_bytes(b"old")
+    extract(zip_of(tmp_path / "a.zip", *GOOD.items()), tmp_path / "out")
+    assert files_of(tmp_path / "out") == GOOD
+
+
+def test_modes_and_times_of_the_archive_are_not_applied(tmp_path):
+    info = special("run.sh", tarfile.REGTYPE)
+    info.mode, info.mtime = 0o4777, 1
+    extract(tar_of(tmp_path / "a.tar", (info, b"x")), tmp_path / "out")
+    (tmp_path / "plain").touch()
+    written, plain = (tmp_path / "out" / "run.sh").stat(), (tmp_path / "plain").stat()
+    assert written.st_mode == plain.st_mode and written.st_mtime > 1e9
+
+
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+def test_what_macos_adds_is_left_out(tmp_path, make):
+    litter = "__MACOSX/set/._1.png", ".DS_Store", "set/.DS_Store", "set/._1.png", "__MACOSX/SET/._1.png"
+    archive = make(tmp_path / "a", *[(name, b"litter") for name in litter], ("set/1.png", b"image"))
+    assert extract(archive, tmp_path / "out") == (1, 5)
+    assert tree(tmp_path / "out") == {"set": b"", "set/1.png": b"image"}
+
+
+def test_a_zip_made_on_windows_gets_folders(tmp_path):
+    extract(zip_of(tmp_path / "a.zip", ("set\\", b""), ("set\\ill\\1.png", b"one")), tmp_path / "out")
+    assert files_of(tmp_path / "out") == {"set/ill/1.png": b"one"}
+
+
+def test_progress_is_told(tmp_path, capsys):
+    extract(zip_of(tmp_path / "a.zip", *GOOD.items()), tmp_path / "out")
+    assert capsys.readouterr().err.startswith("unpacking a.zip: 4/4 files, ")
+
+
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../evil.txt", "a name that leads out of its folder, e.g. '../evil.txt'"),
+        ("set/../../evil.txt", "a name that leads out of its folder"),
+        ("set\\..\\..\\evil.txt", "a name that leads out of its folder"),
+        ("set/.. /evil.txt", "a name that leads out of its folder"),
+        ("__MACOSX/../../evil.txt", "a name that leads out of its folder"),
+        ("/etc/evil.txt", "an absolute name, e.g. '/etc/evil.txt'"),
+        ("C:\\evil.txt", r"an absolute name, e.g. 'C:\\\\evil.txt'"),
+        ("c:evil.txt", "an absolute name"),
+        ("\\\\host\\share\\evil.txt", "an absolute name"),
+        (".", "an empty name"),
+        ("set/" + "ä" * 128, "a name with a part of more than 255 bytes"),
+        ("a/" * 64 + "b", "a name of more than 64 parts"),
+    ],
+)
+def test_unsafe_names_are_refused(tmp_path, refused, make, name, message):
+    refused(make(tmp_path / "a", ("set/1.png", b"one"), (name, b"evil")), f"holds {message}")
+
+
+def test_a_name_with_a_nul_is_refused(tmp_path, refused):
+    archive = zip_of(tmp_path / "a.zip", ("good.png#.exe", b"evil"))
+    archive.write_bytes(archive.read_bytes().replace(b"png#", b"png\0"))
+    refused(archive, r"holds a name with a NUL, e.g. 'good.png\\x00.exe'; fetch it again from its publisher")
+
+
+def test_a_name_cannot_move_the_cursor_or_fill_the_screen(tmp_path, refused):
+    name = "../\x1b[2J\u202e\n" + 200 * "x"
+    text = refused(zip_of(tmp_path / "a.zip", (name, b"evil")), "leads out of its folder")
+    assert r"\x1b[2J\u202e\n" in text and "x...x" in text and len(text) < len(str(tmp_path)) + 250
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        (tarfile.SYMTYPE, "a symbolic link"),
+        (tarfile.LNKTYPE, "a hard link"),
+        (tarfile.CHRTYPE, "a device"),
+        (tarfile.BLKTYPE, "a device"),
+        (tarfile.FIFOTYPE, "a device, a pipe"),
+        (tarfile.GNUTYPE_SPARSE, "a device, a pipe or a sparse file"),
+        (b"9", "a device"),
+    ],
+)
+@pytest.mark.parametrize("packing", ["", "gz"])
+def test_tars_with_more_than_files_are_refused(tmp_path, refused, kind, what, packing):
+    archive = tar_of(tmp_path / "a", ("1.png", b"one"), (special("x", kind, "1.png"), b""), packing=packing)
+    refused(archive, f"holds {what}.*, e.g. 'x'; fetch it again")
+
+
+@pytest.mark.parametrize(
+    ("mode", "what"), [(stat.S_IFLNK, "a symbolic link"), (stat.S_IFIFO, "a device"), (stat.S_IFBLK, "a device")]
+)
+def test_zips_with_more_than_files_are_refused(tmp_path, refused, mode, what):
+    refused(zip_of(tmp_path / "a.zip", (zip_entry("x", mode | 0o777), b"/etc/passwd")), f"holds {what}.*, e.g. 'x'")
+
+
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["set/a.png", "set/A.png"], r"two names that differ only in case.*\('set/a.png'\), e.g. 'set/A.png'"),
+        (["Set/a.png", "set/b.png"], r"two names that differ only in case.*\('Set'\)"),
+        (["é.png", "e\u0301.png"], "two names that differ only in case or in their Unicode form"),
+        (["a.png", "b.png", "a.png"], "two files of one name, e.g. 'a.png'"),
+        (["set/a.png", "set//./a.png"], "two files of one name"),
+        (["set/a.png", "set\\a.png"], "two files of one name"),
+        (["set", "set/a.png"], "one name for a file and for a folder"),
+        (["set/a.png", "set"], "one name for a file and for a folder"),
+        (["set/a.png", "SET"], "one name for a file and for a folder"),
+    ],
+)
+def test_names_that_meet_are_refused(tmp_path, refused, make, names, message):
+    refused(make(tmp_path / "a", *[(name, b"x") for name in names]), message)
+
+
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+def test_too_many_members_or_bytes_are_refused(tmp_path, make):
+    archive = make(tmp_path / "a", *[(f"{number}.png", bytes(100)) for number in range(4)])
+    assert extract(archive, tmp_path / "out", Limits(members=4, bytes=400)) == (4, 400)
+    for limits, what in ((Limits(members=3), "holds more than 3 members"), (Limits(bytes=399), "unpacks to more than")):
+        with pytest.raises(UserError, match=f"{what}.*, e.g. '3.png'; "):
+            extract(archive, tmp_path / "other", limits)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "out"]
+
+
+@pytest.mark.parametrize("packing", ["gz", "xz", "zip"])
+def test_a_bomb_is_told_by_its_ratio(tmp_path, refused, packing):
+    # Random bytes beside it: of a zip, the whole may unpack to little more than its size.
+    content = ("noise", NOISE[:1000]), ("zeros", bytes(4 * 2**20))
+    make = zip_of(tmp_path / "a", *content) if packing == "zip" else tar_of(tmp_path / "a", *content, packing=packing)
+    refused(make, "unpacks to more than 200 times its size, as a zip bomb does, e.g. 'zeros'")
+
+
+def test_one_bomb_in_a_large_zip_is_found(tmp_path, refused):
+    archive = zip_of(tmp_path / "a.zip", ("noise", NOISE[:200_000]), ("zeros", bytes(2 * 2**20)))
+    refused(archive, "unpacks to more than 200 times its size.*'zeros'")
+
+
+def test_small_or_allowed_ratios_pass(tmp_path):
+    archive = zip_of(tmp_path / "a.zip", ("zeros", bytes(2**20)))
+    assert extract(archive, tmp_path / "out") == (1, 2**20)
+    archive = zip_of(tmp_path / "b.zip", ("zeros", bytes(2**21)))
+    assert extract(archive, tmp_path / "out", Limits(ratio=2000)) == (1, 2**21)
+
+
+def test_members_that_share_their_packed_bytes_are_a_bomb(tmp_path, refused):
+    """As in Fifield's: no member is suspicious, but together they state more than the file can hold."""
+    archive = zip_of(tmp_path / "a.zip", ("00.bin", NOISE[:1000] * 200))
+    data = archive.read_bytes()
+    start, end = data.index(CENTRAL), data.index(b"PK\x05\x06")
+    entries = b"".join(data[start:end].replace(b"00.bin", b"%02d.bin" % number) for number in range(99))
+    tail = bytearray(data[end:])
+    tail[8:16] = struct.pack("<HHL", 99, 99, len(entries))
+    archive.write_bytes(data[:start] + entries + tail)
+    refused(archive, "unpacks to more than 200 times its size")
+
+
+def test_a_listing_that_would_fill_the_memory_is_refused(tmp_path, refused):
+    info = tarfile.TarInfo("a.png")
+    info.pax_headers = {"comment": "x" * 2**21}
+    refused(tar_of(tmp_path / "a.tgz", (info, b""), packing="gz"), "its listing is too long")
+
+
+@pytest.mark.parametrize(("size", "kind", "times"), [(-512, tarfile.REGTYPE, 1), (0, tarfile.GNUTYPE_LONGNAME, 3000)])
+def test_a_tar_that_would_be_read_for_ever_is_refused(tmp_path, refused, size, kind, times):
+    info = special("a.png", kind)
+    info.size = size  # back to its own header; or a header that goes before a header, many times
+    (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) * times + bytes(10240))
+    refused(tmp_path / "a.tar", "unpacks to more than" if size else "is damaged or cut off .*recursion")
+
+
+def test_a_zip_listing_that_would_fill_the_memory_is_refused(tmp_path, refused):
+    entries = [zip_entry(f"{number}.png", 0) for number in range(18)]
+    for entry in entries:
+        entry.comment = b"x" * 65535
+    refused(zip_of(tmp_path / "a.zip", *[(entry, b"") for entry in entries]), "listing is too long", Limits(members=20))
+
+
+@pytest.mark.parametrize(("stated", "amount"), [(10, "more"), (999_999, "less")])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_size_is_counted_not_believed(tmp_path, refused, stated, amount, method):
+    archive = zip_of(tmp_path / "a.zip", ("liar", NOISE[:50_000]), ("b", b"b"), method=method)
+    listed(archive, SIZE, struct.pack("<L", stated))
+    refused(archive, f"unpacks to {amount} than the {stated} bytes it states, e.g. 'liar'", judged=False)
+
+
+def test_a_password_is_named(tmp_path, refused):
+    archive = listed(zip_of(tmp_path / "a.zip", ("secret.png", b"x")), FLAGS, b"\x01")
+    refused(archive, "is locked with a password, e.g. 'secret.png'; unpack it yourself, with the password")
+
+
+def test_an_unbounded_compression_is_not_used(tmp_path, refused):
+    archive = zip_of(tmp_path / "a.zip", ("a.png", b"x"), method=zipfile.ZIP_BZIP2)
+    refused(archive, "is compressed by method 12, which is not read here, e.g. 'a.png'")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_corrupt_member_is_named(tmp_path, refused, method):
+    archive = zip_of(tmp_path / "a.zip", ("good.png", b"good"), ("bad.png", NOISE[:5000]), method=method)
+    place = archive.read_bytes().index(b"bad.png") + 2000
+    patched(archive, place, bytes([archive.read_bytes()[place] ^ 1]))
+    refused(archive, "is damaged or cut off .*, e.g. 'bad.png'; remove it and download it again", judged=False)
+
+
+def test_a_wrong_check_sum_is_a_corrupt_member(tmp_path, refused):
+    archive = listed(zip_of(tmp_path / "a.zip", ("bad.png", b"x")), CRC, b"abcd")
+    refused(archive, "is damaged or cut off .*Bad CRC-32.*, e.g. 'bad.png'", judged=False)
+
+
+@pytest.mark.parametrize("packing", ["zip", "", "gz", "bz2", "xz"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+def test_a_truncated_archive_is_refused(tmp_path, refused, packing, share):
+    members = [(f"{number}.png", NOISE[:3000]) for number in range(20)]
+    archive = tmp_path / "a"
+    zip_of(archive, *members) if packing == "zip" else tar_of(archive, *members, packing=packing)
+    data = archive.read_bytes().rstrip(b"\0") if packing == "" else archive.read_bytes()
+    archive.write_bytes(data[: int(len(data) * share)])
+    refused(archive, "is damaged or cut off .*; remove it and download it again")
+
+
+def test_a_tar_cut_between_two_members_is_refused(tmp_path, refused):
+    archive = tar_of(tmp_path / "a.tar", ("1.png", bytes(512)), ("2.png", bytes(512)))
+    archive.write_bytes(archive.read_bytes()[:1024])
+    refused(archive, "no end mark after the last member")
+
+
+def test_a_damaged_header_in_a_tar_is_not_taken_for_its_end(tmp_path, refused):
+    archive = tar_of(tmp_path / "a.tar", ("1.png", b"1"), ("2.png", b"2"))
+    refused(patched(archive, 1024, b"X"), "no end mark after the last member")
+
+
+def test_the_check_sum_at_the_end_of_a_tgz_is_read(tmp_path, refused):
+    archive = tar_of(tmp_path / "a.tgz", ("1.png", b"1"), packing="gz")
+    refused(patched(archive, archive.stat().st_size - 8, b"abcd"), "CRC check failed")
+
+
+def test_a_tar_that_never_ends_is_refused(tmp_path, refused):
+    archive = tar_of(tmp_path / "a.tar", ("1.png", b"1"))
+    archive.write_bytes(gzip.compress(archive.read_bytes() + bytes(65 * 2**20), 1))
+    refused(archive, "it goes on after its end mark")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<!DOCTYPE html>", b"\x89PNG\r\n\x1a\n" + bytes(2000), gzip.compress(b"csv")]
+)
+def test_what_is_no_archive_is_named(tmp_path, refused, content):
+    (tmp_path / "a.zip").write_bytes(content)
+    refused(tmp_path / "a.zip", r"is not a zip or tar archive \(it begins with b.*; remove it and download it again")
+
+
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+def test_an_archive_without_a_file_is_refused(tmp_path, refused, make):
+    refused(make(tmp_path / "a", (".DS_Store", b"x")), "holds no file")
+
+
+def test_a_missing_archive_is_named(tmp_path, refused):
+    refused(tmp_path / "a.zip", r"a\.zip: cannot be read: No such file or directory; check its path")
+
+
+def test_a_disk_without_room_is_told_before(tmp_path, refused, monkeypatch):
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
+    archive = zip_of(tmp_path / "a.zip", *GOOD.items())
+    refused(archive, r"unpacks to 1.1 MiB, but .* has 1.0 MiB left; free the disk")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_disk_that_fills_up_leaves_nothing(tmp_path, monkeypatch):
+    def opened(path, mode):
+        return io.FileIO(path, mode) if mode == "rb" else io.FileIO("/dev/full", "wb")
+
+    monkeypatch.setattr(module, "open", opened, raising=False)
+    archive = zip_of(tmp_path / "a.zip", *GOOD.items())
+    with pytest.raises(UserError, match=r"out: cannot be written: No space left on device \(free the disk"):
+        extract(archive, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+def test_members_are_streamed(tmp_path, make):
+    archive = make(tmp_path / "a", ("large.bin", NOISE * 12))
+    tracemalloc.start()
+    try:
+        assert extract(archive, tmp_path / "out") == (1, 14_400_000)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
