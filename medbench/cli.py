@@ -9,7 +9,9 @@ import typer
 from medbench.config import Model, parse_text
 from medbench.errors import Interrupted, UserError
 from medbench.stages import (
+    AuditStage,
     FeaturesStage,
+    FetchStage,
     FidelityStage,
     PageStage,
     PrepareStage,
@@ -28,8 +30,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    result_callback=report_usage,
+    result_callback=lambda answer, **options: None if answer else report_usage(),  # a stage ends with what it cost
 )
+
+datasets = typer.Typer(rich_markup_mode=None)
+app.add_typer(datasets, name="datasets", invoke_without_command=True)
 
 Config = Annotated[str, typer.Option("--config", help="The stage's section: JSON, or a .json or .yaml file.")]
 GeneratorSeed = Annotated[int, typer.Option("--seed", min=0, help="Generator seed.")]
@@ -41,25 +46,44 @@ Checkpoints = Annotated[Path, typer.Option(help="Folder for checkpoints; the sam
 
 @app.command()
 def fetch(
-    url: Annotated[str, typer.Argument(help="What to download.")],
-    output: Annotated[Path, typer.Argument(help="Where to put it.")],
-    sha256: Annotated[str, typer.Option(help="The hash it must have.")],
+    record: Annotated[Path, typer.Argument(help="The record to write, beside the file.")],
+    config: Config,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Open no connection: say which file to put where.")
+    ] = False,
 ) -> None:
-    """Download a file and verify it."""
+    """Download a file, or find it where you put it; verify it, and unpack an archive."""
+    stage = _section(FetchStage, config)
+    from medbench.data.download import Network
     from medbench.data.fetch import fetch
 
-    fetch(url, output, sha256)
+    fetch(stage.remote, stage.accept_changed, Network.from_environment(offline))
 
 
 @app.command()
 def prepare(
     output: Annotated[Path, typer.Argument(help="The npz to write; its card goes beside it.")], config: Config
 ) -> None:
-    """Turn a phantom, an npz or a folder of images into a dataset in MedMNIST's layout."""
+    """Turn a source of images into a raw dataset in MedMNIST's layout."""
     stage = _section(PrepareStage, config)
     from medbench.data.prepare import prepare
 
     prepare(stage.dataset, stage.name, stage.seed).save(output, stage.made_with())
+
+
+@app.command()
+def audit(
+    raw: Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")],
+    output: Annotated[Path, typer.Argument(help="The npz to write, with the protocol applied.")],
+    config: Config,
+    found: Annotated[Path, typer.Option(help="The json to write: duplicates, leaks, removals.")],
+    page: Annotated[Path, typer.Option(help="The html to write: the same, with pictures.")],
+) -> None:
+    """Find duplicates, leaks and broken images; apply the dataset's protocol."""
+    stage = _section(AuditStage, config)
+    from medbench.audit.stage import audit
+
+    audit(raw, output, stage, found, page)
 
 
 @app.command()
@@ -185,6 +209,27 @@ def report(
     from medbench.report.page.write import write_page
 
     write_page(run, stage, output, partial)
+
+
+@datasets.callback()
+def list_datasets(context: typer.Context) -> str | None:
+    """List every known dataset: task, classes, counts, sizes, licence, and whether it is here."""
+    from medbench.data.known.show import list_known
+
+    return _answer(list_known()) if context.invoked_subcommand is None else None
+
+
+@datasets.command("show")
+def show_dataset(name: Annotated[str, typer.Argument(help="Its name in the list.")]) -> str:
+    """Show all that is known of one: classes, counts, licence, citation, how to get it, what to know before use."""
+    from medbench.data.known.show import show_known
+
+    return _answer(show_known(name))
+
+
+def _answer(text: str) -> str:
+    print(text)
+    return text
 
 
 def _section(model: type[Model], config: str) -> Model:

@@ -22,16 +22,15 @@ from pydantic import (
 from medbench.arms import Arm
 from medbench.augmenters.any_kind import OWN_KINDS, AnyAugmenter
 from medbench.augmenters.inherit import require_same_training, with_models_settings
+from medbench.data.sections import AnyDataset
 from medbench.errors import UserError
 from medbench.sections import (
     Budget,
     Dimension,
-    Fraction,
     Name,
     Precision,
     Section,
     Seed,
-    Sha256,
     WeightsFile,
     require_once,
 )
@@ -39,7 +38,18 @@ from medbench.sections import (
 ArmName = Annotated[str, AfterValidator(lambda name: Arm.parse(name).name)]
 Model = TypeVar("Model", bound=BaseModel)
 # Each study is a Snakemake target beside these.
-RULES = {"all", "fetch_weights", "prepare", "train", "sample", "features_real", "features_generated", "fidelity"}
+RULES = {
+    "all",
+    "fetch",
+    "fetch_all",
+    "prepare",
+    "audit",
+    "train",
+    "sample",
+    "features_real",
+    "features_generated",
+    "fidelity",
+}
 RULES |= {"utility", "section", "tables", "figures", "report"}
 UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -51,49 +61,6 @@ def _require(where: str, used: Sequence[str], defined: Mapping[str, Any], sectio
                 f"{where}: {name!r} is not defined under {section} (defined: {', '.join(sorted(defined))})"
             )
     require_once(where, used)
-
-
-# Datasets -------------------------------------------------------------------------------------------------------
-
-
-class DatasetSection(Section):
-    image_size: Annotated[int, Field(ge=8, le=1024)] | None = None  # side in pixels; None: as stored (npz only)
-    channels: Literal[1, 3] | None = None  # None: as the images are
-    fit: Literal["pad", "crop"] = "pad"  # how an image that is not square becomes square
-    horizontal_flip: bool | None = None  # whether a mirror keeps the meaning; None: what the source says, else no
-    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the training patients: a dataset of its own
-    title: str | None = None
-    licence: str | None = None
-    citation: str | None = None
-
-
-class PhantomDataset(DatasetSection):
-    kind: Literal["phantom"]
-    subject: Literal["ct", "xray", "tongue"]
-    image_size: Annotated[int, Field(ge=8, le=1024)] = 64
-    train: PositiveInt = 200  # images a class
-    val: PositiveInt = 40
-    test: PositiveInt = 80
-
-
-class NpzDataset(DatasetSection):
-    kind: Literal["npz"]
-    path: str  # a file in MedMNIST's layout
-    sha256: Sha256 | None = None
-    classes: list[str] | None = None  # names in the order of the labels; None: the labels themselves
-
-
-class FolderDataset(DatasetSection):
-    kind: Literal["folder"]
-    path: str  # root/<class>/* or root/<split>/<class>/*
-    image_size: Annotated[int, Field(ge=8, le=1024)]
-    table: str | None = None  # csv with path, label and optionally split, group (a patient)
-    val_fraction: Fraction = 0.1  # held out by seed where the folder has no such split
-    test_fraction: Fraction = 0.2
-    skip_broken: bool = False  # true: leave broken images out and list them in the card
-
-
-AnyDataset = Annotated[PhantomDataset | NpzDataset | FolderDataset, Field(discriminator="kind")]
 
 
 # Fidelity, utility, studies, the whole --------------------------------------------------------------------------
@@ -214,6 +181,19 @@ class Config(Section):
                     )
         if "oversample" in self.augmenters:
             raise ValueError("augmenters.oversample: is the name of the control arm; give the augmenter another")
+        return self
+
+    @model_validator(mode="after")
+    def _several_labels_train_no_classifier(self) -> "Config":
+        for name, study in self.studies.items():
+            several = [each for each in study.datasets if self.datasets[each].several_labels]
+            labelled = [each for each in study.augmenters if self.augmenters[each].labelled]
+            if several and (study.arms or labelled):
+                used = f"the augmenter {labelled[0]} uses labels" if labelled else "arms train classifiers"
+                raise ValueError(
+                    f"studies.{name}: {several[0]} has several labels an image, which is for unconditional augmenters"
+                    f" and fidelity alone, and {used}; leave one of them out"
+                )
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from medbench.registry import module_of, plugged_in
 STAGES = {
     "fetch": "medbench.data.fetch",
     "prepare": "medbench.data.prepare",
+    "audit": "medbench.audit.stage",
     "train": "medbench.training.train",
     "sample": "medbench.augmenters.sample",
     "features": "medbench.fidelity.features",
@@ -43,6 +44,7 @@ IGNORED = {
 SAMPLERS = {"medbench.augmenters.batches"}
 
 
+@cache
 def code_of(stage: str, kind: str | None = None) -> str:
     """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
     registry = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
@@ -69,12 +71,20 @@ def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
         module = waiting.pop()
         path = _path(module)
         if path and module not in seen and module not in IGNORED | without:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            waiting += [name for name in _imported(tree, module) if name.partition(".")[0] in packages]
-            seen[module] = ast.dump(_without_docstrings(tree))
-            seen |= {str(file.name): file.read_text(encoding="utf-8") for file in path.parent.glob("templates/*")}
+            names, content = _read(module, path)
+            waiting += [name for name in names if name.partition(".")[0] in packages]
+            seen |= content
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _read(module: str, path: Path) -> tuple[list[str], dict[str, str]]:
+    """What a module imports, and its content: its syntax tree as text and the templates beside it, by name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = list(_imported(tree, module))
+    content = {module: ast.dump(_without_docstrings(tree))}
+    return names, content | {file.name: file.read_text(encoding="utf-8") for file in path.parent.glob("templates/*")}
 
 
 def _imported(tree: ast.AST, module: str) -> Iterator[str]:

@@ -1,20 +1,14 @@
 """What a config asks for: the models a run needs, and the section that each stage gets as canonical JSON."""
 
-import hashlib
-import itertools
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from medbench.arms import Arm
 from medbench.augmenters.sections import AugmenterSection, CutMix, MixUp
-from medbench.config import ClassifierSection, Config, FolderDataset, NpzDataset, Study, reached
-from medbench.errors import UserError
-from medbench.files import canonical_json
+from medbench.config import ClassifierSection, Config, Study, reached
 from medbench.sections import WeightsFile
 from medbench.stages import (
+    AuditStage,
     FeaturesStage,
     FidelityStage,
     PageStage,
@@ -103,122 +97,15 @@ def classifier_runs(config: Config, study: str) -> list[ClassifierRun]:
     return list(dict.fromkeys(runs))
 
 
-def check_paths(config: Config) -> None:
-    """Refuses a run whose files are not there, or whose results cannot be written, before any job starts.
-
-    Raises:
-        UserError: the first path of a listed study that does not exist, or the results folder.
-    """
-    results = Path("results", config.name)
-    existing = next(path for path in (results, *results.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        raise UserError(f"{results}: cannot be written: {existing} is read-only (choose a writable folder)")
-    for study in reached(config).values():
-        for name in study.datasets:
-            for key, path in dataset_files(config, name).items():
-                if not Path(path).exists():
-                    expected = "one folder a class, e.g. white/*.jpg" if key == "folder" else f"a {key} file"
-                    written = "table" if key == "csv" else "path"
-                    raise UserError(f"config: datasets.{name}.{written}: no such path: {path} (expected {expected})")
-    for where, weights in _named_weights(config).items():
-        if weights.path and not Path(weights.path).is_file():
-            raise UserError(f"config: {where}.path: no such file: {weights.path}")
-    for study in reached(config).values():
-        for dataset, name in itertools.product(study.datasets, image_augmenters(config, study)):
-            if isinstance(config.augmenters[name].reads_file, str):
-                for path in augmenter_file(config, dataset, name):
-                    if not Path(path).exists():
-                        raise UserError(
-                            f"config: augmenters.{name}.path: no such path: {path} (expected an npz, or one folder a"
-                            " class, e.g. white/*.png)"
-                        )
-
-
-def dataset_files(config: Config, name: str) -> dict[str, str]:
-    """What a dataset is made from: nothing for a phantom."""
-    section = config.datasets[name]
-    if isinstance(section, NpzDataset):
-        return {"npz": section.path}
-    if isinstance(section, FolderDataset):
-        return {"folder": section.path} | ({"csv": section.table} if section.table else {})
-    return {}
-
-
-def folder_state(config: Config, name: str) -> str:
-    """Changes when a file below a folder dataset is added, removed or written; Snakemake looks at the folder alone."""
-    section = config.datasets[name]
-    return state_of(section.path) if isinstance(section, FolderDataset) else ""
-
-
-def state_of(folder: str) -> str:
-    """Changes when a file below a folder is added, removed or written; of no folder, empty."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    if not files:
-        return ""
-    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(canonical_json(states).encode()).hexdigest()[:16]
-
-
-def inception_file(config: Config) -> list[str]:
-    """The Inception weights: no path or one."""
-    weights = config.fidelity.weights
-    return [_placed(weights)] if isinstance(weights, WeightsFile) else []
-
-
-def classifier_file(config: Config) -> list[str]:
-    """The classifier's ImageNet weights: no path or one."""
-    weights = config.utility.weights
-    return [_placed(weights)] if weights and config.utility.init == "imagenet" else []
-
-
-def augmenter_file(config: Config, dataset: str, augmenter: str) -> list[str]:
-    """Published weights or ready images that an augmenter is given: no path or one."""
-    given = config.augmenters[augmenter].reads_file
-    if isinstance(given, WeightsFile):
-        return [_placed(given)]
-    return [given.replace("{dataset}", dataset)] if given else []
-
-
-def checked_by(config: Config, augmenter: str) -> list[str]:
-    """The Inception weights by which an augmenter's checkpoints are compared: no path or one."""
-    return inception_file(config) if config.augmenters[augmenter].reads_inception else []
-
-
-def downloads(config: Config) -> dict[str, WeightsFile]:
-    """File name under resources/weights/ -> where to get it."""
-    named = _named_weights(config)
-    named |= {"utility.weights": config.utility.weights} if config.utility.weights else {}
-    return {Path(_placed(weights)).name: weights for weights in named.values() if weights.address}
-
-
-def _named_weights(config: Config) -> dict[str, WeightsFile]:
-    """Place in the config -> every weights file that the studies in `run` need."""
-    studies = reached(config).values()
-    named: dict[str, Any] = {}
-    if any(study.augmenters for study in studies):
-        named["fidelity.weights"] = config.fidelity.weights
-    if any(study.arms for study in studies) and config.utility.init == "imagenet":
-        named["utility.weights"] = config.utility.weights
-    for name in dict.fromkeys(name for study in studies for name in image_augmenters(config, study)):
-        named[f"augmenters.{name}.weights"] = config.augmenters[name].reads_file
-    return {where: weights for where, weights in named.items() if isinstance(weights, WeightsFile)}
-
-
-def _placed(weights: WeightsFile) -> str:
-    """Where the user has the file, or where fetch will put it."""
-    if weights.path:
-        return weights.path
-    name = (
-        f"{weights.hub.replace('/', '--')}.safetensors" if weights.hub else Path(urlparse(str(weights.url)).path).name
-    )
-    return f"resources/weights/{name}"
-
-
 # The sections ---------------------------------------------------------------------------------------------------
 
 
 def prepare_section(config: Config, dataset: str) -> PrepareStage:
     return PrepareStage(name=dataset, dataset=config.datasets[dataset], seed=config.seed)
+
+
+def audit_section(config: Config, dataset: str) -> AuditStage:
+    return AuditStage(name=dataset, dataset=config.datasets[dataset], seed=config.seed)
 
 
 def train_section(config: Config, augmenter: str) -> TrainStage:
@@ -293,6 +180,7 @@ def report_section(config: Config, study: str) -> ReportStage:
         first_stages=firsts,
         models={name: trained_as(config, name) for name in making if config.augmenters[name].model},
         ceilings=[name for name in making if config.augmenters[name].CEILING],
+        protocols=protocol_pairs(config, wanted),
         ablation=wanted.ablation,
         sampling=wanted.sampling,
         seeds=wanted.generator_seeds,
@@ -304,6 +192,18 @@ def report_section(config: Config, study: str) -> ReportStage:
         palette=_palette(config, wanted),
         expected={path: stage.made_with() for path, stage in _stages(config, study).items()},
     )
+
+
+def protocol_pairs(config: Config, study: Study) -> list[tuple[str, str]]:
+    """Datasets of a study that differ in their protocol alone: (as published, under another), in the study's order."""
+    sections = {name: config.datasets[name].model_dump(exclude={"protocol", "title"}) for name in study.datasets}
+    protocol = {name: config.datasets[name].protocol for name in study.datasets}
+    return [
+        (published, other)
+        for published in study.datasets
+        for other in study.datasets
+        if protocol[published] == "as_published" != protocol[other] and sections[published] == sections[other]
+    ]
 
 
 def _without_places(section: AugmenterSection) -> dict[str, Any]:
@@ -341,7 +241,7 @@ def _stages(config: Config, study: str) -> dict[str, Stage]:
     """File under the run folder -> the section that its stage gets, for everything that a study's pages are made of."""
     stages: dict[str, Stage] = {}
     for name in config.studies[study].datasets:
-        stages[f"datasets/{name}.json"] = prepare_section(config, name)
+        stages[f"datasets/{name}.json"] = audit_section(config, name)
     for model in models(config, study):
         trained = trained_as(config, model.augmenter)
         source = Model(model.dataset, trained, model.seed)

@@ -7,7 +7,9 @@ from pydantic import Field, PositiveInt
 
 from medbench.augmenters.any_kind import AnyAugmenter
 from medbench.augmenters.sections import CutMix, MixUp
-from medbench.config import AnyDataset, ArmName, ClassifierSection
+from medbench.config import ArmName, ClassifierSection
+from medbench.data.remote import Remote
+from medbench.data.sections import AnyDataset
 from medbench.files import canonical_json
 from medbench.sections import Budget, Dimension, Name, Precision, Section, Seed, Sha256
 
@@ -28,7 +30,23 @@ class RuntimeStage(Stage):
     deterministic: bool = False
 
 
+class FetchStage(Stage):
+    remote: Remote
+    accept_changed: bool = False
+
+
 class PrepareStage(Stage):
+    """Without what the audit does with the images, so that entries may differ in that alone."""
+
+    name: Name
+    dataset: AnyDataset
+    seed: Seed
+
+    def canonical(self) -> str:
+        return canonical_json(self.model_dump(mode="json", exclude={"dataset": {"protocol", "train_fraction"}}))
+
+
+class AuditStage(Stage):
     name: Name
     dataset: AnyDataset
     seed: Seed
@@ -94,6 +112,7 @@ class ReportStage(Stage):
     first_stages: dict[Name, Name] = {}  # augmenter -> the first stage that it uses
     models: dict[Name, Name] = {}  # augmenter -> the one whose model it samples, where that is another's
     ceilings: list[Name] = []  # first stages: their reconstructions bound what can be generated
+    protocols: list[tuple[Name, Name]] = []  # datasets of the same images: as published, and under another protocol
     ablation: Name | None = None
     sampling: Name | None = None
     seeds: list[Seed]

@@ -28,7 +28,7 @@ class Usage:
         return f"medbench: done in {self.seconds:.1f} s{cpu}, peak memory {self.peak_mib} MiB{gpu}"
 
 
-def report_usage(*results: object, **options: object) -> None:
+def report_usage() -> None:
     """Prints seconds since the process began to work, CPU time and peak memory (and the GPU's, where it used one)."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     kilobytes = own.ru_maxrss / (1024 if sys.platform == "darwin" else 1)

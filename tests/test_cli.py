@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from medbench import cli
+from medbench.data.prepare import prepare
+from medbench.data.sections import PhantomDataset
 from medbench.fingerprint import STAGES
 
 PREPARE = {"name": "mine", "seed": 0, "dataset": {"kind": "npz", "path": "nowhere.npz"}}
@@ -62,6 +64,7 @@ def test_a_read_only_results_folder_is_one_line_and_exit_code_2(tmp_path, monkey
     section = json.dumps({"name": "x", "seed": 0, "dataset": {"kind": "phantom", "subject": "xray", "train": 1}})
     target = tmp_path / "results" / "x.npz"
     target.parent.mkdir(mode=0o555)
+    prepare(PhantomDataset(kind="phantom", subject="xray", train=1, val=1, test=1), "x", 0)  # others cannot import
     monkeypatch.setattr(sys, "argv", ["medbench", "prepare", str(target), "--config", section])
     root = os.geteuid() == 0
     if root:
@@ -78,3 +81,32 @@ def test_a_read_only_results_folder_is_one_line_and_exit_code_2(tmp_path, monkey
     assert said.startswith(f"medbench: {target}: cannot be written: Permission denied")
     assert said.count("\n") == 1
     assert list(target.parent.iterdir()) == []
+
+
+def test_known_datasets_are_listed_and_shown(medbench, tmp_path):
+    listed = medbench("datasets", cwd=tmp_path)
+    assert listed.returncode == 0 and listed.stderr == ""
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    assert ["pneumoniamnist", "binary-class", "2", "4708/524/624"] in [row[:4] for row in rows]
+    assert any(row[:1] == ["chest_ct"] and row[-1] == "no" for row in rows)
+    shown = medbench("datasets", "show", "chest_ct", cwd=tmp_path).stdout
+    for fact in (
+        "train 613: adenocarcinoma 195",
+        "resources/chest_ct/chest-ctscan-images.zip: not here",
+        "CC0",
+        "46 of 54",
+    ):
+        assert fact in shown
+    unknown = medbench("datasets", "show", "mnist", cwd=tmp_path)
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith("medbench: mnist: is no known dataset (known: pathmnist, ")
+
+
+def test_a_file_put_in_its_place_is_listed_as_not_verified_yet(medbench, tmp_path):
+    place = tmp_path / "resources/chest_ct/chest-ctscan-images.zip"
+    place.parent.mkdir(parents=True)
+    place.touch()
+    assert (
+        f"{place.relative_to(tmp_path)}: here, not verified yet"
+        in medbench("datasets", "show", "chest_ct", cwd=tmp_path).stdout
+    )

@@ -33,8 +33,8 @@ def package(tmp_path, monkeypatch):
 
 
 def clear():
-    module.fingerprint.cache_clear()
-    module._path.cache_clear()
+    for cached in (module.code_of, module.fingerprint, module._read, module._path):
+        cached.cache_clear()
 
 
 def stage_hash():

@@ -1,7 +1,7 @@
 """A dataset in memory and on disk: MedMNIST's npz layout and, beside it, a card."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -26,16 +26,35 @@ class Card(BaseModel):
     source_sha256: str | None = None  # of the file they were read from; None where there is none
     licence: str
     citation: str
+    task: str = "multi-class"  # as MedMNIST names them: binary-class, ordinal-regression, multi-label, binary-class
     classes: list[str]  # label k is classes[k]
     channels: Literal[1, 3]
     image_size: tuple[int, int]  # height, width in pixels
     counts: dict[str, list[int]]  # images a class, by split
     horizontal_flip: bool = False  # whether mirroring an image keeps its meaning
+    protocol: str = "as_published"  # clean: one copy of each distinct image; resplit: pooled and drawn anew
     train_fraction: float = 1.0
+    accepted: list[str] = []  # how it is not what was published, where that was accepted
     skipped: list[str] = []  # broken images left out on request, with the reason
     notes: list[str] = []  # choices made and oddities met while preparing
     npz_sha256: str | None = None  # of the npz beside the card
     made_with: str | None = None  # Stage.made_with() of the section that asked for it
+
+
+@dataclass(frozen=True)
+class Origins:
+    """What each image was before it got its size here, N rows: what the audit compares."""
+
+    names: np.ndarray  # (N,) str: a path below the source's root, or `train 17`
+    sizes: np.ndarray  # (N, 2) int64: width, height in pixels
+    digests: np.ndarray  # (N,) str: equal for equal pixels, see medbench.data.digest
+    phashes: np.ndarray  # (N,) uint64: a few bits apart for images that look alike
+
+    def rows(self, index: np.ndarray) -> "Origins":
+        return Origins(self.names[index], self.sizes[index], self.digests[index], self.phashes[index])
+
+
+ORIGINS = tuple(field.name for field in fields(Origins))
 
 
 @dataclass(frozen=True)
@@ -45,12 +64,14 @@ class Split:
     images: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
+    origins: Origins | None = None  # of raw datasets
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def rows(self, index: np.ndarray) -> "Split":
-        return Split(self.images[index], self.labels[index], self.groups[index])
+        origins = self.origins.rows(index) if self.origins else None
+        return Split(self.images[index], self.labels[index], self.groups[index], origins)
 
 
 @dataclass(frozen=True)
@@ -65,6 +86,8 @@ class Dataset:
             arrays[f"{name}_images"] = split.images
             arrays[f"{name}_labels"] = split.labels[:, None]  # MedMNIST keeps labels as (N, 1)
             arrays[f"{name}_groups"] = split.groups
+            if split.origins:
+                arrays |= {f"{name}_{key}": array for key, array in vars(split.origins).items()}
         write_npz(path, arrays)
         card = self.card.model_copy(update={"npz_sha256": sha256_of(path), "made_with": made_with})
         write_json(card_path(path), card.model_dump(mode="json"))
@@ -80,11 +103,17 @@ class Dataset:
         arrays = read_npz(path)
         if sha256_of(path) != card.npz_sha256:
             raise UserError(f"{path}: is damaged or was changed since it was prepared; remove it and run again")
-        splits = {
-            name: Split(arrays[f"{name}_images"], arrays[f"{name}_labels"][:, 0], arrays[f"{name}_groups"])
-            for name in SPLITS
-        }
-        return Dataset(splits, card)
+        return Dataset({name: _split(arrays, name) for name in SPLITS}, card)
+
+
+def _split(arrays: Mapping[str, np.ndarray], name: SplitName) -> Split:
+    origins = {key: arrays[f"{name}_{key}"] for key in ORIGINS} if f"{name}_{ORIGINS[0]}" in arrays else None
+    return Split(
+        arrays[f"{name}_images"],
+        arrays[f"{name}_labels"][:, 0],
+        arrays[f"{name}_groups"],
+        Origins(**origins) if origins else None,
+    )
 
 
 def card_path(npz: Path) -> Path:

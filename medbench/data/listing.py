@@ -2,6 +2,7 @@
 
 import csv
 import posixpath
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,12 @@ class Item:
     group: str | None = None  # a patient; None: a group of its own
 
 
-def list_folder(root: Path) -> tuple[list[Item], list[str]]:
+def list_folder(root: Path, beside: Collection[str] = ()) -> tuple[list[Item], list[str]]:
     """The images of `root/<class>/*` or `root/<split>/<class>/*`, sorted, and the classes, sorted.
+
+    Args:
+        root: the folder.
+        beside: names of folders that may stand beside those of the splits, and are left out.
 
     Raises:
         UserError: no such folder, no class folder, split folders beside others or twice, or images where none belong.
@@ -29,7 +34,7 @@ def list_folder(root: Path) -> tuple[list[Item], list[str]]:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder (expected one folder a class, e.g. {root / 'normal' / '*.png'})")
     items, classes = [], set()
-    for split, folder in _split_folders(root):
+    for split, folder in _split_folders(root, beside):
         for class_folder in _class_folders(folder):
             classes.add(class_folder.name)
             for name in _image_names(class_folder):
@@ -38,13 +43,13 @@ def list_folder(root: Path) -> tuple[list[Item], list[str]]:
     return items, sorted(classes)
 
 
-def _split_folders(root: Path) -> list[tuple[SplitName | None, Path]]:
+def _split_folders(root: Path, beside: Collection[str]) -> list[tuple[SplitName | None, Path]]:
     """The folders of `root` that are named after splits, or else `root` itself with its split open."""
     folders = _folders(root)
     found = [(ALIASES[path.name.lower()], path) for path in folders if path.name.lower() in ALIASES]
     if not found:
         return [(None, root)]
-    others = [path.name for path in folders if path.name.lower() not in ALIASES]
+    others = [path.name for path in folders if path.name.lower() not in ALIASES and path.name not in beside]
     if others:
         raise UserError(f"{root}: has split folders and {others[0]!r} beside them; keep only train, val and test there")
     names = [split for split, _ in found]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from medbench.config import NpzDataset
 from medbench.data.dataset import SPLITS, Split, SplitName
+from medbench.data.digest import origins_of
 from medbench.data.images import channels_note, convert_all, resize_note
+from medbench.data.sections import NpzDataset
 from medbench.data.source import Source
 from medbench.errors import UserError
 from medbench.files import read_npz, sha256_of
@@ -26,15 +27,26 @@ def load_npz(section: NpzDataset, seed: int) -> Source:
     """
     path = Path(section.path)
     sha256 = _verified(path, section.sha256)
-    arrays = read_npz(path)
+    return from_arrays(section, read_npz(path), sha256)
+
+
+def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
+    """Checks and converts the arrays of a file in MedMNIST's layout.
+
+    Raises:
+        UserError: an array that is not what the layout says, by file and key.
+    """
+    path = Path(section.path)
     _check_images(path, arrays)
     labels = {name: _labels(path, arrays, name) for name in SPLITS}
     _check_range(path, labels, section.classes)
     groups = _groups(path, arrays, labels)
     splits: dict[SplitName, Split] = {}
     for name in SPLITS:
-        images = convert_all(arrays[f"{name}_images"], section.image_size, section.fit, section.channels)
-        splits[name] = Split(images, labels[name], groups[name])
+        stored = arrays[f"{name}_images"]
+        images = convert_all(stored, section.image_size, section.fit, section.channels)
+        origins = origins_of(stored, [f"{name} {row}" for row in range(len(stored))])
+        splits[name] = Split(images, labels[name], groups[name], origins)
     return Source(
         splits,
         section.classes or _numbered(path, labels),

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from medbench.config import PhantomDataset
 from medbench.data.dataset import SPLITS, Split, SplitName
+from medbench.data.digest import origins_of
 from medbench.data.images import convert_all
 from medbench.data.phantoms import SUBJECTS, render_split
+from medbench.data.sections import PhantomDataset
 from medbench.data.source import Source
 
 
@@ -18,7 +19,8 @@ def load_phantom(section: PhantomDataset, seed: int) -> Source:
     for name in SPLITS:
         images, labels = render_split(section.subject, name, [counts[name]] * n_classes, section.image_size, seed)
         groups = np.arange(first_group, first_group + len(labels))
-        splits[name] = Split(convert_all(images, None, section.fit, section.channels), labels, groups)
+        origins = origins_of(images, [f"{name} {row}" for row in range(len(labels))])
+        splits[name] = Split(convert_all(images, None, section.fit, section.channels), labels, groups, origins)
         first_group += len(labels)
     return Source(
         splits,

@@ -1,22 +1,18 @@
 """The stage `prepare`: a dataset's config section becomes images in MedMNIST's layout and a card."""
 
-from collections.abc import Mapping
-
-from medbench.config import AnyDataset
 from medbench.data import KINDS
-from medbench.data.dataset import Card, Dataset, Split, SplitName, class_counts
-from medbench.data.source import Source, absent_classes, check
-from medbench.data.subset import take_fraction
+from medbench.data.dataset import Card, Dataset, class_counts
+from medbench.data.sections import AnyDataset
+from medbench.data.source import Source, check
 from medbench.errors import UserError
 from medbench.registry import imported
-from medbench.rng import numpy_rng
 
 
 def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
-    """The dataset that a section describes.
+    """The raw dataset that a section describes: all images, each with its origin, before any protocol.
 
-    Every draw depends on (seed, what is drawn) and not on `name`, so that entries which differ only in size, channels
-    or `train_fraction` have the same test images, and a smaller fraction is a part of a larger one.
+    Every draw depends on (seed, what is drawn) and not on `name`, so that entries which differ only in size or channels
+    have the same test images.
 
     Args:
         section: from `datasets:`.
@@ -31,19 +27,11 @@ def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
         check(source)
     except UserError as error:
         raise UserError(f"datasets.{name}: {error}") from error
-    splits, notes = dict(source.splits), list(source.notes)
-    if section.train_fraction < 1:
-        whole = splits["train"]
-        splits["train"] = take_fraction(whole, section.train_fraction, numpy_rng(seed, "dataset", "train_fraction"))
-        notes.append(
-            f"train_fraction {section.train_fraction:g}: {len(splits['train'])} of {len(whole)} training images kept,"
-            " stratified by class, whole groups"
-        )
-    return Dataset(splits, _card(section, name, source, splits, notes + absent_classes(splits, source.classes)))
+    return Dataset(source.splits, _card(section, name, source))
 
 
-def _card(section: AnyDataset, name: str, source: Source, splits: Mapping[SplitName, Split], notes: list[str]) -> Card:
-    images = splits["train"].images
+def _card(section: AnyDataset, name: str, source: Source) -> Card:
+    images = source.splits["train"].images
     flip = source.horizontal_flip if section.horizontal_flip is None else section.horizontal_flip
     return Card(
         name=name,
@@ -51,13 +39,14 @@ def _card(section: AnyDataset, name: str, source: Source, splits: Mapping[SplitN
         source=source.origin,
         source_sha256=source.sha256,
         licence=section.licence or source.licence or "not stated",
-        citation=section.citation or "not stated",
+        citation=section.citation or source.citation or "not stated",
+        task=source.task or ("binary-class" if len(source.classes) == 2 else "multi-class"),
         classes=source.classes,
         channels=1 if images.ndim == 3 else 3,
         image_size=(images.shape[1], images.shape[2]),
-        counts=class_counts(splits, len(source.classes)),
+        counts=class_counts(source.splits, len(source.classes)),
         horizontal_flip=flip,
-        train_fraction=section.train_fraction,
+        accepted=source.accepted,
         skipped=source.skipped,
-        notes=notes,
+        notes=source.notes,
     )

@@ -20,6 +20,10 @@ class Source:
     sha256: str | None = None
     title: str | None = None
     licence: str | None = None
+    citation: str | None = None
+    task: str | None = None  # as MedMNIST names tasks; None: by the number of classes
+    groups_may_cross: bool = False  # whether a group may stand in two splits, as it was published so
+    accepted: list[str] = field(default_factory=list)  # how it is not what was published, where that was accepted
     horizontal_flip: bool = False
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -41,7 +45,8 @@ def check(source: Source) -> None:
                 f"{source.where}: class {cls!r} has no training image (val {counts['val'][label]},"
                 f" test {counts['test'][label]}); add some, or give the class one name in all splits"
             )
-    _check_groups(source)
+    if not source.groups_may_cross:
+        _check_groups(source)
 
 
 def _check_groups(source: Source) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medbench.config import FolderDataset, parse
+from medbench.config import parse
 from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare
+from medbench.data.sections import FolderDataset
 from medbench.errors import UserError
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -62,16 +63,6 @@ def test_the_split_depends_on_the_seed_and_on_nothing_else(tmp_path):
     assert first.card.source_sha256 == other_seed.card.source_sha256
     put(root / "ill" / "00.png", 55)
     assert prepare(section(root), "a", seed=0).card.source_sha256 != first.card.source_sha256
-
-
-def test_a_training_fraction_leaves_val_and_test_alone(tmp_path):
-    root = two_classes(tmp_path)
-    whole, half = (prepare(section(root, train_fraction=part), "mine", seed=0) for part in (1.0, 0.5))
-    for name in ("val", "test"):
-        assert values(half.splits[name]) == values(whole.splits[name])
-    assert half.card.counts["train"] == [7, 7] and half.card.train_fraction == 0.5
-    assert set(values(half.splits["train"])) < set(values(whole.splits["train"]))
-    assert "train_fraction 0.5: 14 of 28 training images kept, stratified by class, whole groups" in half.card.notes
 
 
 @pytest.mark.parametrize("val_name", ["val", "VALID", "Validation"])

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.config import NpzDataset
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
+from medbench.data.sections import NpzDataset
 from medbench.errors import UserError
 from medbench.files import sha256_of
 
@@ -147,11 +147,6 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, changes, message):
 def test_labels_must_match_the_named_classes(tmp_path, labels, classes, message):
     with pytest.raises(UserError, match=message):
         load(tmp_path, arrays(test_labels=np.array(labels)), classes=classes)
-
-
-def test_a_class_absent_from_test_is_only_noted(tmp_path):
-    card = load(tmp_path, arrays(test_labels=np.zeros(4, np.uint8)), classes=["well", "ill"]).card
-    assert card.notes == ["class 'ill' has no image in test"]
 
 
 def test_a_missing_file_and_another_hash_are_named(tmp_path):

@@ -4,10 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from medbench.config import NpzDataset, PhantomDataset
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
-from medbench.files import sha256_of
+from medbench.data.sections import PhantomDataset
 
 
 def phantom(subject="ct", **settings):
@@ -39,30 +38,14 @@ def test_what_the_section_says_of_a_dataset_stands_on_its_card():
 
 def test_same_seed_same_bytes(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        prepare(phantom(train_fraction=0.5), "p", seed).save(tmp_path / f"{name}.npz")
+        prepare(phantom(), "p", seed).save(tmp_path / f"{name}.npz")
     first, again, other = ((tmp_path / f"{name}.npz").read_bytes() for name in "abc")
     assert first == again != other
-    assert Dataset.load(tmp_path / "a.npz").card.counts["train"] == [3, 3, 3, 3]
+    loaded = Dataset.load(tmp_path / "a.npz").splits["train"]
+    assert loaded.origins.names[0] == "train 0"
+    assert loaded.origins.sizes.tolist() == [[16, 16]] * 24
 
 
 def test_preparing_images_does_not_import_torch():
     code = "import sys, medbench.data.prepare; sys.exit(any(name.split('.')[0] == 'torch' for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_rows_outside_a_train_fraction_leave_no_trace(tmp_path, tiny_dataset):
-    """Whatever stands in them, the prepared file is the same, and it is all that later stages read."""
-    splits = tiny_dataset(n=60).splits
-    arrays = {f"{name}_{key}": getattr(splits[name], key) for name in SPLITS for key in ("images", "labels")}
-
-    def prepared(images: np.ndarray) -> Dataset:
-        np.savez(tmp_path / "whole.npz", **arrays | {"train_images": images})
-        return prepare(NpzDataset(kind="npz", path=str(tmp_path / "whole.npz"), train_fraction=0.25), "part", seed=0)
-
-    whole = arrays["train_images"]
-    part = prepared(whole)
-    kept = [(part.splits["train"].images == image).all((1, 2)).any() for image in whole]
-    assert sum(kept) == len(part.splits["train"]) == 16
-    part.save(tmp_path / "part.npz")
-    prepared(np.where(np.array(kept)[:, None, None], whole, 255)).save(tmp_path / "poisoned.npz")
-    assert sha256_of(tmp_path / "part.npz") == sha256_of(tmp_path / "poisoned.npz")

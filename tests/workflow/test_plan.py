@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from medbench import plan
+from medbench import inputs, plan
 from medbench.config import Config, load
 from medbench.errors import UserError
+from medbench.inputs import Outside
 from medbench.sections import WeightsFile
 
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
@@ -37,7 +38,7 @@ def test_the_demo_plans_nothing_that_it_does_not_need(planned, root):
     # 2 datasets × annotated under 2 losses, medienet and its first stage, classic
     per_generator = dict.fromkeys(("train", "sample", "features_generated", "fidelity"), 2 * 5)
     once = dict.fromkeys(("tables", "figures", "report", "all"), 1)
-    twice = dict.fromkeys(("prepare", "section"), 2)  # a section for the study, and for the report
+    twice = dict.fromkeys(("prepare", "audit", "section"), 2)  # a section for the study, and for the report
     assert jobs == {**per_generator, **twice, "features_real": 4, "utility": 2 * 5, **once}  # 5 arms
     assert "phantom_xray" not in printed
     assert "results/full" not in printed
@@ -56,18 +57,18 @@ def test_the_full_study_shares_its_models_between_studies(planned):
     jobs, _ = planned("--resources", "gpu=2")
     # Datasets × seeds × augmenters: cao2025's two; medienet2025's ten that make images, and the first stage that three
     # of them share; ablation's six parts, whose whole medienet2025 has; guidance has that one's model and trains none.
-    models = 3 * 3 * 2 + 3 * 3 * (10 + 1) + 1 * 3 * 6
+    models = 4 * 3 * 2 + 6 * 3 * (10 + 1) + 1 * 3 * 6
     assert jobs["train"] == models
     assert jobs["sample"] == jobs["features_generated"] == jobs["fidelity"] == models + 7  # of guidance, with one seed
-    assert jobs["prepare"] == 3
-    assert jobs["fetch_weights"] == 2
+    assert jobs["prepare"] == jobs["audit"] == 4 + 6
+    assert jobs["fetch"] == 4 + 3 + 2  # a file for both protocols of each set of MedIENet's; two of weights
     assert jobs["report"] == 1
     assert jobs["tables"] == jobs["figures"] == 4
 
 
 def test_an_arm_as_large_as_the_real_one_is_trained_once_for_both_budgets(planned):
     _, printed = planned("medienet2025")
-    trained = set(re.findall(r"output: results/full/utility/phantom_ct/(\S+)\.json", printed))
+    trained = set(re.findall(r"output: results/full/utility/chest_ct/(\S+)\.json", printed))
     unseeded = [*(f"real+oversample@{ratio}" for ratio in ("0.5", "1", "2")), "real+mixup@1", "real+cutmix@1"]
     others = ["medienet_huber", "ldm", "cddpm", "annotated_l2_label", "annotated_huber_label"]
     others += ["cvae", "cgan", "classic", "copy"]
@@ -91,7 +92,7 @@ def test_no_stage_but_prepare_reads_what_a_fraction_was_cut_from(planned, tmp_pa
     assert jobs["utility"] == 2
 
 
-@pytest.mark.parametrize(("study", "models"), [("cao2025", 18), ("medienet2025", 99)])
+@pytest.mark.parametrize(("study", "models"), [("cao2025", 24), ("medienet2025", 198)])
 def test_each_study_is_a_target(planned, study, models):
     jobs, _ = planned(study)
     assert (jobs["train"], jobs["tables"]) == (models, 1)
@@ -210,36 +211,38 @@ def test_a_study_of_nothing_but_mixing_makes_no_images():
     config = configured("mixup", arms=["real", "only-mixup"])
     assert plan.models(config, "s") == []
     assert {run.origin for run in plan.classifier_runs(config, "s")} == {"real"}
-    assert plan.downloads(config) == {}
+    assert inputs.fetches(config) == {}
 
 
 def test_published_weights_are_downloaded_under_their_name_where_a_study_needs_them():
     config = configured("on_published")
-    ((name, weights),) = plan.downloads(config).items()
-    assert name == "stabilityai--sd-vae-ft-mse.safetensors"
-    assert plan.augmenter_file(config, "ct", "published") == [f"resources/weights/{name}"]
-    assert weights.address.startswith("https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/")
-    assert plan.downloads(configured("ldm")) == {}
+    ((record, stage),) = inputs.fetches(config).items()
+    path = "resources/weights/stabilityai--sd-vae-ft-mse.safetensors"
+    assert (str(stage.remote.path), record) == (path, f"{path}.fetched.json")
+    assert inputs.augmenter_file(config, "ct", "published") == [Outside(path, record)]
+    assert stage.remote.urls[0].startswith("https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/")
+    assert inputs.fetches(configured("ldm")) == {}
 
 
 def test_given_images_are_those_of_the_dataset(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = configured("given", seeds=[0])
-    assert plan.augmenter_file(config, "mri", "given") == ["made/mri.npz"]
+    assert inputs.augmenter_file(config, "mri", "given") == [Outside("made/mri.npz", "made/mri.npz")]
     with pytest.raises(UserError, match=r"^config: augmenters\.given\.path: no such path: made/ct\.npz \(expected"):
-        plan.check_paths(config)
+        inputs.check_paths(config)
     Path("made").mkdir()
     for name in ("ct", "mri"):
         Path(f"made/{name}.npz").touch()
-    plan.check_paths(config)
+    inputs.check_paths(config)
 
 
 def test_a_published_file_that_is_not_there_is_missed_before_any_job(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config, absent = configured("on_published"), WeightsFile(path="vae.pth", sha256="0" * 64)
     config.augmenters["published"] = config.augmenters["published"].model_copy(update={"weights": absent})
-    with pytest.raises(UserError, match=r"^config: augmenters\.published\.weights\.path: no such file: vae\.pth$"):
-        plan.check_paths(config)
+    missing = r"^config: augmenters\.published\.weights\.path: no such path: vae\.pth \(expected a file of weights\)$"
+    with pytest.raises(UserError, match=missing):
+        inputs.check_paths(config)
 
 
 def test_training_does_not_depend_on_how_it_is_sampled():

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from medbench import plan
+from medbench import inputs, plan
 from medbench.arms import Arm
 from medbench.config import as_written, load
 from medbench.errors import UserError
@@ -23,13 +23,16 @@ shell.prefix(f'export {" ".join(EXPORTS)}; medbench() ( python -m medbench "$@" 
 
 try:
     CONFIG = load(config)
-    plan.check_paths(CONFIG)
+    inputs.check_paths(CONFIG)
+    FETCHES = inputs.fetches(CONFIG)
 except UserError as error:
     sys.exit(f"medbench: {error}")
 
 
 wildcard_constraints:
     run=r"[a-z0-9_]+",
+    source=r"\w[\w.-]*",
+    file=r"\w[\w.-]*",
     dataset=r"[a-z0-9_]+",
     augmenter=r"[a-z0-9_]+",
     study=r"[a-z0-9_]+",
@@ -41,14 +44,19 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def option(name, paths):
-    """How a verb is told of a file, where there is one."""
-    return " ".join(f"--{name} {quote(str(path))}" for path in paths)
+def option(name, files):
+    """How a verb is told of a file from outside, where there is one."""
+    return " ".join(f"--{name} {quote(file.path)}" for file in files)
 
 
-def weights_source(wildcards):
-    weights = plan.downloads(CONFIG)[wildcards.file]
-    return {"url": weights.address, "sha256": weights.sha256}
+def needed(files):
+    """What must be there before files from outside are read."""
+    return [file.needed for file in files]
+
+
+def fetch_section(wildcards):
+    record = f"resources/{wildcards.source}/{wildcards.file}.fetched.json"
+    return FETCHES[record].canonical()
 
 
 def study_products(study):
@@ -101,22 +109,25 @@ def first_stage(wildcards):
 
 
 def given_file(wildcards):
-    return plan.augmenter_file(CONFIG, wildcards.dataset, wildcards.augmenter)
+    given = inputs.augmenter_file(CONFIG, wildcards.dataset, wildcards.augmenter)
+    return needed(given)
 
 
 def given_state(wildcards):
     """Snakemake looks at a folder alone, not at the images in it."""
-    return " ".join(plan.state_of(path) for path in given_file(wildcards))
+    return " ".join(inputs.state_of(path) for path in given_file(wildcards))
 
 
 def checking_weights(wildcards):
-    return plan.checked_by(CONFIG, wildcards.augmenter)
+    return needed(inputs.checking_file(CONFIG, wildcards.augmenter))
 
 
 def train_options(wildcards, input):
-    named = {"first-stage": input.first_stage, "given": input.given}
-    named["inception"] = input.inception
-    return " ".join(option(name, paths) for name, paths in named.items())
+    augmenter = wildcards.augmenter
+    given = inputs.augmenter_file(CONFIG, wildcards.dataset, augmenter)
+    inception = inputs.checking_file(CONFIG, augmenter)
+    stages = " ".join(f"--first-stage {quote(path)}" for path in input.first_stage)
+    return " ".join([stages, option("given", given), option("inception", inception)])
 
 
 def classifiers_of_study(wildcards):
@@ -135,7 +146,7 @@ def arm_samples(wildcards):
 
 
 def samples_option(wildcards, input):
-    return option("samples", input.samples)
+    return " ".join(f"--samples {quote(path)}" for path in input.samples)
 
 
 def dataset_cards(wildcards):
@@ -143,12 +154,17 @@ def dataset_cards(wildcards):
     return [f"results/{wildcards.run}/datasets/{name}.json" for name in names]
 
 
+def dataset_audits(wildcards):
+    names = CONFIG.studies[wildcards.study].datasets
+    return [f"results/{wildcards.run}/audit/{name}.json" for name in names]
+
+
 def dataset_files(wildcards):
-    return list(plan.dataset_files(CONFIG, wildcards.dataset).values())
+    return needed(inputs.dataset_files(CONFIG, wildcards.dataset))
 
 
 def folder_state(wildcards):
-    return plan.folder_state(CONFIG, wildcards.dataset)
+    return inputs.folder_state(CONFIG, wildcards.dataset)
 
 
 def prepare_code(wildcards):
@@ -166,6 +182,10 @@ def augmenter_code(stage):
 
 def prepare_section(wildcards):
     return plan.prepare_section(CONFIG, wildcards.dataset).canonical()
+
+
+def audit_section(wildcards):
+    return plan.audit_section(CONFIG, wildcards.dataset).canonical()
 
 
 def train_section(wildcards):

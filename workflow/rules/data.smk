@@ -1,36 +1,71 @@
-"""From a URL, a file or nothing to datasets in MedMNIST's layout."""
+"""From an address, a file or nothing to audited datasets in MedMNIST's layout."""
 
 
-rule fetch_weights:
+localrules:
+    fetch,  # on a cluster by the login node, which has the network
+
+
+rule fetch:
+    # The file lies beside its record and is no output, so that it is never deleted before a job or after a failure.
     output:
-        weights="resources/weights/{file}",
+        record="resources/{source}/{file}.fetched.json",
     log:
-        "resources/logs/fetch-{file}.log",
+        "resources/logs/{source}-{file}.log",
     conda:
         "../envs/medbench.yaml"
     params:
-        source=weights_source,
+        section=fetch_section,
+        code=code_of("fetch"),
     shell:
-        "medbench fetch {params.source[url]:q} {output.weights:q}"
-        " --sha256 {params.source[sha256]} > {log:q} 2>&1"
+        "medbench fetch {output.record:q} --config {params.section:q} > {log:q} 2>&1"
+
+
+rule fetch_all:
+    """Everything that the run downloads, for machines whose other nodes have no network."""
+    input:
+        list(FETCHES),
 
 
 rule prepare:
     input:
         files=dataset_files,
     output:
-        npz="results/{run}/datasets/{dataset}.npz",
-        card="results/{run}/datasets/{dataset}.json",
+        npz="results/{run}/datasets/{dataset}.raw.npz",
+        card="results/{run}/datasets/{dataset}.raw.json",
     log:
         "results/{run}/logs/prepare/{dataset}.log",
     priority: 1  # a broken image anywhere is found before hours of training elsewhere
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=1500,
     params:
         section=prepare_section,
         files=folder_state,
         code=prepare_code,
     shell:
         "medbench prepare {output.npz:q} --config {params.section:q} > {log:q} 2>&1"
+
+
+rule audit:
+    input:
+        npz="results/{run}/datasets/{dataset}.raw.npz",
+        card="results/{run}/datasets/{dataset}.raw.json",
+    output:
+        npz="results/{run}/datasets/{dataset}.npz",
+        card="results/{run}/datasets/{dataset}.json",
+        found="results/{run}/audit/{dataset}.json",
+        page=report("results/{run}/audit/{dataset}.html", category="Audit"),
+    log:
+        "results/{run}/logs/audit/{dataset}.log",
+    priority: 1
+    conda:
+        "../envs/medbench.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        section=audit_section,
+        code=code_of("audit"),
+    shell:
+        "medbench audit {input.npz:q} {output.npz:q} --found {output.found:q}"
+        " --page {output.page:q} --config {params.section:q} > {log:q} 2>&1"

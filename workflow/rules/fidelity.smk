@@ -4,7 +4,7 @@
 rule features_real:
     input:
         images="results/{run}/datasets/{dataset}.npz",
-        weights=plan.inception_file(CONFIG),
+        weights=needed(inputs.inception_file(CONFIG)),
     output:
         features="results/{run}/features/{dataset}/{split}.safetensors",
     log:
@@ -18,7 +18,7 @@ rule features_real:
     params:
         section=plan.features_section(CONFIG, generated=False).canonical(),
         code=code_of("features"),
-        weights=option("weights", plan.inception_file(CONFIG)),
+        weights=option("weights", inputs.inception_file(CONFIG)),
         key="{split}_images",
     shell:
         "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
@@ -28,7 +28,7 @@ rule features_real:
 use rule features_real as features_generated with:
     input:
         images="results/{run}/samples/{dataset}/{augmenter}/seed{seed}.npz",
-        weights=plan.inception_file(CONFIG),
+        weights=needed(inputs.inception_file(CONFIG)),
     output:
         features="results/{run}/features/{dataset}/{augmenter}/seed{seed}.safetensors",
     log:
@@ -36,7 +36,7 @@ use rule features_real as features_generated with:
     params:
         section=plan.features_section(CONFIG, generated=True).canonical(),
         code=code_of("features"),
-        weights=option("weights", plan.inception_file(CONFIG)),
+        weights=option("weights", inputs.inception_file(CONFIG)),
         key="images",
 
 

@@ -24,6 +24,7 @@ rule tables:
         models=models_of_study,
         utility=classifiers_of_study,
         cards=dataset_cards,
+        audits=dataset_audits,
     output:
         folder=report(
             directory("results/{run}/tables/{study}"),
@@ -51,6 +52,7 @@ rule figures:
         samples=of_study("samples", ".npz"),
         utility=classifiers_of_study,
         cards=dataset_cards,
+        audits=dataset_audits,
     output:
         folder=report(
             directory("results/{run}/figures/{study}"),

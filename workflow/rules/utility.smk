@@ -6,7 +6,7 @@ rule utility:
         dataset="results/{run}/datasets/{dataset}.npz",
         card="results/{run}/datasets/{dataset}.json",
         samples=arm_samples,
-        weights=plan.classifier_file(CONFIG),
+        weights=needed(inputs.classifier_file(CONFIG)),
     output:
         scores="results/{run}/utility/{dataset}/{budget}/{arm}/{origin}.json",
         every="results/{run}/utility/{dataset}/{budget}/{arm}/{origin}.npz",
@@ -23,7 +23,7 @@ rule utility:
         section=utility_section,
         code=code_of("utility"),
         samples=samples_option,
-        weights=option("weights", plan.classifier_file(CONFIG)),
+        weights=option("weights", inputs.classifier_file(CONFIG)),
         checkpoints="results/{run}/checkpoints/utility/{dataset}-{budget}-{arm}-{origin}",
     shell:
         "medbench utility {input.dataset:q} {output.scores:q} --config {params.section:q}"

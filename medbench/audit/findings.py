@@ -1,0 +1,136 @@
+"""What an audit found, in sentences that a report can quote, worst first."""
+
+from medbench.audit.report import AuditReport, Crossing, FlatImages, GroupCrossing, IntensityDifference, NearDuplicates
+from medbench.data.dataset import SPLITS
+
+MOST_CLASSES = 3  # named one by one; of more, the whole split is told
+TOLD_LOSS = 0.1  # share of a class
+UNEQUAL = 10  # largest class by smallest
+IDENTICAL = ("is pixel-identical to {}", "are pixel-identical to {}")
+NEARLY = ("nearly repeats {}, without being identical to one", "nearly repeat {}, without being identical to one")
+
+
+def findings(report: AuditReport) -> list[str]:
+    """Sentences on a report whose other parts are complete: leaks, then what else is wrong, then what became of it."""
+    leaks = [_leaks(crossing, IDENTICAL) for crossing in report.exact.crossings]
+    near_leaks = [_leaks(crossing, NEARLY) for crossing in report.near.crossings]
+    return [
+        *(sentence for sentences in leaks for sentence in sentences),
+        *_two_labels(report),
+        *(sentence for sentences in near_leaks for sentence in sentences),
+        *(_group(crossing) for crossing in report.groups),
+        *_content(report.flat, report.skipped),
+        *(_brightness(difference) for difference in report.intensity_differences if difference.strong),
+        *_repeats(report),
+        *_near(report.near),
+        *_balance(report),
+        *([] if any(leaks) else ["No test or val image is pixel-identical to an image of another split."]),
+        _outcome(report),
+    ]
+
+
+def _leaks(crossing: Crossing, how: tuple[str, str]) -> list[str]:
+    other = "a training image" if crossing.other == "train" else f"a {crossing.other} image"
+    affected = {name: share for name, share in crossing.classes.items() if share.images}
+    if len(affected) > MOST_CLASSES:
+        who = f"{crossing.images:,} of {crossing.of:,} {crossing.split} images, in {len(affected)} classes,"
+        return [f"{who} {how[1].format(other)}."]
+    return [
+        f"{share.images:,} of {share.of:,} {crossing.split} images of class {name}"
+        f" {how[share.images > 1].format(other)}."
+        for name, share in affected.items()
+    ]
+
+
+def _two_labels(report: AuditReport) -> list[str]:
+    n = report.exact.two_labels_total
+    if not n:
+        return []
+    labels = sorted({image.label for copies in report.exact.two_labels for image in copies.images})
+    between = f": {' and '.join(labels)}" if len(labels) == 2 else ""
+    return [f"{_number(n, 'distinct image')} {'carries' if n == 1 else 'carry'} more than one label{between}."]
+
+
+def _group(found: GroupCrossing) -> str:
+    return (
+        f"{_number(found.groups, 'group')} of {found.split} (such as a patient), with {_number(found.images, 'image')},"
+        f" {'has' if found.groups == 1 else 'have'} images in {found.other} too."
+    )
+
+
+def _content(flat: FlatImages, skipped: list[str]) -> list[str]:
+    constant, near_constant = sum(flat.constant.values()), sum(flat.near_constant.values())
+    told = {
+        f"{_number(constant, 'image')} of one grey level and nothing else.": constant,
+        f"{_number(near_constant, 'image')} nearly of one grey level (standard deviation below {flat.below_sd:g} of"
+        " 255).": near_constant,
+        f"{_number(len(skipped), 'broken image')} left out.": len(skipped),
+    }
+    return [sentence for sentence, count in told.items() if count]
+
+
+def _brightness(found: IntensityDifference) -> str:
+    return (
+        f"Images of {found.split} and {found.other} are not equally bright: the distributions of their mean grey levels"
+        f" are {found.distance:.2f} apart (Kolmogorov–Smirnov distance, 0 to 1, p = {found.p_value:.1g}), which other"
+        " shares of the classes can cause."
+    )
+
+
+def _repeats(report: AuditReport) -> list[str]:
+    exact = report.exact
+    repeated = [f"{exact.repeats[name]:,} in {name}" for name in SPLITS if exact.repeats[name]]
+    if not repeated:
+        return []
+    inside = f"images that repeat another one of their own split: {', '.join(repeated)}"
+    return [f"{exact.distinct:,} of {exact.images:,} images are distinct; {inside}."]
+
+
+def _near(near: NearDuplicates) -> list[str]:
+    told = []
+    if near.total:
+        show = "shows" if near.total == 1 else "show"
+        told.append(f"{_number(near.total, 'pair')} of distinct images {show} one picture with small changes.")
+    if near.crowded:
+        told.append(
+            f"{near.crowded:,} of {near.compared:,} distinct images look so much alike that not all were compared; near"
+            " duplicates among them may be missed."
+        )
+    return told
+
+
+def _balance(report: AuditReport) -> list[str]:
+    counts = report.before["train"]
+    small, large = counts.index(min(counts)), counts.index(max(counts))
+    if counts[large] < UNEQUAL * max(1, counts[small]):
+        return []
+    few = _number(counts[small], "training image")
+    return [f"Class {report.classes[small]} has {few}, class {report.classes[large]} {counts[large]:,}."]
+
+
+def _outcome(report: AuditReport) -> str:
+    if report.protocol == "as_published":
+        return "Protocol as_published: nothing was taken out, so all of this is in every number made with the dataset."
+    total = sum(sum(counts) for counts in report.before.values())
+    drawn = " and the rest drawn anew" if report.protocol == "resplit" else ""
+    near = (
+        f"; {_number(report.near.across_after, 'near-duplicate pair')} across splits left" if report.near.total else ""
+    )
+    taken = f"Protocol {report.protocol}: {len(report.removals):,} of {_number(total, 'image')} taken out{drawn}{near}."
+    shrunk = [_shrunk(report, k) for k in range(len(report.classes)) if _lost(report, k) >= TOLD_LOSS]
+    return " ".join([taken, *shrunk]) if len(shrunk) <= MOST_CLASSES else taken
+
+
+def _shrunk(report: AuditReport, k: int) -> str:
+    of_splits = [f"{report.after[name][k]:,} in {name}" for name in SPLITS]
+    return f"Class {report.classes[k]} keeps {', '.join(of_splits)}."
+
+
+def _lost(report: AuditReport, k: int) -> float:
+    """Share of a class that was taken out."""
+    before, after = (sum(counts[name][k] for name in SPLITS) for counts in (report.before, report.after))
+    return 1 - after / max(1, before)
+
+
+def _number(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

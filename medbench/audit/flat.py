@@ -1,0 +1,53 @@
+"""Images without content: constant ones, and those that hardly vary."""
+
+import numpy as np
+
+from medbench.audit.pool import Pool
+from medbench.audit.report import FlatImages
+from medbench.data.dataset import SPLITS, SplitName
+
+BELOW_SD = 2.0  # grey levels: noise of a good sensor, and less than any tissue shows
+MOST_LISTED = 50
+
+
+def deviations(pool: Pool) -> np.ndarray:
+    """(N,) standard deviation of each image's grey levels over pixels and channels, black padding left out."""
+    rows = np.arange(len(pool))
+    found = [pool.images(block).reshape(len(block), -1).std(axis=1) for block in pool.blocks(rows)]
+    sd = np.concatenate(found)
+    height, width = pool.stacks[0].shape[1:3]
+    sizes = pool.origins.sizes
+    for i in np.flatnonzero(sizes[:, 0] * height != sizes[:, 1] * width):
+        sd[i] = unpadded(pool.images(rows[i : i + 1])[0], *sizes[i].tolist()).std()
+    return sd
+
+
+def unpadded(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The content of an image that was padded with black from `width` × `height` pixels; another image whole."""
+    tall, wide = image.shape[:2]
+    # As PIL.ImageOps.pad rounds.
+    if width / height > wide / tall:
+        inner_tall, inner_wide = max(1, round(height / width * wide)), wide
+    else:
+        inner_tall, inner_wide = tall, max(1, round(width / height * tall))
+    top, left = round((tall - inner_tall) * 0.5), round((wide - inner_wide) * 0.5)
+    inside = image[top : top + inner_tall, left : left + inner_wide]
+    cropped = np.count_nonzero(image) > np.count_nonzero(inside)  # there is content where padding would be
+    return image if cropped else inside
+
+
+def flat_images(pool: Pool, sd: np.ndarray) -> FlatImages:
+    """Counts and names the images with a standard deviation `sd` (N,) below BELOW_SD."""
+    constant = sd == 0
+    near_constant = (sd < BELOW_SD) & ~constant
+    first = np.flatnonzero(constant | near_constant)[:MOST_LISTED]
+    return FlatImages(
+        below_sd=BELOW_SD,
+        constant=_by_split(pool, constant),
+        near_constant=_by_split(pool, near_constant),
+        names=[pool.name(i) for i in first],
+    )
+
+
+def _by_split(pool: Pool, chosen: np.ndarray) -> dict[SplitName, int]:
+    return {name: int((chosen & (pool.split == number)).sum()) for number, name in enumerate(SPLITS)}

@@ -1,0 +1,73 @@
+"""The audit of a dataset as one html page, with pictures of what was found."""
+
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from medbench.audit.distributions import STRONG_DISTANCE, STRONG_P
+from medbench.audit.histogram import histogram
+from medbench.audit.pictures import across_splits, near_pairs, two_labels
+from medbench.audit.report import AuditReport, Crossing
+from medbench.data.dataset import SPLITS, Dataset
+
+MOST_LISTED = 200  # removals
+
+
+def page(raw: Dataset, report: AuditReport) -> str:
+    """The page, self-contained; the same report and images give the same text."""
+    return rendered("audit.html.j2", _context(raw, report))
+
+
+def rendered(template: str, context: dict[str, Any]) -> str:
+    """A template of the audit's, which can use the report's too."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("medbench.audit"), PackageLoader("medbench.report.page")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["counted"] = "{:,}".format
+    return environment.get_template(template).render(context)
+
+
+def _context(raw: Dataset, report: AuditReport) -> dict[str, Any]:
+    return {
+        "report": report,
+        "splits": SPLITS,
+        "counts": _counts(report),
+        "identical": _rows(report.exact.crossings),
+        "nearly": _rows(report.near.crossings),
+        "pictures": {
+            "across": across_splits(raw, report.exact),
+            "two_labels": two_labels(raw, report.exact),
+            "near": near_pairs(raw, report.near),
+        },
+        "strong": (STRONG_DISTANCE, STRONG_P),
+        "histogram": histogram(report.intensities),
+        "removals": report.removals[:MOST_LISTED],
+    }
+
+
+def _counts(report: AuditReport) -> list[list[str]]:
+    """Each class, and all of them, with its images in every split: before and, if that differs, after the protocol."""
+    chosen = [(name, slice(k, k + 1)) for k, name in enumerate(report.classes)] + [("all", slice(None))]
+    return [
+        [name, *(_change(sum(report.before[split][part]), sum(report.after[split][part])) for split in SPLITS)]
+        for name, part in chosen
+    ]
+
+
+def _change(before: int, after: int) -> str:
+    return f"{before:,}" if before == after else f"{before:,} → {after:,}"
+
+
+def _rows(crossings: list[Crossing]) -> list[tuple[str, ...]]:
+    """Of each pair of splits, the classes that have images in both, then all together."""
+    rows = []
+    for found in crossings:
+        shares = {name: share for name, share in found.classes.items() if share.images} | {"all": found}
+        for name, share in shares.items():
+            counts = (f"{count:,}" for count in (share.images, share.of, share.distinct))
+            rows.append((found.split, found.other, name, *counts))
+    return rows

@@ -1,0 +1,159 @@
+"""What an audit found, as it stands in audit/<dataset>.json."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from medbench.data.dataset import SplitName
+from medbench.data.sections import Protocol
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImageName(Part):
+    split: SplitName
+    row: int  # in its split of the raw dataset
+    name: str  # in the source
+    label: str  # a class
+
+
+class Share(Part):
+    """How many images of a split, or of one class in it, stand in another split too."""
+
+    images: int
+    of: int
+    distinct: int  # how many different images these are
+
+
+class Crossing(Share):
+    """Images of `split` that stand in `other` too, under any label."""
+
+    split: SplitName
+    other: SplitName
+    classes: dict[str, Share]
+
+
+class Copies(Part):
+    """Rows with the same pixels."""
+
+    images: list[ImageName]
+
+
+class ExactDuplicates(Part):
+    images: int
+    distinct: int
+    repeats: dict[SplitName, int]  # images that repeat an earlier one of their split
+    crossings: list[Crossing]
+    across_total: int  # distinct images that stand in more than one split
+    across: list[Copies]  # the first of them: those of test and train, then of val and train, then of test and val
+    two_labels_total: int  # distinct images whose copies carry different labels
+    two_labels: list[Copies]  # the first of them
+
+
+class NearPair(Part):
+    first: ImageName
+    second: ImageName
+    bits: int  # in which the perceptual hashes differ
+    correlation: float  # of the details
+
+
+class SplitPairs(Part):
+    first: SplitName
+    second: SplitName
+    pairs: int
+
+
+class NearDuplicates(Part):
+    """Pairs of distinct images that show the same; each image counts where `clean` keeps its copy."""
+
+    max_bits: int
+    min_correlation: float
+    compared: int  # distinct images; flat ones are left out, as they all look alike
+    crowded: int  # distinct images that were not compared with all, see medbench.audit.candidates
+    total: int
+    two_labels: int  # pairs whose images carry different labels
+    by_splits: list[SplitPairs]
+    across_after: int  # pairs whose images stand in different splits once the protocol is applied
+    crossings: list[Crossing]  # images that have no equal in the other split but a near duplicate
+    pairs: list[NearPair]  # the first of them, most alike first
+
+
+class GroupCrossing(Part):
+    """Groups (patients) that have images in both splits."""
+
+    split: SplitName
+    other: SplitName
+    groups: int
+    images: int  # of `split`
+
+
+class FlatImages(Part):
+    """Images without content: of one grey level, or with a standard deviation below `below_sd` grey levels."""
+
+    below_sd: float
+    constant: dict[SplitName, int]
+    near_constant: dict[SplitName, int]  # besides the constant ones
+    names: list[ImageName]  # the first of both
+
+
+class Spread(Part):
+    smallest: int
+    median: float
+    largest: int
+
+
+class Sizes(Part):
+    """In pixels, of the images as they were read."""
+
+    width: Spread
+    height: Spread
+    distinct: int  # pairs of width and height
+
+
+class Intensities(Part):
+    """Grey levels 0 to 255 over all pixels and channels of the prepared images, padding included."""
+
+    mean: float
+    sd: float
+    percentiles: dict[str, int]  # 1, 5, 50, 95, 99
+    histogram: list[float]  # share of pixels in each of 64 bins of 4 grey levels
+
+
+class IntensityDifference(Part):
+    """Two-sample Kolmogorov–Smirnov test on the images' mean grey levels."""
+
+    split: SplitName
+    other: SplitName
+    distance: float  # largest difference of the two distribution functions, 0 to 1
+    p_value: float
+    strong: bool
+
+
+class Removal(Part):
+    image: ImageName
+    reason: Literal["repeat", "two labels"]
+    kept: ImageName | None  # the copy that stays
+
+
+class AuditReport(Part):
+    dataset: str
+    title: str
+    source_sha256: str | None
+    protocol: Protocol
+    seed: int
+    classes: list[str]
+    before: dict[SplitName, list[int]]  # images a class
+    after: dict[SplitName, list[int]]  # the same once the protocol is applied
+    findings: list[str]  # worst first
+    exact: ExactDuplicates
+    near: NearDuplicates
+    groups: list[GroupCrossing]
+    flat: FlatImages
+    skipped: list[str]  # broken images, with the reason
+    sizes: dict[SplitName, Sizes]
+    intensities: dict[SplitName, Intensities]
+    intensity_differences: list[IntensityDifference]
+    removals: list[Removal]
+    made_with: str | None = None  # Stage.made_with() of the section that asked for it

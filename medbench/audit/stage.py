@@ -1,0 +1,57 @@
+"""The stage `audit`: a raw dataset is looked through, its protocol applied, its training fraction cut out."""
+
+import dataclasses
+from pathlib import Path
+
+from medbench.audit.audit import audit as audited
+from medbench.audit.audit import write_audit
+from medbench.data.dataset import Dataset, class_counts
+from medbench.data.source import absent_classes
+from medbench.data.subset import take_fraction
+from medbench.errors import UserError
+from medbench.rng import numpy_rng
+from medbench.stages import AuditStage
+
+
+def audit(raw: Path, output: Path, stage: AuditStage, found: Path, page: Path) -> None:
+    """Writes what was found (json, html), then the dataset that all later stages read, and its card.
+
+    Args:
+        raw: npz that `prepare` wrote.
+        output: the npz to write.
+        stage: the dataset's section.
+        found: the json to write.
+        page: the html to write.
+
+    Raises:
+        UserError: a file cannot be read or written, or the protocol leaves nothing to train on.
+    """
+    dataset = Dataset.load(raw)
+    if dataset.splits["train"].origins is None:
+        raise UserError(f"{raw}: is no raw dataset, as `prepare` writes it")
+    result = audited(dataset, stage.dataset.protocol, stage.seed)
+    write_audit(dataset, result, found, page, stage.made_with())
+    _fraction(result.dataset, stage.dataset.train_fraction, stage.seed).save(output, stage.made_with())
+
+
+def _fraction(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+    """With a part of its training images, and without origins: what the later stages read.
+
+    The draw does not depend on the dataset's name: entries that differ in size alone keep the same images, and a
+    smaller fraction is a part of a larger one.
+    """
+    splits, notes = dict(dataset.splits), list(dataset.card.notes)
+    if fraction < 1:
+        whole = splits["train"]
+        splits["train"] = take_fraction(whole, fraction, numpy_rng(seed, "dataset", "train_fraction"))
+        notes.append(
+            f"train_fraction {fraction:g}: {len(splits['train'])} of {len(whole)} training images kept, stratified by"
+            " class, whole groups"
+        )
+    splits = {name: dataclasses.replace(split, origins=None) for name, split in splits.items()}
+    changed = {
+        "counts": class_counts(splits, len(dataset.card.classes)),
+        "train_fraction": fraction,
+        "notes": notes + absent_classes(splits, dataset.card.classes),
+    }
+    return Dataset(splits, dataset.card.model_copy(update=changed))

@@ -1,0 +1,35 @@
+"""Chest CT-Scan images: folders of splits, of classes, with staging in some of their names."""
+
+import dataclasses
+from pathlib import Path
+
+from medbench.data.archived import read_known, split_root
+from medbench.data.known.chest_ct import CLASSES
+from medbench.data.listing import Item, list_folder
+from medbench.data.reading import Listing
+from medbench.data.sections import ChestCtDataset
+from medbench.data.source import Source
+from medbench.errors import UserError
+
+
+def load_chest_ct(section: ChestCtDataset, seed: int) -> Source:
+    """Reads the unpacked archive.
+
+    Raises:
+        UserError: not fetched, not the published files, a folder that is no class, or an unusable image.
+    """
+
+    def listing(folder: Path) -> Listing:
+        root = split_root(folder)
+        items = [dataclasses.replace(item, label=_class_of(root, item)) for item in list_folder(root)[0]]
+        return Listing(root, items, list(CLASSES), where=str(section.facts.remote.path))
+
+    return read_known(section, listing, seed)
+
+
+def _class_of(root: Path, item: Item) -> str:
+    """Folders of train and valid are named after class and stage, those of test after the class alone."""
+    for cls in CLASSES:
+        if item.label.lower().startswith(cls):
+            return cls
+    raise UserError(f"{root}: the folder {item.label!r} is none of the classes {', '.join(CLASSES)}")

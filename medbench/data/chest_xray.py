@@ -1,0 +1,39 @@
+"""Chest X-Ray Images (Pneumonia): its 16 validation images, its repeated folders, its patients."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+from medbench.data.archived import read_known, split_root
+from medbench.data.known.chest_xray import CLASSES
+from medbench.data.listing import Item, list_folder
+from medbench.data.reading import Listing
+from medbench.data.sections import ChestXrayDataset
+from medbench.data.source import Source
+from medbench.errors import UserError
+
+# person1_bacteria_2.jpeg; IM-0115-0001.jpeg; NORMAL2-IM-1427-0001.jpeg, another series than IM-1427.
+PATIENT = re.compile(r"^(person\d+|(?:NORMAL2-)?IM-\d+)", re.IGNORECASE)
+
+
+def load_chest_xray(section: ChestXrayDataset, seed: int) -> Source:
+    """Reads the unpacked archive; whole patients of train are held out as val, whatever val was published.
+
+    Raises:
+        UserError: not fetched, not the published files, a file name without a patient, or an unusable image.
+    """
+
+    def listing(folder: Path) -> Listing:
+        root = split_root(folder)
+        found, _ = list_folder(root, beside={root.name, "__MACOSX"})  # Kaggle's zip repeats all of it inside itself
+        items = [dataclasses.replace(item, group=_patient(root, item)) for item in found]
+        return Listing(root, items, list(CLASSES), where=str(section.facts.remote.path))
+
+    return read_known(section, listing, seed, joined={"val": "train"})
+
+
+def _patient(root: Path, item: Item) -> str:
+    found = PATIENT.match(Path(item.name).name)
+    if found is None:
+        raise UserError(f"{root / item.name}: its name begins with no patient (expected person1_... or IM-0115-...)")
+    return found[1].upper()

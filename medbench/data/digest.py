@@ -1,0 +1,70 @@
+"""What an image's pixels are, in a few bytes: a digest that only equal images share, and a hash of how it looks."""
+
+import hashlib
+from collections.abc import Sequence
+
+import imagehash
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from medbench.data.dataset import Origins
+
+DIGEST_BYTES = 16  # for a million images the chance that any two differ and share a digest is below 1e-26
+
+
+def pixel_digest(image: np.ndarray) -> str:
+    """32 hex digits over height, width and pixels (BLAKE2b).
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8. Colour with three equal channels counts as gray, so that a picture has one
+            digest however it was saved.
+
+    Raises:
+        ValueError: another type or shape.
+    """
+    plain = _without_equal_channels(image)
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    digest.update(np.array(plain.shape[:2], dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(plain).data)
+    return digest.hexdigest()
+
+
+def perceptual_hash(image: np.ndarray) -> int:
+    """64 bits: the signs, about their median, of the 8 × 8 lowest frequencies of the image at 32 × 32 (pHash).
+
+    Images that look alike differ in few bits; as half of the bits are set, in an even number of them.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8.
+
+    Source: Zauner 2010, as in the imagehash package.
+    """
+    bits = imagehash.phash(Image.fromarray(image)).hash
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def origins_of(images: np.ndarray | Sequence[np.ndarray], names: Sequence[str]) -> Origins:
+    """Origins of images that come from memory.
+
+    Args:
+        images: N arrays (H, W) or (H, W, 3) uint8, before any change of size.
+        names: N, such as `train 17`.
+    """
+    hashed = tqdm(images, desc="hashing", unit="image", disable=None)
+    found = [(image.shape[1::-1], pixel_digest(image), perceptual_hash(image)) for image in hashed]
+    return Origins(
+        names=np.array(names, dtype=np.str_),
+        sizes=np.array([size for size, _, _ in found], dtype=np.int64).reshape(-1, 2),
+        digests=np.array([digest for _, digest, _ in found], dtype=np.str_),
+        phashes=np.array([phash for _, _, phash in found], dtype=np.uint64),
+    )
+
+
+def _without_equal_channels(image: np.ndarray) -> np.ndarray:
+    """(H, W), or (H, W, 3) where the channels differ."""
+    if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        raise ValueError(f"expected (H, W) or (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    if image.ndim == 3 and (image == image[:, :, :1]).all():
+        return image[:, :, 0]
+    return image

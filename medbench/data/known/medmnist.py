@@ -1,0 +1,72 @@
+"""The 2-D sets of MedMNIST v3 (Yang et al. 2023): addresses, md5, labels and licences from the medmnist package."""
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from medbench.data.known.facts import Facts
+from medbench.data.remote import Remote
+from medbench.errors import UserError
+
+Name = Literal[
+    "pathmnist",
+    "chestmnist",
+    "dermamnist",
+    "octmnist",
+    "pneumoniamnist",
+    "retinamnist",
+    "breastmnist",
+    "bloodmnist",
+    "tissuemnist",
+    "organamnist",
+    "organcmnist",
+    "organsmnist",
+]
+SIZES = (28, 64, 128, 224)
+MULTI_LABEL = "multi-label, binary-class"
+# Tissue and cells have no sides, and a mirrored eye or breast is the other one. A chest or an abdomen is not mirrored.
+MIRRORED = {"pathmnist", "dermamnist", "octmnist", "retinamnist", "breastmnist", "bloodmnist", "tissuemnist"}
+CITATION = "Yang et al. 2023 (MedMNIST v2), doi 10.1038/s41597-022-01721-8; files of v3, doi 10.5281/zenodo.10519652"
+
+
+@cache
+def _info() -> dict[str, Any]:
+    """medmnist.INFO, without the package's own imports, which take seconds."""
+    package = importlib.util.find_spec("medmnist")
+    if package is None or package.origin is None:
+        raise UserError("the package medmnist is not installed (pip install medmnist)")
+    spec = importlib.util.spec_from_file_location("medmnist_info", Path(package.origin).with_name("info.py"))
+    if spec is None or spec.loader is None:
+        raise UserError(f"{package.origin}: has no info.py beside it (pip install --force-reinstall medmnist)")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return dict(module.INFO)
+
+
+@cache
+def facts(name: str, size: int) -> Facts:
+    """What medmnist says of a set at one size (side in pixels)."""
+    info, suffix = _info()[name], "" if size == 28 else f"_{size}"
+    url = info[f"url{suffix}"]
+    labels = info["label"]
+    return Facts(
+        name=name,
+        section=f"{{kind: medmnist, name: {name}, size: {size}}}",
+        title=info["python_class"],
+        task=info["task"],
+        classes=tuple(labels[str(label)] for label in range(len(labels))),
+        remote=Remote(
+            source="medmnist",
+            file=f"{name}{suffix}.npz",
+            urls=(url,),
+            hash=f"md5:{info[f'MD5{suffix}']}",
+            page="https://zenodo.org/records/10519652",
+        ),
+        licence=info["license"],
+        citation=CITATION,
+        totals=info["n_samples"],
+        sizes=f"{size}",
+        horizontal_flip=name in MIRRORED,
+        restricted="NC" in info["license"],
+    )

@@ -1,0 +1,119 @@
+"""The known datasets as text: a line each, and one with all that is known of it."""
+
+from collections.abc import Sequence
+
+from medbench.data.dataset import SPLITS
+from medbench.data.known import known
+from medbench.data.known.facts import Facts
+from medbench.data.record import fetched
+from medbench.errors import UserError
+
+COLUMNS = ("name", "task", "classes", "train/val/test", "side, pixels", "licence", "to get", "here")
+
+
+def list_known() -> str:
+    """A table of every known dataset, a line each."""
+    rows = [COLUMNS, *(_row(sizes) for sizes in known().values())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, "", "All of one: medbench datasets show NAME"])
+
+
+def show_known(name: str) -> str:
+    """All that is known of one.
+
+    Raises:
+        UserError: no such name.
+    """
+    if name not in known():
+        raise UserError(f"{name}: is no known dataset (known: {', '.join(known())})")
+    sizes = known()[name]
+    facts = sizes[0]
+    lines = [
+        facts.title,
+        *_field("task", facts.task),
+        *_field("classes", *(f"{label} {cls}" for label, cls in enumerate(facts.classes))),
+        *_field("images", *_counts(facts)),
+        *_field("side, pixels", ", ".join(each.sizes for each in sizes)),
+        *_field("a mirror keeps the meaning", "yes (our judgement)" if facts.horizontal_flip else "no (our judgement)"),
+        *_field("licence", facts.licence + (" (to be accepted by accept_licence)" if facts.restricted else "")),
+        *_field("citation", facts.citation),
+        *_field("know before use", *facts.notes),
+        *_field("in a config", *(each.section for each in sizes)),
+        *_field("how to get it", *_how(facts)),
+        *_field("file", *(f"{each.remote.path}: {_state(each)}" for each in sizes)),
+        *_field("proved by", *(f"{each.remote.file}: {_proof(each)}" for each in sizes)),
+    ]
+    return "\n".join(lines)
+
+
+def _row(sizes: Sequence[Facts]) -> tuple[str, ...]:
+    facts = sizes[0]
+    here = [f"{_state(each)} ({each.sizes})" if len(sizes) > 1 else _state(each) for each in sizes if _is_here(each)]
+    return (
+        facts.name,
+        facts.task,
+        str(len(facts.classes)),
+        "/".join(_totals(facts)) or "not published",
+        ", ".join(each.sizes for each in sizes),
+        facts.licence.partition(",")[0] + (" (restricted)" if facts.restricted else ""),
+        "download" if facts.remote.urls else "by hand",
+        "; ".join(here) or "no",
+    )
+
+
+def _totals(facts: Facts) -> list[str]:
+    """Images of train, val and test; a dash where a split is not published, nothing where no count is."""
+    totals = facts.totals or {split: sum(counts.values()) for split, counts in (facts.counts or {}).items()}
+    return [str(totals.get(split, "-")) for split in SPLITS] if totals else []
+
+
+def _counts(facts: Facts) -> list[str]:
+    if facts.totals:
+        return [f"{split} {count}" for split, count in facts.totals.items()]
+    if not facts.counts:
+        return ["not published"]
+    return [
+        f"{split} {sum(counts.values())}: {', '.join(f'{cls} {count}' for cls, count in counts.items())}"
+        for split, counts in facts.counts.items()
+    ]
+
+
+def _how(facts: Facts) -> list[str]:
+    if facts.remote.urls:
+        return [
+            "by itself when a study reaches it (snakemake fetch_all: all of them at once); or by hand from",
+            str(facts.remote.page),
+        ]
+    return [f"by hand from {facts.remote.page}, to the place below"]
+
+
+def _is_here(facts: Facts) -> bool:
+    return facts.remote.path.exists() or facts.remote.record.exists()
+
+
+def _state(facts: Facts) -> str:
+    if not _is_here(facts):
+        return "not here"
+    if not facts.remote.record.exists():
+        return "here, not verified yet"
+    try:
+        record = fetched(facts.remote)
+    except UserError:
+        return "was changed since it was fetched"
+    return "here, accepted although it differs" if record.differs else "verified"
+
+
+def _proof(facts: Facts) -> str:
+    remote = facts.remote
+    if remote.hash:
+        return remote.hash
+    size = f"{remote.size} bytes, and " if remote.size else ""
+    return f"{size}its images a class and split (no hash is published)"
+
+
+def _field(name: str, *values: str) -> list[str]:
+    """One line, or a line a value below the name."""
+    if len(values) == 1:
+        return [f"  {name}: {values[0]}"]
+    return [f"  {name}:", *(f"    {value}" for value in values)] if values else []

@@ -1,0 +1,58 @@
+"""Tongues: stand-ins for MedIENet's own set, which is not public."""
+
+from medbench.data.known.facts import Counts, Facts
+from medbench.data.remote import Remote
+
+TONGUE = Facts(
+    name="tongue_tri_dhat",
+    section="{kind: tongue, image_size: 64}",
+    title="Tongue, Tri-Dhat",
+    task="multi-class",
+    classes=("kapha", "pitta", "vata"),
+    remote=Remote(
+        source="tongue",
+        file="tongue-dataset.zip",
+        urls=("https://zenodo.org/records/12525502/files/tongue-dataset.zip?download=1",),
+        hash="md5:a6fa5026c9ac06e833ce74e6358dd20a",
+        page="https://zenodo.org/records/12525502",
+        extract=True,
+    ),
+    licence="as stated on its page (not known here)",
+    citation="Tongue image dataset for Tri-Dhat classification in traditional Thai medicine, Zenodo,"
+    " doi 10.5281/zenodo.12525502",
+    horizontal_flip=True,
+    notes=("a public stand-in: the tongue set of MedIENet is not identified",),
+)
+
+# Labels given by hand; those of L2_Labels_Predict.txt are a model's predictions and are never used.
+_COLUMNS: dict[str, tuple[str, dict[str, int]]] = {
+    "labels_tai": ("coating colour", {"light_yellow": 162, "white": 112, "yellow": 104}),
+    "labels_zhi": ("body colour", {"dark": 140, "light": 91, "regular": 108}),
+    "labels_fissure": ("fissures", {"light": 306, "severe": 266}),
+    "labels_tooth_mk": ("tooth marks", {"light": 430, "severe": 226}),
+}
+
+
+def _tonguexpert(column: str, what: str, counts: dict[str, int]) -> Facts:
+    whole: Counts = {"train": counts}  # published without splits
+    return Facts(
+        name=f"tonguexpert_{column}",
+        section=f"{{kind: tongue, publisher: tonguexpert, labels: {column}, image_size: 64}}",
+        title=f"TonguExpert, {what}",
+        task="binary-class" if len(counts) == 2 else "multi-class",
+        classes=tuple(counts),
+        remote=Remote(
+            source="tonguexpert",
+            file="TonguExpertDatabase.zip",
+            page="https://www.biosino.org/TonguExpert",
+            extract=True,
+        ),
+        licence="not stated",
+        citation="Li et al. 2025 (TonguExpert), doi 10.1007/s43657-024-00210-9",
+        counts=whole,
+        horizontal_flip=True,
+        notes=("a public stand-in: the tongue set of MedIENet is not identified",),
+    )
+
+
+TONGUEXPERT_LABELS = {column: _tonguexpert(column, *known) for column, known in _COLUMNS.items()}

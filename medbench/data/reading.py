@@ -1,0 +1,185 @@
+"""From a list of image files to a source of images: each decoded once, at its final size."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from medbench.data.dataset import SPLITS, Origins, Split, SplitName
+from medbench.data.digest import perceptual_hash, pixel_digest
+from medbench.data.images import (
+    Channels,
+    ImageError,
+    Picture,
+    channels_note,
+    decode,
+    resize_note,
+    to_channels,
+    to_square,
+)
+from medbench.data.listing import Item
+from medbench.data.sections import ImageFilesDataset
+from medbench.data.source import Source
+from medbench.data.subset import hold_out
+from medbench.errors import UserError
+from medbench.files import sha256_of
+from medbench.rng import numpy_rng
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which files are to be read, and what they are."""
+
+    root: Path
+    items: list[Item]  # sorted by name
+    classes: list[str]  # label k is classes[k]
+    where: str  # for errors
+    table: Path | None = None  # that the items were listed in, where there is one
+
+
+@dataclass
+class _Reading:
+    """What has been read so far: one row of each list an image, and what is worth telling."""
+
+    items: list[Item] = field(default_factory=list)
+    pixels: list[np.ndarray] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)  # width, height
+    digests: list[str] = field(default_factory=list)
+    phashes: list[int] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    remarks: Counter[str] = field(default_factory=Counter)
+    first_of: dict[Channels, str] = field(default_factory=dict)  # channels -> the first file that has them
+
+
+def read_listing(section: ImageFilesDataset, listing: Listing, seed: int, origin: str) -> Source:
+    """Reads every image once; draws the splits that the listing does not have from its training images.
+
+    Memory is that of the images at their final size; the files' own pixels are dropped one by one.
+
+    Args:
+        section: size, channels, fractions, and whether broken images are left out.
+        listing: the files.
+        seed: the study's.
+        origin: where the images come from, for the card.
+
+    Raises:
+        UserError: no image, one that cannot be used, gray mixed with colour, or no split to train on.
+    """
+    if not listing.items:
+        raise UserError(f"{listing.where}: names no image (expected .png, .jpg, .bmp, .tif or .webp files)")
+    reading = _read(section, listing)
+    number = {cls: label for label, cls in enumerate(listing.classes)}
+    labels = np.array([number[item.label] for item in reading.items], dtype=np.int64)
+    groups = _group_numbers(reading.items)
+    names, drawn = _split_names(section, listing.where, reading.items, labels, groups, seed)
+    images, origins = _stacked(reading), _origins(reading)
+    splits: dict[SplitName, Split] = {}
+    for name in SPLITS:
+        rows = np.flatnonzero(names == name)
+        splits[name] = Split(images[rows], labels[rows], groups[rows], origins.rows(rows))
+    return Source(
+        splits,
+        listing.classes,
+        where=listing.where,
+        origin=origin,
+        sha256=_content_hash(listing, reading.items),
+        skipped=reading.broken,
+        notes=drawn + _notes(section, reading),
+    )
+
+
+def _read(section: ImageFilesDataset, listing: Listing) -> _Reading:
+    reading, root = _Reading(), listing.root
+    for item in tqdm(listing.items, desc=f"reading {root.name}", unit="image", disable=None):
+        try:
+            picture = decode(root / item.name)
+        except ImageError as error:
+            reading.broken.append(f"{item.name}: {error}")
+        else:
+            _add(section, reading, item, picture, listing.where)
+    if reading.broken and not section.skip_broken:
+        more = f" (and {len(reading.broken) - 1} more files)" if len(reading.broken) > 1 else ""
+        raise UserError(f"{root}/{reading.broken[0]}{more}; mend or remove it, or set skip_broken: true")
+    if not reading.items:
+        raise UserError(f"{root}: not one image can be read, e.g. {reading.broken[0]}")
+    return reading
+
+
+def _add(section: ImageFilesDataset, reading: _Reading, item: Item, picture: Picture, where: str) -> None:
+    reading.first_of.setdefault(picture.channels, item.name)
+    if section.channels is None and len(reading.first_of) == 2:
+        raise UserError(
+            f"{where}: gray and colour images are mixed ({reading.first_of[1]} is gray, {reading.first_of[3]} is"
+            " colour); set channels: 1 or channels: 3"
+        )
+    whole = np.asarray(picture.image)
+    image = to_channels(picture.image, section.channels)
+    reading.items.append(item)
+    reading.remarks.update(picture.remarks)
+    reading.sizes.append(image.size)
+    reading.digests.append(pixel_digest(whole))
+    reading.phashes.append(perceptual_hash(whole))
+    reading.pixels.append(np.asarray(to_square(image, section.image_size, section.fit)))
+
+
+def _stacked(reading: _Reading) -> np.ndarray:
+    """Images (N, ...) uint8; the list is emptied on the way, so that they are not in memory twice."""
+    images = np.empty((len(reading.pixels), *reading.pixels[0].shape), dtype=np.uint8)
+    for row in range(len(images) - 1, -1, -1):
+        images[row] = reading.pixels.pop()
+    return images
+
+
+def _origins(reading: _Reading) -> Origins:
+    return Origins(
+        names=np.array([item.name for item in reading.items]),
+        sizes=np.array(reading.sizes, dtype=np.int64),
+        digests=np.array(reading.digests),
+        phashes=np.array(reading.phashes, dtype=np.uint64),
+    )
+
+
+def _group_numbers(items: list[Item]) -> np.ndarray:
+    """(N,) int64: the place where each item's group, or else the item itself, first stands."""
+    first: dict[tuple[str, str], int] = {}
+    keys = [("group", item.group) if item.group is not None else ("image", item.name) for item in items]
+    return np.array([first.setdefault(key, row) for row, key in enumerate(keys)], dtype=np.int64)
+
+
+def _split_names(
+    section: ImageFilesDataset, where: str, items: list[Item], labels: np.ndarray, groups: np.ndarray, seed: int
+) -> tuple[np.ndarray, list[str]]:
+    """The split of each item (N,), and a note on those that had to be drawn from the training images."""
+    names = np.array([item.split or "train" for item in items], dtype="<U5")
+    if "train" not in names:
+        raise UserError(f"{where}: has no train split")
+    fractions = {"val": section.val_fraction, "test": section.test_fraction}
+    missing = {name: fraction for name, fraction in fractions.items() if name not in names}
+    if sum(missing.values()) >= 1:
+        raise UserError(f"{where}: val_fraction and test_fraction together leave nothing to train on")
+    if not missing:
+        return names, []
+    train = np.flatnonzero(names == "train")
+    # No dataset name in the axis: entries that differ only in train_fraction or size share their test images.
+    rng = numpy_rng(seed, "dataset", "split")
+    names[train] = hold_out(labels[train], groups[train], missing.get("val", 0), missing.get("test", 0), rng)
+    shares = " and ".join(f"{name} ({fraction:g})" for name, fraction in missing.items())
+    return names, [f"{shares} drawn from the training images by seed {seed}: stratified by class, whole groups"]
+
+
+def _notes(section: ImageFilesDataset, reading: _Reading) -> list[str]:
+    notes = [f"{remark}: {count} images" for remark, count in sorted(reading.remarks.items())]
+    notes += channels_note(set(reading.first_of), section.channels)
+    widths, heights = ({size[axis] for size in reading.sizes} for axis in (0, 1))
+    return notes + resize_note(widths, heights, section.image_size, section.fit)
+
+
+def _content_hash(listing: Listing, items: list[Item]) -> str:
+    """sha256 over a line a used file, `<path below the root> <its sha256>`, and one for the table."""
+    lines = [f"{item.name} {sha256_of(listing.root / item.name)}" for item in items]
+    if listing.table:
+        lines.append(f"table {sha256_of(listing.table)}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,140 @@
+"""What the config may say of a dataset: one section a kind."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, medmnist
+from medbench.data.known.facts import Facts
+from medbench.data.remote import Remote
+from medbench.sections import Fraction, Section, Sha256
+
+Protocol = Literal["as_published", "clean", "resplit"]
+Side = Annotated[int, Field(ge=8, le=1024)]
+
+
+class DatasetSection(Section):
+    image_size: Side | None = None  # side in pixels; None: as stored (npz and medmnist only)
+    channels: Literal[1, 3] | None = None  # None: as the images are
+    fit: Literal["pad", "crop"] = "pad"  # how an image that is not square becomes square
+    horizontal_flip: bool | None = None  # whether a mirror keeps the meaning; None: what the source says, else no
+    # The audit's: all as it is; one copy of each distinct image and none with two labels; all pooled and drawn anew.
+    protocol: Protocol = "as_published"
+    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the training patients: a dataset of its own
+    accept: Literal["changed"] | None = None  # goes on with files that are not the published ones, and says so
+    accept_licence: str | None = None  # the name of a licence that restricts the use, where the set has such a one
+    title: str | None = None
+    licence: str | None = None
+    citation: str | None = None
+
+    @property
+    def facts(self) -> Facts | None:
+        """What is known of a published set; None: it is the user's own."""
+        return None
+
+    @property
+    def remote(self) -> Remote | None:
+        """The file that must be fetched first."""
+        return self.facts.remote if self.facts else None
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether an image may have more than one label, so that none can be generated or classified by it."""
+        return bool(self.facts and self.facts.task == medmnist.MULTI_LABEL)
+
+    @model_validator(mode="after")
+    def _restricted_licence_is_accepted(self) -> "DatasetSection":
+        facts = self.facts
+        if facts and facts.restricted and self.accept_licence != facts.licence:
+            raise ValueError(
+                f"{facts.title} may be used under {facts.licence} alone;"
+                f" if you agree, say accept_licence: {facts.licence}"
+            )
+        return self
+
+
+class PhantomDataset(DatasetSection):
+    kind: Literal["phantom"]
+    subject: Literal["ct", "xray", "tongue"]
+    image_size: Side = 64
+    train: PositiveInt = 200  # images a class
+    val: PositiveInt = 40
+    test: PositiveInt = 80
+
+
+class NpzDataset(DatasetSection):
+    kind: Literal["npz"]
+    path: str  # a file in MedMNIST's layout
+    sha256: Sha256 | None = None
+    classes: list[str] | None = None  # names in the order of the labels; None: the labels themselves
+
+
+class MedMnistDataset(DatasetSection):
+    """A 2-D set of MedMNIST v3, downloaded."""
+
+    kind: Literal["medmnist"]
+    name: medmnist.Name
+    size: Literal[28, 64, 128, 224] = 28  # side in pixels, as published; image_size would resize it
+
+    @property
+    def facts(self) -> Facts:
+        return medmnist.facts(self.name, self.size)
+
+
+class ImageFilesDataset(DatasetSection):
+    """What is read from a file an image."""
+
+    image_size: Side
+    val_fraction: Fraction = 0.1  # held out by seed where there is no such split
+    test_fraction: Fraction = 0.2
+    skip_broken: bool = False  # true: leave broken images out and list them in the card
+
+
+class FolderDataset(ImageFilesDataset):
+    kind: Literal["folder"]
+    path: str  # root/<class>/* or root/<split>/<class>/*
+    table: str | None = None  # csv with path, label and optionally split, group (a patient)
+
+
+class ChestCtDataset(ImageFilesDataset):
+    kind: Literal["chest_ct"]
+
+    @property
+    def facts(self) -> Facts:
+        return CHEST_CT
+
+
+class ChestXrayDataset(ImageFilesDataset):
+    kind: Literal["chest_xray"]
+    publisher: Literal["kaggle", "mendeley"] = "kaggle"
+
+    @property
+    def facts(self) -> Facts:
+        return CHEST_XRAY[self.publisher]
+
+
+class TongueDataset(ImageFilesDataset):
+    kind: Literal["tongue"]
+    publisher: Literal["tri_dhat", "tonguexpert"] = "tri_dhat"
+    labels: Literal["labels_tai", "labels_zhi", "labels_fissure", "labels_tooth_mk"] | None = (
+        None  # TonguExpert's column
+    )
+
+    @property
+    def facts(self) -> Facts:
+        return TONGUEXPERT_LABELS[self.labels] if self.labels else TONGUE
+
+    @model_validator(mode="after")
+    def _labels_are_of_the_publisher(self) -> "TongueDataset":
+        if (self.publisher == "tonguexpert") != (self.labels is not None):
+            raise ValueError(
+                "publisher tonguexpert needs labels (labels_tai: coating colour, labels_zhi: body colour,"
+                " labels_fissure, labels_tooth_mk); tri_dhat has one label and takes none"
+            )
+        return self
+
+
+AnyDataset = Annotated[
+    PhantomDataset | NpzDataset | FolderDataset | MedMnistDataset | ChestCtDataset | ChestXrayDataset | TongueDataset,
+    Field(discriminator="kind"),
+]

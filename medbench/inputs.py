@@ -1,0 +1,213 @@
+"""What a run reads from outside: files that are here, and files that are fetched first."""
+
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from medbench.config import Config, reached
+from medbench.data.remote import Remote
+from medbench.data.sections import FolderDataset, NpzDataset
+from medbench.errors import UserError
+from medbench.files import canonical_json
+from medbench.plan import image_augmenters
+from medbench.sections import WeightsFile
+from medbench.stages import FetchStage
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A file or folder from outside, and what must be there before it is read: itself, or the record of its fetch."""
+
+    path: str
+    needed: str
+
+
+# What each stage reads ------------------------------------------------------------------------------------------
+
+
+def dataset_files(config: Config, name: str) -> list[Outside]:
+    """What a dataset is made from: nothing for a phantom."""
+    section = config.datasets[name]
+    if isinstance(section, NpzDataset):
+        return [_here(section.path)]
+    if isinstance(section, FolderDataset):
+        return [_here(section.path)] + ([_here(section.table)] if section.table else [])
+    return [_fetched(section.remote)] if section.remote else []
+
+
+def inception_file(config: Config) -> list[Outside]:
+    """The Inception weights: none or one."""
+    weights = config.fidelity.weights
+    return [_weights(weights)] if isinstance(weights, WeightsFile) else []
+
+
+def checking_file(config: Config, augmenter: str) -> list[Outside]:
+    """The Inception weights by which an augmenter's checkpoints are compared: none or one."""
+    return inception_file(config) if config.augmenters[augmenter].reads_inception else []
+
+
+def classifier_file(config: Config) -> list[Outside]:
+    """The classifier's ImageNet weights: none or one."""
+    weights = config.utility.weights
+    return [_weights(weights)] if weights and config.utility.init == "imagenet" else []
+
+
+def augmenter_file(config: Config, dataset: str, augmenter: str) -> list[Outside]:
+    """Published weights or ready images that an augmenter is given: none or one."""
+    given = config.augmenters[augmenter].reads_file
+    if isinstance(given, WeightsFile):
+        return [_weights(given)]
+    return [_here(given.replace("{dataset}", dataset))] if given else []
+
+
+def _here(path: str) -> Outside:
+    return Outside(path, path)
+
+
+def _fetched(remote: Remote) -> Outside:
+    return Outside(str(remote.path), str(remote.record))
+
+
+def _weights(weights: WeightsFile) -> Outside:
+    return _here(weights.path) if weights.path else _fetched(remote_of(weights))
+
+
+def remote_of(weights: WeightsFile) -> Remote:
+    """Where published weights are, and where they will lie."""
+    address = str(weights.address)
+    hub = f"{weights.hub.replace('/', '--')}.safetensors" if weights.hub else None
+    return Remote(
+        source="weights",
+        file=hub or Path(urlparse(address).path).name,
+        urls=(address,),
+        hash=f"sha256:{weights.sha256}",
+    )
+
+
+# What is fetched ------------------------------------------------------------------------------------------------
+
+
+def fetches(config: Config) -> dict[str, FetchStage]:
+    """Record -> what is to be fetched, for all that the studies in `run` reach.
+
+    Raises:
+        UserError: two different files that would have one name.
+    """
+    found: dict[str, FetchStage] = {}
+    for where, stage in _wanted(config):
+        record = str(stage.remote.record)
+        known = found.setdefault(record, stage)
+        if known.remote != stage.remote:
+            raise UserError(
+                f"config: {where}: {stage.remote.path} would be another file elsewhere in the config (another address"
+                " or hash); download one of them yourself and give its path"
+            )
+        if stage.accept_changed:
+            found[record] = stage
+    return found
+
+
+def _wanted(config: Config) -> Iterator[tuple[str, FetchStage]]:
+    for name in dict.fromkeys(name for study in reached(config).values() for name in study.datasets):
+        section = config.datasets[name]
+        if section.remote:
+            yield f"datasets.{name}", FetchStage(remote=section.remote, accept_changed=section.accept == "changed")
+    for where, weights in named_weights(config).items():
+        if weights.address:
+            yield where, FetchStage(remote=remote_of(weights))
+
+
+def named_weights(config: Config) -> dict[str, WeightsFile]:
+    """Place in the config -> every weights file that the studies in `run` need."""
+    studies = reached(config).values()
+    named: dict[str, Any] = {}
+    if any(study.augmenters for study in studies):
+        named["fidelity.weights"] = config.fidelity.weights
+    if any(study.arms for study in studies) and config.utility.init == "imagenet":
+        named["utility.weights"] = config.utility.weights
+    for name in dict.fromkeys(name for study in studies for name in image_augmenters(config, study)):
+        named[f"augmenters.{name}.weights"] = config.augmenters[name].reads_file
+    return {where: weights for where, weights in named.items() if isinstance(weights, WeightsFile)}
+
+
+# Before any job -------------------------------------------------------------------------------------------------
+
+
+def check_paths(config: Config) -> None:
+    """Refuses a run whose files are not there, or whose results cannot be written, before any job starts.
+
+    Raises:
+        UserError: the first path of a listed study that does not exist, or the results folder.
+    """
+    results = Path("results", config.name)
+    existing = next(path for path in (results, *results.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        raise UserError(f"{results}: cannot be written: {existing} is read-only (choose a writable folder)")
+    for where, path, expected in itertools.chain(_dataset_paths(config), _weights_paths(config), _given_paths(config)):
+        if not Path(path).exists():
+            raise UserError(f"config: {where}: no such path: {path} (expected {expected})")
+    _check_placed(config)
+
+
+Paths = Iterator[tuple[str, str, str]]  # place in the config, path, what is expected there
+
+
+def _dataset_paths(config: Config) -> Paths:
+    for study in reached(config).values():
+        for name in study.datasets:
+            section = config.datasets[name]
+            if isinstance(section, NpzDataset):
+                yield f"datasets.{name}.path", section.path, "an npz file"
+            if isinstance(section, FolderDataset):
+                yield f"datasets.{name}.path", section.path, "one folder a class, e.g. white/*.jpg"
+                if section.table:
+                    yield f"datasets.{name}.table", section.table, "a csv file"
+
+
+def _weights_paths(config: Config) -> Paths:
+    for where, weights in named_weights(config).items():
+        if weights.path:
+            yield f"{where}.path", weights.path, "a file of weights"
+
+
+def _given_paths(config: Config) -> Paths:
+    for study in reached(config).values():
+        for dataset, name in itertools.product(study.datasets, image_augmenters(config, study)):
+            if isinstance(config.augmenters[name].reads_file, str):
+                for file in augmenter_file(config, dataset, name):
+                    yield f"augmenters.{name}.path", file.path, "an npz, or one folder a class, e.g. white/*.png"
+
+
+def _check_placed(config: Config) -> None:
+    """What nobody can download must be there, or on a mirror, before hours of work."""
+    for where, stage in _wanted(config):
+        remote = stage.remote
+        there = remote.path.exists() or remote.record.exists() or os.environ.get("MEDBENCH_MIRROR")
+        if not remote.urls and not there:
+            raise UserError(
+                f"config: {where}: {remote.file} cannot be downloaded by a program: get it from {remote.page} and"
+                f" put it at {remote.path}"
+            )
+
+
+# Folders, which Snakemake does not look into --------------------------------------------------------------------
+
+
+def folder_state(config: Config, name: str) -> str:
+    """Changes when a file below a folder dataset is added, removed or written; Snakemake looks at the folder alone."""
+    section = config.datasets[name]
+    return state_of(section.path) if isinstance(section, FolderDataset) else ""
+
+
+def state_of(folder: str) -> str:
+    """Changes when a file below a folder is added, removed or written; of no folder, empty."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    if not files:
+        return ""
+    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(canonical_json(states).encode()).hexdigest()[:16]

@@ -1,0 +1,275 @@
+"""Nearest neighbours in made-up features: against brute force, with planted copies, and each bad input."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from medbench.audit.neighbours import neighbours
+from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
+from medbench.errors import UserError
+
+DIMENSION = 768
+BLOCKS = [(512, 4096), (7, 11)]  # queries and keys of one product: all at once, and neither a divisor of the counts
+
+
+@pytest.fixture
+def dataset():
+    """A function of the labels of train and test -> a dataset of noise, without origins; `repeats` maps a (split, row)
+    to the one whose pixels it gets.
+    """
+
+    def make(train, test, repeats=None) -> Dataset:
+        rng, splits = np.random.RandomState(0), {}
+        for name, labels in zip(SPLITS, (train, [0, 1], test), strict=True):
+            images = rng.randint(0, 256, (len(labels), 4, 4)).astype(np.uint8)
+            splits[name] = Split(images, np.array(labels, dtype=np.int64), np.arange(len(labels)))
+        for (split, row), (other, source) in (repeats or {}).items():
+            splits[split].images[row] = splits[other].images[source]
+        card = Card(
+            name="tiny",
+            title="Tiny",
+            source="noise",
+            licence="MIT",
+            citation="none",
+            classes=["a", "b"],
+            channels=1,
+            image_size=(4, 4),
+            counts=class_counts(splits, 2),
+        )
+        return Dataset(splits, card)
+
+    return make
+
+
+def noise(n: int, spread: float = 1.0, seed: int = 0) -> np.ndarray:
+    """(n, 768) around one direction: the smaller the spread, the more alike."""
+    direction = np.random.RandomState(100).rand(DIMENSION)
+    return (direction + spread * np.random.RandomState(seed).randn(n, DIMENSION)).astype(np.float32)
+
+
+def at_cosine(vector: np.ndarray, cosine: float) -> np.ndarray:
+    """A vector of another length at a given angle."""
+    other = np.random.RandomState(9).randn(len(vector))
+    unit = vector / np.linalg.norm(vector)
+    across = other - unit * (other @ unit)
+    return 3 * (cosine * unit + np.sqrt(1 - cosine**2) * across / np.linalg.norm(across))
+
+
+def report_on(dataset, train, test, extractor="inception"):
+    return neighbours(dataset, train, test, DIMENSION, extractor)
+
+
+def by_brute_force(train, test):
+    """Rows and similarities of the nearest training images, then similarities among training images."""
+    units = [
+        rows.astype(np.float64) / np.linalg.norm(rows.astype(np.float64), axis=1)[:, None] for rows in (train, test)
+    ]
+    to_train, among = units[1] @ units[0].T, units[0] @ units[0].T
+    np.fill_diagonal(among, -1)
+    return to_train.argmax(1), to_train.max(1), among.max(1)
+
+
+@pytest.mark.parametrize(("queries", "keys"), BLOCKS)
+def test_agrees_with_brute_force(dataset, monkeypatch, queries, keys):
+    monkeypatch.setattr("medbench.audit.neighbours.QUERIES", queries)
+    monkeypatch.setattr("medbench.audit.neighbours.KEYS", keys)
+    train, test = noise(60, 0.1), noise(60, 0.1)[20:45] + noise(25, 0.05, seed=1)
+    rows, similarities, among = by_brute_force(train, test)
+    report = report_on(dataset([0, 1] * 30, [0] * 25), train, test)
+    order = np.argsort(-similarities.round(5), kind="stable")
+    assert [pair.test.row for pair in report.pairs] == order.tolist()
+    assert [pair.train.row for pair in report.pairs] == rows[order].tolist()
+    np.testing.assert_allclose([pair.similarity for pair in report.pairs], similarities[order], atol=1e-5)
+    for found, expected in ((report.test, similarities), (report.train, among)):
+        assert found.images == len(expected)
+        assert found.median == pytest.approx(np.median(expected), abs=2e-5)
+        assert found.percentile_99 == pytest.approx(np.percentile(expected, 99), abs=2e-5)
+        assert found.largest == pytest.approx(expected.max(), abs=1e-5)
+        assert sum(found.histogram) == pytest.approx(1, abs=1e-4)
+    assert report.above_percentile == (similarities > np.percentile(among, 99)).sum()
+
+
+def test_planted_copies_are_found_with_their_labels(dataset):
+    train, test = noise(20), noise(6, 3, seed=1)
+    test[4], test[1] = train[7], at_cosine(train[12], 0.995)
+    data = dataset([0] * 20, [0, 1, 0, 0, 0, 0], {("test", 4): ("train", 7)})
+    report = report_on(data, train, test)
+    assert (report.suspicious, report.identical, report.two_labels) == (2, 1, 1)
+    found = [(p.test.row, p.train.row, p.similarity, p.identical, p.test.label, p.train.label) for p in report.pairs]
+    assert found[:2] == [(4, 7, 1.0, True, "a", "a"), (1, 12, 0.995, False, "b", "a")]
+    assert found[2][2] < 0.5
+    assert report.pairs[0].test.name == "test 4"
+
+
+@pytest.mark.parametrize(("cosine", "suspicious"), [(0.9901, 1), (0.99, 1), (0.9899, 0)])
+def test_the_floor_decides(dataset, cosine, suspicious):
+    train, test = noise(20), noise(3, seed=1)
+    test[2] = at_cosine(train[5], cosine)
+    report = report_on(dataset([0] * 20, [0] * 3), train, test)
+    assert report.suspicious == suspicious
+    assert report.pairs[0].similarity == pytest.approx(cosine, abs=1e-5)
+
+
+def test_repeats_in_training_do_not_hide_copies_in_test(dataset):
+    """With them the training images' 99th percentile is 1, and nothing lies above that."""
+    once, test = noise(10), noise(8, 3, seed=1)
+    train = np.concatenate([once, once, once[:5]])
+    test[:4] = once[:4]
+    repeats = {("train", 10 + k): ("train", k % 10) for k in range(15)}
+    report = report_on(dataset([0] * 25, [0] * 8, repeats), train, test)
+    assert report.train.images == 10
+    assert report.train.largest < 0.5
+    assert report.suspicious == report.above_percentile == 4
+    assert [pair.train.row for pair in report.pairs[:4]] == [0, 1, 2, 3]
+
+
+def test_near_copies_in_training_do_not_hide_copies_in_test(dataset):
+    """These are not identical, so they do count, and lift the percentile above the copies in test."""
+    train, test = noise(40), noise(8, seed=1)
+    train[1], train[3], test[0] = at_cosine(train[0], 0.9999), at_cosine(train[2], 0.9999), at_cosine(train[9], 0.995)
+    report = report_on(dataset([0] * 40, [0] * 8), train, test)
+    assert (report.suspicious, report.above_percentile, report.alike) == (1, 0, False)
+
+
+def test_where_all_images_are_alike_only_the_closest_count(dataset):
+    train, test = noise(300, 0.04), noise(50, 0.04, seed=1)
+    test[3] = at_cosine(train[8], 0.9999)
+    report = report_on(dataset([0] * 300, [0] * 50), train, test)
+    assert report.alike and report.test.median > report.floor
+    assert report.suspicious == report.above_percentile < 5
+    assert report.pairs[0].test.row == 3
+    assert report.above_floor == 50
+    assert report.findings[1].endswith(
+        "and 50 of 50 test images a training image at 0.99 or more: in a dataset so alike only test images closer than"
+        " 99 % of training images are to each other count as suspicious, and copies can escape."
+    )
+
+
+@pytest.mark.parametrize(("queries", "keys"), [*BLOCKS, (1, 2)])
+def test_of_equally_near_training_images_the_first_is_named(dataset, monkeypatch, queries, keys):
+    monkeypatch.setattr("medbench.audit.neighbours.QUERIES", queries)
+    monkeypatch.setattr("medbench.audit.neighbours.KEYS", keys)
+    train, test = noise(30), noise(4, seed=1)
+    train[[4, 5, 17, 29]] = train[4] * np.array([1, 3, 0.1, 7], np.float32)[:, None]  # equal but for rounding
+    test[[1, 2]] = train[29], train[5]
+    report = report_on(dataset([0] * 30, [0] * 4), train, test)
+    assert [(pair.test.row, pair.train.row) for pair in report.pairs[:2]] == [(1, 4), (2, 4)]
+
+
+def test_of_many_training_images_some_are_measured_against_all(dataset, monkeypatch):
+    monkeypatch.setattr("medbench.audit.neighbours.MOST_MEASURED", 5)
+    train, test = noise(41), noise(3, seed=1)
+    train[39] = at_cosine(train[40], 0.97)  # 40 is measured, 39 is not
+    report = report_on(dataset([0] * 41, [0] * 3), train, test)
+    assert report.train.images == 5
+    assert report.train.largest == pytest.approx(0.97, abs=1e-5)
+
+
+def test_many_test_images_are_not_all_listed(dataset, monkeypatch):
+    monkeypatch.setattr("medbench.audit.neighbours.MOST_LISTED", 2)
+    report = report_on(dataset([0] * 10, [0] * 5), noise(10), noise(10)[:5])
+    assert (len(report.pairs), report.suspicious, report.test.images) == (2, 5, 5)
+
+
+def test_memory_stays_at_what_the_features_take(dataset, monkeypatch):
+    monkeypatch.setattr("medbench.audit.neighbours.MOST_MEASURED", 600)
+    data = dataset([0] * 20_000, [0] * 100)
+    train, test = (np.random.default_rng(0).random((n, DIMENSION), dtype=np.float32) for n in (20_000, 100))
+    tracemalloc.start()
+    try:
+        report_on(data, train, test)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < train.nbytes / 2
+
+
+def test_the_findings_as_a_reader_meets_them(dataset):
+    train, test = noise(20), noise(6, 3, seed=1)
+    nothing = report_on(dataset([0] * 20, [0] * 6), train, test).findings
+    assert nothing[0].startswith(
+        "No test image lies suspiciously close to a training image in features: the closest has a cosine similarity of"
+        " 0."
+    )
+    assert nothing[0].endswith("Blurred, turned or cropped copies can escape.")
+    test[:2] = train[:2]
+    data = dataset([0] * 20, [1, 0, 0, 0, 0, 0], {("test", 0): ("train", 0)})
+    assert report_on(data, train, test).findings == [
+        "2 of 6 test images lie suspiciously close to a training image in features (cosine similarity 0.99 or more), 1"
+        " of them pixel-identical to it and 1 of them under another label: a hint, not proof, as patients are unknown.",
+        "2 of 6 test images lie closer to a training image than 99 % of distinct training images lie to each other; 1"
+        " in 100 would be chance.",
+    ]
+    test[0] = noise(1, 3, seed=5)
+    one = report_on(dataset([0] * 20, [0] * 6), train, test).findings
+    assert one[0].startswith("1 of 6 test images lies suspiciously")
+    assert "none of them pixel-identical to it and none of them under another label" in one[0]
+    assert one[1].startswith("1 of 6 test images lies closer")
+
+
+def test_random_weights_are_said_first(dataset):
+    report = report_on(dataset([0] * 5, [0]), noise(5), noise(1), "inception-v3-compat, RANDOM weights (seed 0)")
+    assert report.findings[0] == (
+        "Features of an extractor with random weights: these numbers only show that the pipeline works."
+    )
+    assert len(report.findings) == 3
+
+
+def spoiled(row, value) -> np.ndarray:
+    rows = noise(5)
+    rows[row, : DIMENSION if value == 0 else 1] = value
+    return rows
+
+
+FIVE = noise(5)
+MEND = "check the extractor's weights and make them anew"
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (noise(4), FIVE, "tiny: train features are (4, 768), expected (5, 768); make them from this dataset"),
+        (FIVE, noise(6), "tiny: test features are (6, 768), expected (5, 768); make them from this dataset"),
+        (FIVE[:, :64], FIVE, "tiny: train features are (5, 64), expected (5, 768); make them from this dataset"),
+        (FIVE, FIVE.ravel(), "tiny: test features are (3840,), expected (5, 768); make them from this dataset"),
+        (spoiled(3, np.nan), FIVE, f"tiny: train features: row 3 is NaN or infinite; {MEND}"),
+        (FIVE, spoiled(2, -np.inf), f"tiny: test features: row 2 is NaN or infinite; {MEND}"),
+        (spoiled(1, 0), FIVE, f"tiny: train features: row 1 is all zero; {MEND}"),
+        (FIVE, spoiled(4, 0), f"tiny: test features: row 4 is all zero; {MEND}"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(dataset, train, test, message):
+    with pytest.raises(UserError) as error:
+        report_on(dataset([0] * 5, [0] * 5), train, test)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_single_distinct_training_image_has_no_neighbour(dataset, n):
+    data = dataset([0] * n, [0], {("train", k): ("train", 0) for k in range(1, n)})
+    with pytest.raises(UserError) as error:
+        report_on(data, noise(n), noise(1))
+    assert str(error.value) == "tiny: has 1 distinct training image, and neighbours need 2 or more"
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        ([], [0], "tiny: train features: there is no train image"),
+        ([0], [], "tiny: test features: there is no test image"),
+    ],
+)
+def test_an_empty_split_is_refused(dataset, train, test, message):
+    with pytest.raises(UserError) as error:
+        report_on(dataset(train, test), noise(len(train)), noise(len(test)))
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("dimension", [64, 192])
+def test_shallow_features_are_refused(dataset, dimension):
+    with pytest.raises(UserError) as error:
+        neighbours(dataset([0] * 5, [0] * 5), FIVE[:, :dimension], FIVE[:, :dimension], dimension, "inception")
+    assert (
+        str(error.value) == f"dimension: {dimension} is too shallow to tell copies from others (allowed: [768, 2048])"
+    )

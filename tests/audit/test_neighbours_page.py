@@ -1,0 +1,98 @@
+"""The page and the json on nearest neighbours."""
+
+import re
+
+import numpy as np
+import pytest
+
+from medbench.audit.neighbours import NeighboursReport, neighbours
+from medbench.audit.neighbours_page import neighbours_page, write_neighbours
+from medbench.data.dataset import Dataset
+from medbench.errors import UserError
+from medbench.files import read_json
+from tests.audit.test_page import Page, text_of
+
+
+@pytest.fixture
+def data(raw, picture):
+    """Test image 1 is training image 2 under another label."""
+    train = [(picture(k), k % 2) for k in range(8)]
+    return raw(train=train, val=[(picture(20), 0)], test=[(picture(30), 0), (picture(2), 1), (picture(31), 1)])
+
+
+@pytest.fixture
+def made(data):
+    """A function that gives the dataset, its card changed, and the report on it."""
+    rng = np.random.RandomState(0)
+    train, test = rng.randn(8, 768), rng.randn(3, 768)
+    test[1] = train[2]
+
+    def make(**changed) -> tuple[Dataset, NeighboursReport]:
+        dataset = Dataset(data.splits, data.card.model_copy(update=changed))
+        return dataset, neighbours(dataset, train, test, 768, "inception <weights>")
+
+    return make
+
+
+def test_nothing_comes_from_outside_and_the_html_is_sound(made):
+    html = neighbours_page(*made())
+    found = Page(html)
+    assert all(image["src"].startswith("data:image/") and image["alt"] for image in found.all("img"))
+    assert found.all("link") == found.all("script") == found.all("iframe") == []
+    ids = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert all(link["href"].removeprefix("#") in ids for link in found.all("a"))
+    (policy,) = [meta["content"] for meta in found.all("meta") if "http-equiv" in meta]
+    assert policy.startswith("default-src 'none'")
+
+
+def test_test_images_stand_left_of_their_neighbours_closest_first(made):
+    dataset, report = made()
+    pictures = Page(neighbours_page(dataset, report)).all("img")
+    assert [image["alt"] for image in pictures[1:3]] == ["test, b: test 1", "train, a: train 2"]
+    assert pictures[1]["src"] == pictures[2]["src"] != pictures[3]["src"]
+    assert len(pictures) == 1 + 2 * 3  # the histogram and all pairs
+
+
+def test_sentences_numbers_and_captions_are_there(made):
+    dataset, report = made()
+    text = text_of(neighbours_page(dataset, report))
+    assert all(sentence in text for sentence in report.findings)
+    assert "similarity 1.0000, suspicious, pixel-identical, two labels" in text
+    assert text.count("suspicious,") == 1
+    test, train = report.test, report.train
+    assert f"test training image 3 {test.median:.4f} {test.percentile_99:.4f} 1.0000" in text
+    assert f"train other training image 8 {train.median:.4f} {train.percentile_99:.4f} {train.largest:.4f}" in text
+    assert "inception &lt;weights&gt;" in text
+    assert "3 of 3 test images with their nearest training images shown" in text
+
+
+def test_of_many_pairs_the_closest_are_shown(raw, picture):
+    rows = [(picture(seed), seed % 2) for seed in range(30)]
+    data = raw(train=rows, val=[(picture(50), 0)], test=rows)
+    features = np.random.RandomState(0).randn(30, 768)
+    html = neighbours_page(data, neighbours(data, features, features, 768, "inception"))
+    assert "24 of 30 test images with their nearest training images shown" in text_of(html)
+    assert len(Page(html).all("img")) == 1 + 2 * 24
+
+
+def test_what_users_write_is_escaped(made):
+    html = neighbours_page(*made(title="Tiny <i>set</i>", classes=["<b>a</b>", "b"]))
+    assert "Tiny &lt;i&gt;set&lt;/i&gt;" in html and "&lt;b&gt;a&lt;/b&gt;" in html
+    assert not re.search(r"<[bi]>", html)
+
+
+def test_the_json_is_the_report_and_the_same_bytes_come_again(made, tmp_path):
+    dataset, report = made()
+    files = [(tmp_path / name / "n.json", tmp_path / name / "n.html") for name in "ab"]
+    for json, html in files:
+        write_neighbours(dataset, report, json, html, "some section")
+    found = NeighboursReport.model_validate(read_json(files[0][0]))
+    assert found == report.model_copy(update={"made_with": "some section"})
+    assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
+
+
+def test_a_place_that_cannot_be_written_is_named(made, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/n\.html: cannot be written"):
+        write_neighbours(*made(), tmp_path / "n.json", tmp_path / "file/n.html")

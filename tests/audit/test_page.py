@@ -1,0 +1,125 @@
+"""The page of an audit: one file that needs nothing from outside and escapes what users write."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from medbench.audit.audit import audit, write_audit
+from medbench.audit.page import page
+from medbench.audit.report import AuditReport
+from medbench.data.dataset import Dataset
+from medbench.files import read_json
+
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Collects tags and checks on the way that each one is closed in its turn."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def shown(leaky):
+    """A function that gives the page of the leaky dataset."""
+
+    def show(protocol="clean", data: Dataset = leaky, **changed) -> str:
+        data = Dataset(data.splits, data.card.model_copy(update=changed))
+        return page(data, audit(data, protocol, 0).report)
+
+    return show
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.partition("</style>")[2]))
+
+
+def test_nothing_comes_from_outside_and_the_html_is_sound(shown):
+    html = shown()
+    found = Page(html)
+    assert all(image["src"].startswith("data:image/") and image["alt"] for image in found.all("img"))
+    assert found.all("link") == found.all("script") == found.all("iframe") == []
+    ids = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert all(link["href"].removeprefix("#") in ids for link in found.all("a"))
+    (policy,) = [meta["content"] for meta in found.all("meta") if "http-equiv" in meta]
+    assert policy.startswith("default-src 'none'")
+    (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert "url(" not in style
+
+
+def test_findings_counts_and_removals_are_there(shown):
+    text = text_of(shown())
+    assert "1 of 2 test images of class a is pixel-identical to a training image." in text
+    assert "a 4 → 1 2 → 1 2 b 3 → 1 1 2 all 7 → 2 3 → 2 4" in text
+    assert "2 of 2 images that stand in several splits shown" in text
+    assert "1 of 1 images that carry several labels shown" in text
+    assert "train a train 3 two labels none" in text
+    assert "train a train 0 repeat test: test 1" in text
+    assert "As published → after" not in text_of(shown("as_published"))
+
+
+def test_duplicates_are_shown_side_by_side(shown):
+    pictures = [image["alt"] for image in Page(shown()).all("img")]
+    assert pictures[:5] == [
+        "train, a: train 0",
+        "val, a: val 0",
+        "test, a: test 1",
+        "train, b: train 2",
+        "test, b: test 2",
+    ]
+    assert pictures[5:7] == ["train, a: train 3", "train, b: train 4"]
+
+
+def test_of_many_duplicates_some_are_shown(raw, picture, shown):
+    rows = [(picture(seed), seed % 2) for seed in range(30)]
+    html = shown("as_published", raw(train=rows, val=[(picture(50), 0)], test=rows))
+    assert "24 of 30 images that stand in several splits shown" in text_of(html)
+    assert len(Page(html).all("img")) == 2 * 24 + 1  # and the histogram
+
+
+def test_what_users_write_is_escaped(shown):
+    html = shown(title="Tiny <i>set</i>", classes=["<b>a</b>", "b"], skipped=["<u>x</u>.png: is empty"])
+    assert "Tiny &lt;i&gt;set&lt;/i&gt;" in html
+    assert "&lt;b&gt;a&lt;/b&gt;" in html
+    assert "&lt;u&gt;x&lt;/u&gt;.png: is empty" in html
+    assert not re.search(r"<[biu]>", html)
+
+
+def test_the_same_images_give_the_same_bytes(shown):
+    assert shown() == shown()
+
+
+def test_colour_images_have_a_page(raw, shown):
+    rng = np.random.RandomState(0)
+    rows = [(rng.randint(0, 256, (16, 24, 3)).astype(np.uint8), k % 2) for k in range(6)]
+    Page(shown("clean", raw(train=rows[:4], val=[rows[4]], test=[rows[0], rows[5]], classes=("a", "b"))))
+
+
+def test_the_json_is_the_report(leaky, tmp_path):
+    audited = audit(leaky, "clean", 0)
+    write_audit(leaky, audited, tmp_path / "a/tiny.json", tmp_path / "a/tiny.html", made_with="some section")
+    report = AuditReport.model_validate(read_json(tmp_path / "a/tiny.json"))
+    assert report == audited.report.model_copy(update={"made_with": "some section"})
+    assert report.before == {"train": [4, 3], "val": [2, 1], "test": [2, 2]}
+    assert report.after == audited.dataset.card.counts
+    assert (tmp_path / "a/tiny.html").read_text() == page(leaky, audited.report)

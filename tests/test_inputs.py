@@ -1,0 +1,71 @@
+"""What a run reads from outside, and what is refused before any job."""
+
+import pytest
+
+from medbench import inputs
+from medbench.config import load
+from medbench.errors import UserError
+from medbench.inputs import Outside
+from tests.test_config import changed
+
+EXPERT = {"kind": "tongue", "publisher": "tonguexpert", "labels": "labels_tai", "image_size": 32}
+XRAY = {"kind": "chest_xray", "image_size": 32}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MEDBENCH_MIRROR", raising=False)
+
+
+def test_a_published_set_waits_for_the_record_of_its_file():
+    config = load(changed("datasets.ct", XRAY))
+    path = "resources/chest_xray/chest-xray-pneumonia.zip"
+    assert inputs.dataset_files(config, "ct") == [Outside(path, f"{path}.fetched.json")]
+    assert list(inputs.fetches(config)) == [f"{path}.fetched.json"]
+
+
+def test_one_file_is_fetched_once_and_loosely_if_one_entry_accepts_changes():
+    raw = changed("datasets.ct", XRAY)
+    raw["datasets"]["again"] = XRAY | {"protocol": "clean", "accept": "changed"}
+    raw["studies"]["s"]["datasets"] = ["ct", "again"]
+    (stage,) = inputs.fetches(load(raw)).values()
+    assert stage.accept_changed
+    raw["datasets"]["again"].pop("accept")
+    (stage,) = inputs.fetches(load(raw)).values()
+    assert not stage.accept_changed
+
+
+def test_two_different_files_of_one_name_are_refused():
+    """Their place would be the same."""
+    raw = changed("fidelity.weights", {"url": "https://a.example/w.pth", "sha256": "0" * 64})
+    raw["utility"] = {"init": "imagenet", "weights": {"url": "https://b.example/w.pth", "sha256": "1" * 64}}
+    raw["studies"]["s"]["arms"] = ["real"]
+    with pytest.raises(UserError, match=r"^config: utility\.weights: resources/weights/w\.pth would be another file"):
+        inputs.fetches(load(raw))
+
+
+def test_a_file_placed_by_hand_is_asked_for_unless_it_is_there_or_on_a_mirror(tmp_path, monkeypatch):
+    config = load(changed("datasets.ct", EXPERT))
+    with pytest.raises(UserError, match=r"^config: datasets\.ct: TonguExpertDatabase\.zip cannot be downloaded by a"):
+        inputs.check_paths(config)
+    monkeypatch.setenv("MEDBENCH_MIRROR", str(tmp_path))
+    inputs.check_paths(config)
+    monkeypatch.delenv("MEDBENCH_MIRROR")
+    placed = tmp_path / "resources/tonguexpert/TonguExpertDatabase.zip"
+    placed.parent.mkdir(parents=True)
+    placed.touch()
+    inputs.check_paths(config)
+
+
+def test_several_labels_are_for_unconditional_augmenters_and_fidelity_alone():
+    chest = {"kind": "medmnist", "name": "chestmnist"}
+    load(changed("datasets.ct", chest))
+    labelled = changed("datasets.ct", chest)
+    labelled["augmenters"]["ddpm"]["conditioning"] = "label"
+    with pytest.raises(UserError, match=r"studies\.s: ct has several labels an image.* the augmenter ddpm uses labels"):
+        load(labelled)
+    classified = changed("datasets.ct", chest)
+    classified["studies"]["s"]["arms"] = ["real"]
+    with pytest.raises(UserError, match=r"studies\.s: ct has several labels an image.* arms train classifiers"):
+        load(classified)
