@@ -7,6 +7,7 @@ import pandas as pd
 from medbench.data.dataset import Card
 from medbench.report.results import CONDITION, StudyResults
 
+AS_PUBLISHED = "as_published"  # the protocol, on a card, that removes nothing
 Conditions = Mapping[str, Sequence[str]]  # name without prefix -> the values that it takes
 
 
@@ -55,8 +56,25 @@ def card_of(results: StudyResults, dataset: str) -> Card | None:
 
 
 def described(card: Card) -> str:
-    """Title and size of the images: Chest CT, 28×28×1"""
-    return f"{card.title}, {'×'.join(str(side) for side in (*card.image_size, card.channels))}"
+    """Title and size of the images, and a protocol that changes the published split: Chest CT, 28×28×1, clean"""
+    size = "×".join(str(side) for side in (*card.image_size, card.channels))
+    return ", ".join([card.title, size, *([card.protocol] if card.protocol != AS_PUBLISHED else [])])
+
+
+def accepted_note(card: Card, most: int = 3) -> str:
+    """In which ways a dataset is not what was published, where that was accepted; else empty."""
+    if not card.accepted:
+        return ""
+    more = len(card.accepted) - most
+    said = [text.removesuffix(" (accepted)") for text in card.accepted[:most]]
+    said += [f"and {more} more"] if more > 0 else []
+    return f"{card.name} is not what was published, which was accepted: {'; '.join(said)}."
+
+
+def accepted_notes(results: StudyResults) -> list[str]:
+    """A sentence for each dataset of a study that is not what was published."""
+    cards = [card for name in results.datasets if (card := results.card(name))]
+    return [accepted_note(card) for card in cards if card.accepted]
 
 
 def listed(words: Sequence[str]) -> str:

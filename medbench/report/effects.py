@@ -45,13 +45,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Difference:
-    """An arm's mean AUROC minus another's, its `difference_interval` at 95 %, and how many seeds it is from."""
+    """A mean AUROC minus another, its `difference_interval` at 95 %, and how many seeds it is from."""
 
     mean: float
     low: float
     high: float
     generators: int  # 1 also for arms without
     classifiers: int
+    sd: float = np.nan  # standard deviation (N − 1) over classifier seeds, NaN of one
 
     @property
     def shown(self) -> bool:
@@ -135,7 +136,19 @@ def between(results: StudyResults, dataset: str, budget: str, arm: str, other: s
     and see the same batches.
     """
     measured = _measured(results, dataset)
-    own, its = measured.get((budget, arm)), measured.get((budget, other))
+    return _by_seeds(measured.get((budget, arm)), measured.get((budget, other)))
+
+
+def between_datasets(results: StudyResults, dataset: str, other: str, budget: str, arm: str) -> Difference | None:
+    """AUROC of an arm on the test images of a dataset minus that on another's; None where these share no seeds.
+
+    Paired by seeds. The images of each are drawn on their own, also those that both hold: what these do to both alike
+    is not taken off, and the interval is wider than it need be.
+    """
+    return _by_seeds(*(_measured(results, name).get((budget, arm)) for name in (dataset, other)))
+
+
+def _by_seeds(own: Measured | None, its: Measured | None) -> Difference | None:
     if own is None or its is None:
         return None
     generators = own.run_of.index.intersection(its.run_of.index)
@@ -158,7 +171,9 @@ def _paired(own: Measured, own_runs: pd.DataFrame, other: Measured, other_runs: 
     differences = own.aurocs[runs] - other.aurocs[others]
     of_images = own.image_draws[runs].mean(axis=0) - other.image_draws[others].mean(axis=0)
     low, high = difference_interval(differences, of_images)
-    return Difference(float(differences.mean()), low, high, *differences.shape)
+    generators, classifiers = differences.shape
+    spread = _spread(differences.mean(axis=0))
+    return Difference(float(differences.mean()), low, high, generators, classifiers, spread)
 
 
 def _spread(values: np.ndarray) -> float:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from medbench.arms import Arm
 from medbench.errors import UserError
 from medbench.report.results import StudyResults
-from medbench.report.run_files import STAGES, log_of, parts_of, stage_of
+from medbench.report.run_files import STAGES, log_of, parts_of, prepare_log, stage_of
 
 MISSING = "missing"
 
@@ -49,7 +49,14 @@ def _sentence(results: StudyResults, path: str, has_followers: bool) -> str:
     follows = ", and what follows from it" if has_followers else ""
     there = (results.folder / path).exists()
     why = "was made with another config and not made again" if there else "failed or has not run yet"
-    return f"Missing: {_described(path)}{follows}: it {why}; see {log_of(path)}"
+    return f"Missing: {_described(path)}{follows}: it {why}; see {_log(results, path)}"
+
+
+def _log(results: StudyResults, path: str) -> str:
+    """Of the job to look into: a dataset that was not even prepared could not be audited."""
+    if stage_of(path) == "audit" and not (results.folder / path).with_suffix(".raw.json").exists():
+        return prepare_log(parts_of(path)[0])
+    return log_of(path)
 
 
 def _first_causes(results: StudyResults, path: str) -> list[str]:

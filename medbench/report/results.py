@@ -51,6 +51,7 @@ class StudyResults:
     first_stages: Mapping[str, str] = field(default_factory=dict)  # augmenter -> the first stage that it uses
     models: Mapping[str, str] = field(default_factory=dict)  # augmenter -> whose model it samples, where another's
     ceilings: Sequence[str] = ()  # of the augmenters those that are first stages: their images are reconstructions
+    protocols: Sequence[tuple[str, str]] = ()  # datasets of the same images: as published, and under another protocol
     ablation: str | None = None  # the whole model that others of its kind are parts of
     sampling: str | None = None  # whose model is sampled with several settings
 

@@ -15,7 +15,7 @@ from medbench.files import read_json
 
 # First folder of a path under the run -> the stage that writes it, and its product as a reader calls it.
 STAGES = {
-    "datasets": ("prepare", "dataset"),
+    "datasets": ("audit", "dataset"),
     "models": ("train", "model"),
     "samples": ("sample", "samples"),
     "features": ("features", "features"),
@@ -42,6 +42,11 @@ def log_of(path: str) -> str:
     'logs/train/ct-annotated_l2-seed0.log'
     """
     return f"logs/{stage_of(path)}/{'-'.join(parts_of(path))}.log"
+
+
+def prepare_log(dataset: str) -> str:
+    """The log of the job behind a raw dataset, which the audit reads."""
+    return f"logs/prepare/{dataset}.log"
 
 
 def real_features(dataset: str) -> list[str]:

@@ -1,14 +1,15 @@
-"""What a classifier's probabilities on one split are worth: AUROC, accuracy, F1, sensitivity, specificity."""
+"""What a classifier's probabilities on one split are worth: AUROC, accuracy, F1, sensitivity, specificity, kappa."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score, roc_curve
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, recall_score, roc_auc_score, roc_curve
 
 from medbench.errors import UserError
 
 NO_THRESHOLD = 0.5  # of a class that val does not show
+ORDINAL = "ordinal-regression"  # the task, on a card, of classes that have an order
 
 
 def val_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -81,6 +82,26 @@ def macro_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     """
     _check(labels, scores)
     return float(np.mean([roc_auc_score(labels == k, scores[:, k]) for k in scored_classes(labels, scores.shape[1])]))
+
+
+def quadratic_kappa(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Cohen's kappa of the most probable class, whose disagreements weigh by the square of their distance in steps.
+
+    Args:
+        labels: (N,) integer, of classes in their order.
+        scores: (N, K) probabilities.
+
+    Returns:
+        1 for agreement, 0 for as much as by chance, negative for less.
+
+    Raises:
+        UserError: as `macro_auroc`.
+
+    Source: Cohen 1968.
+    """
+    _check(labels, scores)
+    steps = np.arange(scores.shape[1])  # all of them: a class that nobody names still lies between its neighbours
+    return float(cohen_kappa_score(labels, scores.argmax(axis=1), labels=steps, weights="quadratic"))
 
 
 def scored_classes(labels: np.ndarray, n_classes: int) -> list[int]:

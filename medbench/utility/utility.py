@@ -21,7 +21,7 @@ from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import TrainingData, evaluating, train_network
 from medbench.utility.classification import Classification, classifier_schedule, probabilities, scored
 from medbench.utility.compose import read_generated, training_set
-from medbench.utility.metrics import classification_metrics, val_thresholds
+from medbench.utility.metrics import ORDINAL, classification_metrics, quadratic_kappa, val_thresholds
 from medbench.utility.mixing import Mixing
 from medbench.utility.network import build, resized
 from medbench.weights import load_state
@@ -135,9 +135,10 @@ def _write(
     thresholds = np.stack([val_thresholds(val.labels, scores) for scores in val_scores])
     seeds, best = ([made[key] for made in results] for key in ("classifier_seed", "best_step"))
     rows = []
-    for seed, step, scores, chosen in zip(seeds, best, test_scores, thresholds, strict=True):
-        metrics = classification_metrics(test.labels, scores, chosen, dataset.card.classes)
-        metrics.append({"metric": "best_step", "class": None, "value": step})
+    for run, seed in enumerate(seeds):
+        metrics = classification_metrics(test.labels, test_scores[run], thresholds[run], dataset.card.classes)
+        others = {"best_step": best[run], **_kappas(dataset, val_scores[run], test_scores[run])}
+        metrics += [{"metric": name, "class": None, "value": value} for name, value in others.items()]
         rows += [{"classifier_seed": seed, **row} for row in metrics]
     arrays = {
         "test_scores": test_scores,
@@ -152,6 +153,16 @@ def _write(
     history = [{"classifier_seed": made["classifier_seed"], **row} for made in results for row in made["history"]]
     write_npz(output.with_suffix(".npz"), arrays)
     write_json(output, {"made_with": stage.made_with(), "conditions": conditions, "rows": rows, "history": history})
+
+
+def _kappas(dataset: Dataset, val: np.ndarray, test: np.ndarray) -> dict[str, float]:
+    """Of the scores of one classifier, where the classes have an order."""
+    if dataset.card.task != ORDINAL:
+        return {}
+    return {
+        "quadratic_kappa": quadratic_kappa(dataset.splits["test"].labels, test),
+        "val_quadratic_kappa": quadratic_kappa(dataset.splits["val"].labels, val),
+    }
 
 
 def _conditions(job: _Job, arm: Arm) -> dict[str, Any]:

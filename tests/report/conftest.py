@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from medbench.arms import Arm
+from medbench.audit.audit import audit
 from medbench.config import Config
-from medbench.data.dataset import Card, card_path
-from medbench.files import write_json, write_npz, write_text
+from medbench.data.dataset import Card, Dataset, Split, card_path, class_counts
+from medbench.data.digest import origins_of
+from medbench.files import read_json, write_json, write_npz, write_text
 from medbench.plan import report_section, trained_as
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
@@ -79,7 +82,9 @@ def _classifier_run(
     seeds=(0, 1),
     budgets=("steps", "epochs"),
     n=60,
+    leak=0.0,
 ) -> StudyResults:
+    """`leak`: how much farther apart the classes are on the test split."""
     results = StudyResults(
         folder, "demo", tuple(classes), augmenters, seeds, arms=arms, budgets=budgets, classifier_seeds=(0, 1, 2)
     )
@@ -93,21 +98,23 @@ def _classifier_run(
             classes=names,
             channels=1,
             image_size=(12, 12),
-            counts={},
+            counts={"test": np.bincount(np.arange(n) % len(names)).tolist()},
         )
         write_json(card_path(folder / f"datasets/{dataset}.npz"), card.model_dump(mode="json"))
         for budget, arm in itertools.product(budgets, map(Arm.parse, arms)):
             for origin in results.origins(arm.name):
                 stem = folder / "utility" / dataset / arm.trained_under(budget) / arm.name / origin
-                _write_scores(stem, names, arm, numpy_rng(0, dataset, budget, arm.name, origin), n)
+                _write_scores(stem, names, arm, numpy_rng(0, dataset, budget, arm.name, origin), n, leak)
     return results
 
 
-def _write_scores(stem: Path, classes: Sequence[str], arm: Arm, rng: np.random.RandomState, n: int) -> None:
+def _write_scores(
+    stem: Path, classes: Sequence[str], arm: Arm, rng: np.random.RandomState, n: int, leak: float
+) -> None:
     """As the utility stage does, for 3 classifier seeds."""
     k = len(classes)
     labels = np.arange(n) % k
-    strength = STRENGTH.get(arm.extra or "real", 1.4) - (0 if arm.real else 1.2)
+    strength = STRENGTH.get(arm.extra or "real", 1.4) - (0 if arm.real else 1.2) + leak
     logits = rng.standard_normal((2, 3, n, k)) + strength * np.eye(k)[labels]
     scores = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     val, test = scores.astype(np.float32)
@@ -129,6 +136,41 @@ def _write_scores(stem: Path, classes: Sequence[str], arm: Arm, rng: np.random.R
         "best_steps": np.full(3, 10),
     }
     write_npz(stem.with_suffix(".npz"), arrays)
+
+
+# A dataset under two protocols --------------------------------------------------------------------------------------
+
+CT = ["adenocarcinoma", "normal", "squamous.cell.carcinoma"]
+ARMS = ("real", "real+oversample@1", "real+a@1", "only-a")
+
+
+@pytest.fixture(scope="session")
+def protocol_run():
+    """A function that writes arms on a leaking dataset, ct_aspub, and on ct, the same cleaned, with their audits."""
+    return _protocol_run
+
+
+def _protocol_run(folder: Path, protocol="clean", arms=ARMS, budgets=("steps",), seeds=(0,), **study) -> StudyResults:
+    options = {"arms": arms, "augmenters": ("a",), "budgets": budgets, "seeds": seeds}
+    _classifier_run(folder, {"ct_aspub": CT}, n=90, leak=0.8, **options)
+    results = _classifier_run(folder, {"ct": CT}, n=60, **options)
+    write_json(folder / "datasets/ct.json", read_json(folder / "datasets/ct.json") | {"protocol": protocol})
+    for name, applied in {"ct_aspub": "as_published", "ct": protocol}.items():
+        write_json(folder / f"audit/{name}.json", audit(leaking(name), applied, 0).report.model_dump(mode="json"))
+    pairs = {"datasets": ("ct_aspub", "ct"), "protocols": [("ct_aspub", "ct")]}
+    return replace(results, **pairs | study)
+
+
+def leaking(name: str) -> Dataset:
+    """A raw dataset of 36 / 12 / 12 images: 3 of test are in train, and 2 of train are one with two labels."""
+    images = np.random.RandomState(0).randint(0, 256, (60, 12, 12)).astype(np.uint8)
+    images[48:51], images[1] = images[3:6], images[0]
+    whole = Split(images, np.arange(60) % 3, np.arange(60), origins_of(images, list(map(str, range(60)))))
+    rows = {"train": range(36), "val": range(36, 48), "test": range(48, 60)}
+    splits = {split: whole.rows(np.array(own)) for split, own in rows.items()}
+    stated = dict.fromkeys(("title", "source", "licence", "citation"), "")
+    counts = class_counts(splits, len(CT))
+    return Dataset(splits, Card(name=name, **stated, classes=CT, channels=1, image_size=(12, 12), counts=counts))
 
 
 # A run of many kinds of augmenters, as its stages would leave it ----------------------------------------------------

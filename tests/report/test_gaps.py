@@ -107,10 +107,18 @@ def test_nothing_at_all_is_one_sentence_a_dataset(results):
     ]
 
 
+def test_a_dataset_that_was_prepared_failed_in_the_audit(results):
+    remove(results, "datasets/ct.json")
+    mark(results.folder / "datasets/ct.raw.json", "not asked")
+    assert gap_sentences(results) == [
+        "Missing: dataset ct: it failed or has not run yet; see logs/audit/ct.log",
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "stage"),
     [
-        ("datasets/ct.json", "prepare (ct)"),
+        ("datasets/ct.json", "audit (ct)"),
         ("models/ct/gen/seed0/medbench.json", "train (ct/gen/seed0)"),
         ("samples/ct/gen/seed1.npz", "sample (ct/gen/seed1)"),
         ("features/ct/gen/seed0.safetensors", "features (ct/gen/seed0)"),

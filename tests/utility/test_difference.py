@@ -125,6 +125,24 @@ def test_where_nothing_is_different_about_one_in_twenty_leaves_out_0(regime, gen
     assert 0.005 < wrong / TRIALS < 0.05 + 3 * deviation  # the percentile bootstrap: 0.20 where runs dominate
 
 
+def test_arms_on_two_sets_of_images_are_compared_as_surely():
+    """Draws of images that are independent of each other add their variances."""
+    rng, trials, wrong = np.random.RandomState(0), 400, 0
+    _, of_classifier, of_image, own = REGIMES["both"]
+    pools = [image_weights(LABELS, np.arange(len(LABELS)), 10 * DRAWS, rng) for _ in range(2)]
+    for _ in range(trials):
+        means, draws = [], []
+        for pool in pools:
+            images = np.hypot(1, of_image) * rng.standard_normal(len(LABELS))
+            strength = 1 + of_classifier * rng.standard_normal(3)
+            made = aurocs(strength, images, own, pool[rng.randint(len(pool), size=DRAWS)], rng)
+            means.append(made[0])
+            draws.append(made[1])
+        low, high = difference_interval((means[0] - means[1])[None], draws[0] - draws[1])
+        wrong += low > 0 or high < 0
+    assert 0.005 < wrong / trials < 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
+
+
 @pytest.mark.parametrize(("seeds", "per_cent"), NULL_RATES.items())
 def test_the_rate_with_few_seeds_is_the_one_stated(seeds, per_cent):
     """At its worst, images add a tenth of what runs do, and normal differences are all that the formula needs."""

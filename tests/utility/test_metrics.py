@@ -12,7 +12,7 @@ from sklearn.metrics import (
 )
 
 from medbench.errors import UserError
-from medbench.utility.metrics import classification_metrics, macro_auroc, val_thresholds
+from medbench.utility.metrics import classification_metrics, macro_auroc, quadratic_kappa, val_thresholds
 
 CLASSES = ["normal", "benign", "malignant"]
 
@@ -164,12 +164,43 @@ def test_both_classes_of_two_describe_one_decision():
     assert found["specificity", "normal"] == pytest.approx(found["sensitivity", "ill"], abs=1e-12)
 
 
+def chosen(classes: list[int], n_classes: int) -> np.ndarray:
+    """Scores whose most probable classes are these."""
+    return 0.1 + 0.5 * np.eye(n_classes)[classes]
+
+
+def test_quadratic_kappa_by_hand():
+    """Of grades 0, 0, 1, 2 called 0, 1, 1, 0, squared distances are 0, 1, 0, 4: 5 / 4 on average.
+
+    By chance every grade meets every call: 2 · (0 + 1 + 1 + 0) + (1 + 0 + 0 + 1) + (4 + 1 + 1 + 4) = 16 over 16 pairs.
+    """
+    labels = np.array([0, 0, 1, 2])
+    assert quadratic_kappa(labels, chosen([0, 1, 1, 0], 3)) == pytest.approx(1 - (5 / 4) / (16 / 16))
+    assert quadratic_kappa(labels, chosen([0, 0, 1, 2], 3)) == 1
+    assert quadratic_kappa(labels, chosen([1, 1, 1, 1], 3)) == pytest.approx(0)
+
+
+def test_a_grade_that_nobody_names_keeps_its_place():
+    """Grades 0, 1 and 4 of five: confusing 1 and 4 is nine times as bad as 0 and 1, though they are neighbours here."""
+    labels, called = np.array([0, 0, 1, 4]), [0, 1, 4, 4]
+    distance = np.subtract.outer(labels, called) ** 2
+    expected = 1 - np.diag(distance).mean() / distance.mean()
+    assert quadratic_kappa(labels, chosen(called, 5)) == pytest.approx(expected)
+
+
+def test_quadratic_kappa_of_many_is_one_minus_observed_over_expected():
+    labels, scores = noisy(200, 5)
+    distance = np.subtract.outer(labels, scores.argmax(axis=1)) ** 2
+    assert quadratic_kappa(labels, scores) == pytest.approx(1 - np.diag(distance).mean() / distance.mean())
+
+
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
 def test_refuses_scores_that_are_not_finite(broken):
     labels, scores = noisy(50, 2)
     scores[[3, 7], 1] = broken
     for refused in (
         lambda: macro_auroc(labels, scores),
+        lambda: quadratic_kappa(labels, scores),
         lambda: val_thresholds(labels, scores),
         lambda: classification_metrics(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
     ):
@@ -182,6 +213,7 @@ def test_refuses_labels_of_one_class():
     labels = np.ones(50, int)
     for refused in (
         lambda: macro_auroc(labels, scores),
+        lambda: quadratic_kappa(labels, scores),
         lambda: val_thresholds(labels, scores),
         lambda: classification_metrics(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
     ):

@@ -147,6 +147,25 @@ def test_what_can_be_learned_is_learned(tmp_path, dataset):
     np.testing.assert_allclose(arrays["test_scores"].sum(-1), 1, rtol=1e-6)  # float32 of a softmax
 
 
+def test_kappa_is_stored_where_classes_have_an_order(tmp_path, dataset):
+    def kappas(made: dict) -> dict[tuple[int, str], float]:
+        rows = [row for row in made["rows"] if row["metric"].endswith("kappa")]
+        assert {row["class"] for row in rows} <= {None}
+        return {(row["classifier_seed"], row["metric"]): row["value"] for row in rows}
+
+    settings = stage(classifier={"steps": 2, "validations": 1})
+    assert kappas(scores(tmp_path / "plain", dataset, settings)[0]) == {}
+    loaded = Dataset.load(dataset)
+    Dataset(loaded.splits, loaded.card.model_copy(update={"task": "ordinal-regression"})).save(tmp_path / "ordered.npz")
+    made, arrays = scores(tmp_path / "ordered", tmp_path / "ordered.npz", settings)
+    expected = {}
+    for seed in (0, 1):
+        for name, split in (("quadratic_kappa", "test"), ("val_quadratic_kappa", "val")):
+            distance = np.subtract.outer(arrays[f"{split}_labels"], arrays[f"{split}_scores"][seed].argmax(axis=1)) ** 2
+            expected[seed, name] = 1 - np.diag(distance).mean() / distance.mean()
+    assert kappas(made) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_a_split_with_one_class_is_refused_before_training(tmp_path, dataset, medbench, split):
     path = relabelled(dataset, tmp_path / "one.npz", split, np.zeros(20, dtype=np.int64))

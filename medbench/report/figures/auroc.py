@@ -1,6 +1,6 @@
 """AUROC on the test split: by arm, and against extra images a real one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
 from medbench.arms import OVERSAMPLE, Arm
-from medbench.report.effects import BUDGETS, arm_label, effects
+from medbench.report.effects import BUDGETS, Effect, arm_label, effects
 from medbench.report.figures import style
 from medbench.report.figures.roles import label
 from medbench.report.results import StudyResults
@@ -43,18 +43,26 @@ def auroc_by_arm(results: StudyResults, stem: Path) -> None:
     if runs.empty:
         return
     means = effects(results)
-    labels = [style.broken(arm_label(arm), LABEL_ROOM[len(results.budgets)]) for arm in results.arms]
     with mpl.rc_context(style.STYLE | {"axes.grid.axis": "x"}):
-        row = ROW_LINE * max(label.count("\n") + 1 for label in labels) + 0.06
-        figure, panels = _panels(results, len(labels) * row, "AUROC", sharex=True, sharey=True)
+        low, high = _limits(means, runs)
+        figure, panels = arm_panels(results, len(results.datasets), (low, high))
         for ax, shown, values in _by_panel(panels, results, means, runs):
             _rows(ax, results, shown, values)
-        low, high = _limits(means, runs)
-        panels[0, 0].set(xlim=(low, high), yticks=range(len(labels)), yticklabels=labels)
-        panels[0, 0].set_ylim(len(labels) - 0.5, -0.5)
-        panels[0, 0].xaxis.set_major_locator(MaxNLocator(4 if len(results.budgets) == 1 else 3))
         _arm_legend(figure, results, means, with_chance=low < 0.5 < high)
     style.save(figure, stem)
+
+
+def arm_panels(results: StudyResults, rows: int, limits: tuple[float, float]) -> tuple[Figure, np.ndarray]:
+    """A figure of `rows` rows of panels, a column a budget, with a line an arm from the top and AUROC to the right."""
+    labels = [style.broken(arm_label(arm), LABEL_ROOM[len(results.budgets)]) for arm in results.arms]
+    line = ROW_LINE * max(label.count("\n") + 1 for label in labels) + 0.06
+    figure, panels = _panels((rows, len(results.budgets)), len(labels) * line, "AUROC", sharex=True, sharey=True)
+    panels[0, 0].set(xlim=limits, yticks=range(len(labels)), yticklabels=labels)
+    panels[0, 0].set_ylim(len(labels) - 0.5, -0.5)
+    panels[0, 0].xaxis.set_major_locator(MaxNLocator(4 if len(results.budgets) == 1 else 3))
+    for ax in panels.flat:
+        ax.tick_params(axis="y", length=0)
+    return figure, panels
 
 
 def auroc_by_ratio(results: StudyResults, stem: Path) -> None:
@@ -71,7 +79,8 @@ def auroc_by_ratio(results: StudyResults, stem: Path) -> None:
     means = effects(results)
     means = means[means["arm"].isin(drawn)]
     with mpl.rc_context(style.STYLE):
-        figure, panels = _panels(results, 1.3, "extra images a real image", sharex=True, sharey="row")
+        shape = (len(results.datasets), len(results.budgets))
+        figure, panels = _panels(shape, 1.3, "extra images a real image", sharex=True, sharey="row")
         for ax, shown, values in _by_panel(panels, results, means, runs):
             _lines(ax, results, lines, shown, values)
         for row, dataset in zip(panels, results.datasets, strict=True):
@@ -102,11 +111,11 @@ def runs_note(results: StudyResults, arm: str, runs: int) -> str:
     return f" ({runs} of {expected} runs)" if runs < expected else ""
 
 
-def _panels(results: StudyResults, height: float, label: str, **share: Any) -> tuple[Figure, np.ndarray]:
-    """A row of panels a dataset, each `height` inches and its title, a column a budget; `label` is that of x."""
-    rows, columns = len(results.datasets), len(results.budgets)
+def _panels(shape: tuple[int, int], height: float, label: str, **share: Any) -> tuple[Figure, np.ndarray]:
+    """So many rows and columns of panels, each `height` inches and its title; `label` is that of x."""
+    rows, columns = shape
     figure = Figure(figsize=(style.COLUMN_WIDTH, rows * (height + 0.25) + 0.3), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False, **share)
+    panels: np.ndarray = figure.subplots(rows, columns, squeeze=False, **share)
     for ax in panels[-1]:
         ax.set_xlabel(label)
     return figure, panels
@@ -119,26 +128,35 @@ def _by_panel(
     for row, dataset in zip(panels, results.datasets, strict=True):
         for ax, budget in zip(row, results.budgets, strict=True):
             own = [table[(table["dataset"] == dataset) & (table["budget"] == budget)] for table in (means, runs)]
-            room = (style.COLUMN_WIDTH - LABEL_ROOM[len(results.budgets)]) / len(results.budgets)
-            title = dataset if len(results.budgets) == 1 else f"{dataset}, {budget}"
-            ax.set_title(style.broken(title, room), loc="left", pad=3)
+            set_title(ax, results, dataset, budget)
             yield ax, own[0].set_index("arm"), own[1].set_index("arm")["value"]
 
 
+def set_title(ax: Axes, results: StudyResults, name: str, budget: str) -> None:
+    """`name`, with the budget where there are two."""
+    room = (style.COLUMN_WIDTH - LABEL_ROOM[len(results.budgets)]) / len(results.budgets)
+    title = name if len(results.budgets) == 1 else f"{name}, {budget}"
+    ax.set_title(style.broken(title, room), loc="left", pad=3)
+
+
 def _rows(ax: Axes, results: StudyResults, means: pd.DataFrame, runs: pd.Series) -> None:
-    ax.tick_params(axis="y", length=0)
     ax.axvline(means["auroc"].get("real", np.nan), **REAL_LINE)
     ax.axvline(0.5, **CHANCE)
     for place, arm in enumerate(results.arms):
         mean, look = means.loc[arm], style.arm_look(results, arm)
         if not mean["runs"]:
-            at = blended_transform_factory(ax.transAxes, ax.transData)
-            ax.text(0.04, place, style.MISSING, transform=at, va="center", **style.GAP_TEXT, **style.ON_WHITE)
+            write_missing(ax, place)
             continue
         ax.plot([mean["low"], mean["high"]], [place, place], color=look.colour, linewidth=1.4, solid_capstyle="butt")
         ax.plot(mean["auroc"], place, **look.mean, zorder=3)
         values = runs.loc[[arm]]
         ax.plot(values, np.full(len(values), place), transform=style.beside(ax, y=-4), **RUN, zorder=4)
+
+
+def write_missing(ax: Axes, place: int) -> None:
+    """In the line of an arm."""
+    at = blended_transform_factory(ax.transAxes, ax.transData)
+    ax.text(0.04, place, style.MISSING, transform=at, va="center", **style.GAP_TEXT, **style.ON_WHITE)
 
 
 def _lines(ax: Axes, results: StudyResults, lines: Lines, means: pd.DataFrame, runs: pd.Series) -> None:
@@ -197,6 +215,11 @@ def _line_look(results: StudyResults, extra: str) -> style.ArmLook:
 def _limits(means: pd.DataFrame, runs: pd.DataFrame) -> tuple[float, float]:
     """Of an axis of AUROC: around all that is drawn, with little room above 1."""
     values = pd.concat([means["low"], means["high"], runs["value"]]).dropna()
+    return limits_around(values)
+
+
+def limits_around(values: pd.Series) -> tuple[float, float]:
+    """Of an axis of AUROC with these on it; from chance to 1 without any."""
     if values.empty:
         return 0.5, 1.0
     low, high = values.min(), values.max()
@@ -230,8 +253,14 @@ def _ratio_legend(figure: Figure, results: StudyResults, extras: Sequence[str], 
 
 
 def _title(results: StudyResults, missing: pd.DataFrame) -> str:
+    names = style.missing_note(gap_names(missing.to_dict("records")))
+    return f"AUROC on the test split. {INTERVAL} {budget_note(results.budgets)}{names}"
+
+
+def gap_names(missing: Iterable[Effect]) -> list[str]:
+    """Arms of which runs are missing, as a sentence lists them."""
     names = []
-    for gap in missing.to_dict("records"):
+    for gap in missing:
         which = f"{gap['missing_runs']} of {gap['runs'] + gap['missing_runs']} runs of " if gap["runs"] else ""
         names.append(f"{which}{arm_label(gap['arm'])} ({gap['dataset']}, {gap['budget']})")
-    return f"AUROC on the test split. {INTERVAL} {budget_note(results.budgets)}{style.missing_note(names)}"
+    return names

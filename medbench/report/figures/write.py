@@ -10,6 +10,7 @@ from medbench.report.figures.curves import training_curves
 from medbench.report.figures.denoising import denoising_strip
 from medbench.report.figures.fid import fid_by_augmenter
 from medbench.report.figures.fidelity_by_step import fidelity_by_step
+from medbench.report.figures.leakage import leakage_by_arm
 from medbench.report.figures.roc import roc_curves
 from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.sampling import sampling_grid
@@ -21,8 +22,8 @@ def write_figures(results: StudyResults, folder: Path) -> None:
     """Writes `folder` anew, each figure as .png and .svg: those of the augmenters, then those of the arms.
 
     fid_by_augmenter, training_curves, fidelity_by_step, ablation, sampling, and samples and denoising of each dataset;
-    auroc_by_arm, auroc_by_ratio, and roc and confusion of each dataset. What is missing is named in a figure; one of
-    which nothing is there is left out.
+    leakage, auroc_by_arm, auroc_by_ratio, and roc and confusion of each dataset. What is missing is named in a figure;
+    one of which nothing is there is left out.
 
     Raises:
         UserError: a file of the study cannot be read or was made with another config, or the folder cannot be written.
@@ -48,6 +49,7 @@ def _of_augmenters(results: StudyResults, folder: Path) -> None:
 
 
 def _of_arms(results: StudyResults, folder: Path) -> None:
+    leakage_by_arm(results, folder / "leakage")
     auroc_by_arm(results, folder / "auroc_by_arm")
     auroc_by_ratio(results, folder / "auroc_by_ratio")
     for dataset in results.datasets:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from medbench.arms import OVERSAMPLE, Arm
-from medbench.config import Config, PhantomDataset, reached
-from medbench.report.conditions import listed
+from medbench.config import Config, reached
+from medbench.data.sections import PhantomDataset
+from medbench.report.conditions import accepted_notes, listed
 from medbench.report.page.verdict import Verdict
 from medbench.report.results import StudyResults
 from medbench.report.tables.utility_notes import ONE_GENERATOR, difference_note
@@ -18,9 +19,14 @@ NO_GENERATOR = (
     " generated images, which must do more than they do to be worth their training."
 )
 
+LEAKING = (
+    "{published} and {other} are the same dataset under two protocols, and no two pieces of evidence. What is said of"
+    " {published} is said of the split as published, where test images may stand in train: see Leakage."
+)
+
 
 def warnings(config: Config, studies: Iterable[StudyResults]) -> list[str]:
-    """Why the numbers of this run mean nothing about patients; empty for real images and trained weights."""
+    """Why the numbers of this run are not what they seem; empty for published images and trained weights."""
     names = dict.fromkeys(name for study in reached(config).values() for name in study.datasets)
     phantoms = [name for name in names if isinstance(config.datasets[name], PhantomDataset)]
     sentences = []
@@ -29,11 +35,17 @@ def warnings(config: Config, studies: Iterable[StudyResults]) -> list[str]:
         sentences.append(
             f"{which} are phantoms, drawn by a program: the numbers made with them say nothing about patients."
         )
+    studies = list(studies)
     if any(results.random_weights for results in studies):
         sentences.append(
             "FID was measured with randomly initialised Inception weights: it only shows that the pipeline works."
         )
-    return sentences
+    return sentences + _accepted(studies)
+
+
+def _accepted(studies: Iterable[StudyResults]) -> list[str]:
+    """Each dataset once, whichever studies share it."""
+    return list(dict.fromkeys(sentence for results in studies for sentence in accepted_notes(results)))
 
 
 def reading_notes(results: StudyResults, found: Sequence[Verdict]) -> list[str]:
@@ -42,6 +54,7 @@ def reading_notes(results: StudyResults, found: Sequence[Verdict]) -> list[str]:
     if not arms:
         return []
     return [
+        *(LEAKING.format(published=published, other=other) for published, other in results.protocols),
         f"The interval of a difference: {difference_note(results)}{_uncorrected(sum(v.intervals for v in found))}",
         "The interval of an AUROC is a bootstrap over seeds and test images, too narrow with few seeds. It says nothing"
         " of a difference, and no claim rests on it.",

@@ -3,8 +3,20 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from medbench.config import Config, FolderDataset, NpzDataset, PhantomDataset, reached
+from medbench.config import Config, reached
 from medbench.data.dataset import Card
+from medbench.data.sections import (
+    ChestCtDataset,
+    ChestXrayDataset,
+    DatasetSection,
+    FolderDataset,
+    MedMnistDataset,
+    NpzDataset,
+    PhantomDataset,
+    TongueDataset,
+)
+from medbench.report.audits import PROTOCOLS
+from medbench.report.conditions import AS_PUBLISHED
 from medbench.report.published import Paper
 
 NOT_PUBLIC = "Not public."
@@ -68,13 +80,27 @@ def _split(config: Config, name: str) -> str:
             said = f"{section.train} / {section.val} / {section.test} images a class drawn for train / val / test"
         case NpzDataset() as section:
             said = "train, val and test as in the file"
-        case FolderDataset() as section:
+        case MedMnistDataset() | ChestCtDataset() as section:
+            said = "train, val and test as published"
+        case ChestXrayDataset() as section:
             said = (
-                "as the folder or its table says; where it says nothing, by seed and stratified, no known patient in"
+                "train and test as published; a published val joins train, and of that"
+                f" {section.val_fraction:g}, whole patients by seed, is held out as val"
+            )
+        case FolderDataset() | TongueDataset() as section:
+            said = (
+                "as its folders or table say; where they say nothing, by seed and stratified, no known patient in"
                 f" two splits, {section.val_fraction:g} of the images for val, {section.test_fraction:g} for test"
             )
-    fraction = section.train_fraction
-    return said if fraction == 1 else f"{said}; {fraction:g} of the training split kept, for generators and classifiers"
+    return "; ".join([said, *_after(section)])
+
+
+def _after(section: DatasetSection) -> list[str]:
+    """What becomes of the splits before anything is trained."""
+    protocol, fraction = section.protocol, section.train_fraction
+    sentences = [f"then {protocol}: {PROTOCOLS[protocol]}"] if protocol != AS_PUBLISHED else []
+    kept = f"{fraction:g} of the training split kept, for generators and classifiers"
+    return sentences + ([kept] if fraction != 1 else [])
 
 
 def mirrored(names: Iterable[str], cards: Cards) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from medbench.data.dataset import Split
 
-Group = Literal["fidelity", "ablation", "sampling", "utility", "samples"]
+Group = Literal["fidelity", "ablation", "sampling", "utility", "leakage", "samples"]
 EXAMPLES = 6  # images a class
 EXAMPLE_SIDE = 112  # pixels, about: smaller images are enlarged by a whole number, larger ones made smaller
 WIDE = 5.0  # inches: figures are one column of a page wide, or both
@@ -71,6 +71,13 @@ KINDS = (
     ),
     Kind("auroc_by_ratio", "utility", "AUROC by ratio", "Against the number of extra images a real one."),
     Kind("roc", "utility", "ROC curves", "On the real test split."),
+    Kind(
+        "leakage",
+        "leakage",
+        "What the published split adds",
+        "Each arm's test AUROC on the split as published, joined to that on the same images under another protocol. The"
+        " two test sets differ too, so that not all of a difference is leakage.",
+    ),
     Kind("confusion", "utility", "Confusion matrices", "In per cent of the true class, on the real test split."),
     Kind(
         "samples",

@@ -12,10 +12,10 @@ from typing import Any
 import medbench
 from medbench.files import read_json
 from medbench.report.results import StudyResults
-from medbench.report.run_files import log_of, real_features
+from medbench.report.run_files import log_of, prepare_log, real_features
 from medbench.usage import Usage, read_usage
 
-STAGES = ("prepare", "train", "sample", "features", "fidelity", "utility", "tables", "figures")
+STAGES = ("prepare", "audit", "train", "sample", "features", "fidelity", "utility", "tables", "figures")
 # What says how it was made, by the folder that it lies in, and the stages whose numbers it speaks for.
 DESCRIBED = {"models": "train", "fidelity": "features, fidelity", "utility": "utility"}
 CODE = ("medbench", "workflow", "Snakefile", "config.yaml")  # what a run depends on, of the repository
@@ -159,7 +159,7 @@ def _logs(studies: Iterable[StudyResults]) -> dict[str, str]:
 def _expected_logs(results: StudyResults) -> list[str]:
     paths = [path for name in results.datasets if results.augmenters for path in real_features(name)]
     pages = [f"logs/{verb}/{results.study}.log" for verb in ("tables", "figures")]
-    return [*map(log_of, [*results.expected, *paths]), *pages]
+    return [*map(prepare_log, results.datasets), *map(log_of, [*results.expected, *paths]), *pages]
 
 
 def _stage(log: str) -> str:

@@ -1,12 +1,14 @@
 """How to make a run again: the commands, the files that must be there, the config as it was."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import yaml
 
-from medbench.config import Config, FolderDataset, NpzDataset, WeightsFile, reached
+from medbench.config import Config, WeightsFile, reached
 from medbench.data.dataset import Card
+from medbench.data.remote import Remote
+from medbench.data.sections import FolderDataset, NpzDataset
 from medbench.report.page.generator_choices import augmenters_of
 from medbench.report.page.provenance import Checkout
 
@@ -14,8 +16,10 @@ from medbench.report.page.provenance import Checkout
 @dataclass(frozen=True)
 class NeededFile:
     what: str
-    where: str  # a path, or a URL that a rule fetches from
+    where: str  # a path, or the address that it is downloaded from
     sha256: str | None
+    fetched: bool = False  # whether it comes by itself
+    page: str | None = None  # where a person gets it, who must put it at `where`
 
 
 def commands(name: str, code: Checkout | None) -> str:
@@ -26,16 +30,42 @@ def commands(name: str, code: Checkout | None) -> str:
 
 
 def needed_files(config: Config, cards: Mapping[str, Card]) -> list[NeededFile]:
-    """What the listed studies read that medbench does not make; a folder of images has no hash."""
+    """What the listed studies read that medbench does not make, each file once; a folder of images has no hash."""
+    names = dict.fromkeys(name for study in reached(config).values() for name in study.datasets)
+    return [*_own(config, names, cards), *_published(config, names, cards), *_of_augmenters(config), *_weights(config)]
+
+
+def _own(config: Config, names: Iterable[str], cards: Mapping[str, Card]) -> list[NeededFile]:
+    """A user's own datasets."""
     files = []
-    for name in dict.fromkeys(name for study in reached(config).values() for name in study.datasets):
+    for name in names:
         section = config.datasets[name]
         if isinstance(section, NpzDataset | FolderDataset):
-            known = cards[name].source_sha256 if name in cards else None
-            files.append(NeededFile(f"dataset {name}", section.path, known))
+            files.append(NeededFile(f"dataset {name}", section.path, _sha256(cards, name)))
         if isinstance(section, FolderDataset) and section.table:
             files.append(NeededFile(f"table of dataset {name}", section.table, None))
-    return [*files, *_of_augmenters(config), *_weights(config)]
+    return files
+
+
+def _published(config: Config, names: Iterable[str], cards: Mapping[str, Card]) -> list[NeededFile]:
+    """Published datasets, of which several entries may be made."""
+    made_of: dict[Remote, list[str]] = {}
+    for name in names:
+        remote = config.datasets[name].remote
+        if remote:
+            made_of.setdefault(remote, []).append(name)
+    files = []
+    for remote, entries in made_of.items():
+        what = f"dataset{'s' * (len(entries) > 1)} {', '.join(entries)}"
+        sha256 = next(filter(None, (_sha256(cards, name) for name in entries)), None)
+        where = remote.urls[0] if remote.urls else remote.path.as_posix()
+        files.append(NeededFile(what, where, sha256, bool(remote.urls), None if remote.urls else remote.page))
+    return files
+
+
+def _sha256(cards: Mapping[str, Card], name: str) -> str | None:
+    """Of the file that was read."""
+    return cards[name].source_sha256 if name in cards else None
 
 
 def _of_augmenters(config: Config) -> list[NeededFile]:
@@ -44,7 +74,7 @@ def _of_augmenters(config: Config) -> list[NeededFile]:
     for name, section in augmenters_of(config).items():
         given = section.reads_file
         if isinstance(given, WeightsFile):
-            files.append(NeededFile(f"weights of {name}", str(given.path or given.address), given.sha256))
+            files.append(_weights_file(f"weights of {name}", given))
         elif given:
             files.append(NeededFile(f"images of {name}", given, None))
     return files
@@ -58,7 +88,11 @@ def _weights(config: Config) -> list[NeededFile]:
         files.append(("Inception weights", inception))
     if classifier and config.utility.init == "imagenet" and any(study.arms for study in studies):
         files.append(("classifier's ImageNet weights", classifier))
-    return [NeededFile(what, str(file.path or file.address), file.sha256) for what, file in files]
+    return [_weights_file(what, file) for what, file in files]
+
+
+def _weights_file(what: str, file: WeightsFile) -> NeededFile:
+    return NeededFile(what, str(file.path or file.address), file.sha256, fetched=file.path is None)
 
 
 def config_yaml(config: Config) -> str:

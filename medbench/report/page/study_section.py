@@ -20,6 +20,8 @@ from medbench.report.tables.arm_notes import mixers
 from medbench.report.tables.augmenters_table import augmenter_notes, augmenter_tables
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS, fid_notes
 from medbench.report.tables.fid_table import fid_tables
+from medbench.report.tables.leakage_notes import leakage_notes
+from medbench.report.tables.leakage_table import leakage_tables
 from medbench.report.tables.markup import Table
 from medbench.report.tables.sampling_table import sampling_notes, sampling_tables
 from medbench.report.tables.utility_notes import utility_notes
@@ -86,6 +88,9 @@ def _blocks(results: StudyResults, effect: pd.DataFrame, pages: Path) -> Iterato
         rows = utility_rows(results)
         found = (utility_tables(results, effect, rows), utility_notes(results, rows), pictures["utility"])
         yield Block("utility", "Utility: classifiers", _files(tables, "utility", figures), None, *found)
+    if results.arms and results.protocols:
+        leak = (leakage_tables(results), leakage_notes(results), pictures["leakage"])
+        yield Block("leakage", "Leakage: the published split", _files(tables, "leakage", figures), None, *leak)
     if results.augmenters:
         yield Block("samples", "Samples", [figures], pictures=pictures["samples"])
 

@@ -1,5 +1,6 @@
 """The report of a run: one html file that holds everything it shows."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from medbench.config import Config, as_written, parse
 from medbench.data.dataset import SPLITS, Card
 from medbench.files import write_text
+from medbench.report.audits import PROTOCOLS, audit_of, removed_text
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.page import provenance, regenerate
@@ -23,12 +25,23 @@ from medbench.report.page.times import time_table
 from medbench.report.results import StudyResults
 from medbench.stages import PageStage
 
+SHOWN_FINDINGS = 3  # of an audit; its own page holds all
+
+
+@dataclass(frozen=True)
+class DatasetAudit:
+    findings: list[str]  # the worst
+    more: int  # further ones
+    outcome: str  # what the protocol did
+    page: str | None  # where the whole audit is, from the page's own folder; None: not there
+
 
 @dataclass(frozen=True)
 class DatasetCard:
     name: str
     card: Card | None  # None: a gap
     examples: list[Picture]
+    audit: DatasetAudit | None  # None: an older run's
 
     @property
     def counts(self) -> list[tuple[str, list[str]]]:
@@ -66,12 +79,12 @@ def write_page(run: Path, stage: PageStage, output: Path, partial: bool = False)
     )
     environment.filters["duration"] = provenance.spelled_seconds
     pages = output.parent if partial else run
-    write_text(output, environment.get_template("report.html.j2").render(_context(stage, studies, pages)))
+    write_text(output, environment.get_template("report.html.j2").render(_context(stage, studies, pages, output)))
 
 
-def _context(stage: PageStage, studies: list[StudyResults], pages: Path) -> dict[str, Any]:
+def _context(stage: PageStage, studies: list[StudyResults], pages: Path, page: Path) -> dict[str, Any]:
     config = parse(Config, stage.config, "config")
-    datasets = _datasets(studies)
+    datasets = _datasets(studies, page)
     cards = {shown.name: shown.card for shown in datasets if shown.card}
     return {
         "name": stage.name,
@@ -81,23 +94,33 @@ def _context(stage: PageStage, studies: list[StudyResults], pages: Path) -> dict
         "unfinished": provenance.unfinished_jobs(studies),
         "datasets": datasets,
         "splits": SPLITS,
+        "protocols": PROTOCOLS,
         "choices": _choices(config, cards),
         **_provenance(stage, studies, config, cards),
     }
 
 
-def _datasets(studies: list[StudyResults]) -> list[DatasetCard]:
+def _datasets(studies: list[StudyResults], page: Path) -> list[DatasetCard]:
     """Every dataset of the run once, in the order of the studies."""
     of_study = {name: results for results in reversed(studies) for name in results.datasets}
     names = dict.fromkeys(name for results in studies for name in results.datasets)
-    return [_dataset(of_study[name], name) for name in names]
+    return [_dataset(of_study[name], name, page) for name in names]
 
 
-def _dataset(results: StudyResults, name: str) -> DatasetCard:
-    dataset = results.dataset(name)
+def _dataset(results: StudyResults, name: str, page: Path) -> DatasetCard:
+    dataset, audit = results.dataset(name), _audit(results, name, page)
     if dataset is None:
-        return DatasetCard(name, results.card(name), [])
-    return DatasetCard(name, dataset.card, examples(dataset.splits["train"], dataset.card.classes))
+        return DatasetCard(name, results.card(name), [], audit)
+    return DatasetCard(name, dataset.card, examples(dataset.splits["train"], dataset.card.classes), audit)
+
+
+def _audit(results: StudyResults, name: str, page: Path) -> DatasetAudit | None:
+    found, whole = audit_of(results, name), results.folder / f"audit/{name}.html"
+    if found is None:
+        return None
+    link = Path(os.path.relpath(whole, page.parent)).as_posix() if whole.exists() else None
+    more = max(0, len(found.findings) - SHOWN_FINDINGS)
+    return DatasetAudit(found.findings[:SHOWN_FINDINGS], more, removed_text(found), link)
 
 
 def _choices(config: Config, cards: dict[str, Card]) -> list[Choices]:

@@ -1,6 +1,7 @@
 """The sentences under the ablation tables."""
 
 from medbench.report.ablation import members, mixed_arm, parts
+from medbench.report.conditions import accepted_notes
 from medbench.report.effects import BUDGETS
 from medbench.report.gaps import gap_sentences
 from medbench.report.results import StudyResults
@@ -17,6 +18,7 @@ def ablation_notes(results: StudyResults) -> list[str]:
     stages = ["fidelity", *(["utility"] if with_arms else [])]
     return [
         *dict.fromkeys(sentence for stage in stages for sentence in gap_sentences(results, stage, names)),
+        *accepted_notes(results),
         f"The whole model is {results.ablation}. Every other row differs from it in what the column `difference` says,"
         " and has the same seeds.",
         *_parts(results),

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from medbench.files import write_text
+from medbench.report.conditions import accepted_notes
 from medbench.report.facts import facts
 from medbench.report.gaps import MISSING, gap_sentences, runs_text
 from medbench.report.numbers import NOT_KNOWN, counted, spelled
@@ -53,6 +54,7 @@ def augmenter_notes(results: StudyResults) -> list[str]:
     """Plain sentences for under these tables: first what is missing, then what the columns count."""
     return [
         *gap_sentences(results, "train"),
+        *accepted_notes(results),
         "Evaluations: how often a network is evaluated to make one image. A sampler's steps; with guidance other than"
         " 0 and 1 twice that, with and without the label. Decoding a latent, once an image, is not counted; 0: real"
         " images, changed or not, or ready ones.",

@@ -19,4 +19,11 @@ def difference_text(value: float, low: float, high: float, clear: bool) -> str:
     """A difference with the bounds of its interval, NaN for none, and a mark where it is shown to be one."""
     if pd.isna(low):
         return signed(value, DIGITS)
-    return f"{signed(value, DIGITS)} [{signed(low, DIGITS)}, {signed(high, DIGITS)}]{MARK_CLEAR if clear else ''}"
+    return f"{signed(value, DIGITS)} {interval_cell(low, high, clear)}"
+
+
+def interval_cell(low: float, high: float, clear: bool) -> str:
+    """The bounds alone, NaN for none."""
+    if pd.isna(low):
+        return NOT_KNOWN
+    return f"[{signed(low, DIGITS)}, {signed(high, DIGITS)}]{MARK_CLEAR if clear else ''}"

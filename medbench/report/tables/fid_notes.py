@@ -2,7 +2,17 @@
 
 import pandas as pd
 
-from medbench.report.conditions import card_of, conditions_of, described, listed, mixed, remaining, stated, varying
+from medbench.report.conditions import (
+    accepted_notes,
+    card_of,
+    conditions_of,
+    described,
+    listed,
+    mixed,
+    remaining,
+    stated,
+    varying,
+)
 from medbench.report.gaps import gap_sentences
 from medbench.report.published import published_values
 from medbench.report.results import StudyResults
@@ -18,6 +28,7 @@ def fid_notes(results: StudyResults) -> list[str]:
     """Plain sentences for under the FID tables, in reading order: first what is missing."""
     return [
         *gap_sentences(results, "fidelity"),
+        *accepted_notes(results),
         *_what_is_no_generator(results),
         *number_notes(results),
         "Each draw of the floor cuts the real training split, stratified and with no known patient in both parts, into"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medbench.files import write_text
+from medbench.report.conditions import accepted_note
 from medbench.report.gaps import MISSING, runs_text
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.published import PublishedValue, published_values
@@ -69,7 +70,11 @@ def long_form(results: StudyResults) -> pd.DataFrame:
 def _measured(results: StudyResults) -> pd.DataFrame:
     random = RANDOM_WEIGHTS if results.random_weights else ""
     few = np.where(few_images(results.fid), "Fewer images than dimensions: biased upwards.", "")
-    warnings = [f"{random} {text}".strip() for text in few]
+    cards = {name: results.card(name) for name in results.datasets}
+    accepted = (
+        results.fid["dataset"].map({name: accepted_note(card) for name, card in cards.items() if card}).fillna("")
+    )
+    warnings = [" ".join(filter(None, said)) for said in zip([random] * len(few), few, accepted, strict=True)]
     return results.fid.assign(source="this run", warning=warnings, note="")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from medbench.files import write_text
+from medbench.report.conditions import accepted_notes
 from medbench.report.gaps import MISSING, gap_sentences, runs_text
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.results import StudyResults
@@ -55,6 +56,7 @@ def sampling_notes(results: StudyResults) -> list[str]:
     seeds = ", ".join(map(str, results.seeds))
     return [
         *gap_sentences(results, "fidelity", ways(results)),
+        *accepted_notes(results),
         f"Every row samples the same trained models of {results.trained(str(results.sampling))}, from the same noise.",
         "Evaluations: of the network, for one image; the sampler's steps, and with guidance other than 0 and 1 twice"
         " that. Guidance: the scale of classifier-free guidance; 1: none, 0: without the label.",

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from medbench.arms import Arm
+from medbench.report.conditions import accepted_note
 from medbench.report.effects import CONTROLS, DIFFERENCE_INTERVAL, DRAWS, Effect
 from medbench.report.gaps import MISSING, runs_text
 from medbench.report.published import published_values
@@ -47,16 +48,23 @@ def long_form(results: StudyResults, found: pd.DataFrame, rows: pd.DataFrame) ->
     parts = [part for part in (rows.assign(source="this run"), over_runs) if len(part)]
     ours = pd.concat(parts, ignore_index=True)
     arms = ours["arm"].map(Arm.parse)
-    shown_phantoms = phantoms(results)
     ours = ours.assign(
         augmenter=[arm.augmenter for arm in arms],
         ratio=[arm.ratio for arm in arms],
-        warning=[f"{PHANTOM_WARNING}." if dataset in shown_phantoms else "" for dataset in ours["dataset"]],
+        warning=ours["dataset"].map(dataset_warnings(results)),
     )
     whole = pd.concat([part for part in (ours, _published(results)) if len(part)], ignore_index=True)
     conditions = sorted(str(name) for name in whole if str(name).startswith(CONDITION))
     # Converted, because a seed beside none would otherwise be written as 0.0.
     return whole.assign(study=results.study).reindex(columns=[*LONG_COLUMNS, *conditions]).convert_dtypes()
+
+
+def dataset_warnings(results: StudyResults) -> dict[str, str]:
+    """Dataset -> what a reader of a number made with it must know; empty for real images that are as published."""
+    drawn, cards = phantoms(results), {name: results.card(name) for name in results.datasets}
+    said = {name: [f"{PHANTOM_WARNING}."] if name in drawn else [] for name in cards}
+    accepted = {name: [accepted_note(card)] if card and card.accepted else [] for name, card in cards.items()}
+    return {name: " ".join(said[name] + accepted[name]) for name in cards}
 
 
 def _over_runs(found: pd.DataFrame) -> Iterator[dict[str, Any]]:

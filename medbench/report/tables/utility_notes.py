@@ -8,6 +8,7 @@ import pandas as pd
 from medbench.arms import Arm
 from medbench.report.conditions import (
     Conditions,
+    accepted_notes,
     card_of,
     conditions_of,
     described,
@@ -24,6 +25,7 @@ from medbench.report.results import CONDITION, StudyResults
 from medbench.report.tables.arm_notes import MIXING, arm_notes
 from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
 from medbench.utility.difference import NULL_RATES
+from medbench.utility.metrics import ORDINAL
 
 FEW_SEEDS = 10  # a resample of fewer repeats so many of them that its spread is clearly too small
 ONE_GENERATOR = (
@@ -49,10 +51,12 @@ def utility_notes(results: StudyResults, rows: pd.DataFrame) -> list[str]:
     found = conditions_of(rows)
     return [
         *gap_sentences(results, "utility"),
-        *_phantoms(results),
+        *accepted_notes(results),
+        *phantom_notes(results),
         *arm_notes(results, rows),
         *_statistics(results),
         *(_training(results, rows, found) if found else []),
+        *_kappa(results),
         *_counts(results, rows),
         *_absent(rows),
         *_published(results),
@@ -73,9 +77,15 @@ def phantoms(results: StudyResults) -> list[str]:
     return [name for name, card in cards.items() if card and "phantom" in card.source]
 
 
-def _phantoms(results: StudyResults) -> list[str]:
+def phantom_notes(results: StudyResults) -> list[str]:
     names = phantoms(results)
     return [f"{PHANTOM_WARNING} ({listed(names)})."] if names else []
+
+
+def ordinal(results: StudyResults) -> list[str]:
+    """The datasets whose classes have an order."""
+    cards = {name: card_of(results, name) for name in results.datasets}
+    return [name for name, card in cards.items() if card and card.task == ORDINAL]
 
 
 def _statistics(results: StudyResults) -> list[str]:
@@ -102,11 +112,12 @@ def difference_note(results: StudyResults) -> str:
     generators = ", and generator seeds where an arm has at least two" if _generated(results) else ""
     return (
         f"95 % {DIFFERENCE_INTERVAL} of an arm's AUROC minus that of the arm it is compared with; seeds stand for"
-        f" readers, test images for cases. It covers classifier seeds and test images{generators}.{_reliance(results)}"
+        f" readers, test images for cases. It covers classifier seeds and test images{generators}.{reliance(results)}"
     )
 
 
-def _reliance(results: StudyResults) -> str:
+def reliance(results: StudyResults) -> str:
+    """How often such an interval errs with the study's seeds, to end a paragraph; empty where it keeps to 5 %."""
     if len(results.classifier_seeds) < SEEDS_TO_CLAIM:
         return f" With fewer than {SEEDS_TO_CLAIM} classifier seeds no difference is claimed."
     several = {kind: n for kind, n in _seeds(results).items() if n > 1}
@@ -149,6 +160,17 @@ def _training(results: StudyResults, rows: pd.DataFrame, found: Conditions) -> l
         "AUROC, sensitivity and specificity: of the second class where there are two, else means over the classes, one"
         " against the rest. Sensitivity and specificity are those at the threshold; accuracy, balanced accuracy and"
         " macro F1 take the most probable class.",
+    ]
+
+
+def _kappa(results: StudyResults) -> list[str]:
+    names = ordinal(results)
+    if not names:
+        return []
+    return [
+        f"Quadratic kappa: Cohen's kappa of the most probable class on the test split, where classes have an order"
+        f" ({listed(names)}); a disagreement weighs by the square of its distance in steps. AUROC knows nothing of the"
+        " order."
     ]
 
 

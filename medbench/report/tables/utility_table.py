@@ -18,7 +18,7 @@ from medbench.report.results import StudyResults
 from medbench.report.tables.auroc_cells import DIGITS, difference_text, mean_text
 from medbench.report.tables.markup import Table, latex_page, markdown_page
 from medbench.report.tables.utility_long import long_form
-from medbench.report.tables.utility_notes import classifier_name, utility_notes
+from medbench.report.tables.utility_notes import classifier_name, ordinal, utility_notes
 from medbench.report.utility_results import utility_rows
 
 CONTROLS = {"real": "against real", OVERSAMPLE: "against repeated real images"}
@@ -130,18 +130,21 @@ def _published(results: StudyResults) -> list[list[str]]:
 
 
 def _arms(trained: _Trained) -> Table:
-    names = trained.results.arms
+    names, ordered = trained.results.arms, ordinal(trained.results)
     controls = [c for c in CONTROLS if any(compared_with(name).get(c) in names for name in names)]
     rows = [
         [
             dataset,
             trained.label(effect),
             _auroc(effect, interval=True),
+            *([_kappa(trained, effect, dataset in ordered)] if ordered else []),
             *(_difference(trained, effect, control) for control in controls),
         ]
         for dataset, _, effect in trained
     ]
-    return trained.table("arms", "AUROC of all arms", ["arm", "AUROC", *(CONTROLS[c] for c in controls)], rows)
+    title = f"AUROC{' and quadratic kappa' if ordered else ''} of all arms"
+    columns = ["arm", "AUROC", *(["quadratic kappa"] if ordered else []), *(CONTROLS[c] for c in controls)]
+    return trained.table("arms", title, columns, rows)
 
 
 def _scores(trained: _Trained) -> Table:
@@ -191,6 +194,12 @@ def _auroc(effect: Effect | None, interval: bool = False) -> str:
     if not interval or pd.isna(effect["low"]):
         return text
     return f"{text} [{effect['low']:.{DIGITS}f}, {effect['high']:.{DIGITS}f}]"
+
+
+def _kappa(trained: _Trained, effect: Effect, is_ordinal: bool) -> str:
+    if not is_ordinal:
+        return NOT_KNOWN
+    return _means(effect, _of_class(trained.values(effect), None), {"quadratic_kappa": ""})[0]
 
 
 def _difference(trained: _Trained, effect: Effect, control: str) -> str:

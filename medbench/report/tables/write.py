@@ -8,6 +8,7 @@ from medbench.report.results import StudyResults
 from medbench.report.tables.ablation_table import write_ablation_tables
 from medbench.report.tables.augmenters_table import write_augmenter_tables
 from medbench.report.tables.fid_table import write_fid_tables
+from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.sampling_table import write_sampling_tables
 from medbench.report.tables.utility_table import write_utility_tables
 
@@ -16,7 +17,7 @@ def write_tables(results: StudyResults, folder: Path) -> None:
     """Writes `folder` anew, each table as .csv, .md and .tex.
 
     fid and augmenters of a study with augmenters, ablation and sampling of one that names a model for them, utility of
-    one with arms. What is missing is shown as missing.
+    one with arms, leakage where such a one has a dataset under two protocols. What is missing is shown as missing.
 
     Raises:
         UserError: a file of the study cannot be read or was made with another config, or the folder cannot be written.
@@ -33,3 +34,5 @@ def write_tables(results: StudyResults, folder: Path) -> None:
             write_sampling_tables(results, temporary)
         if results.arms:
             write_utility_tables(results, temporary)
+        if results.arms and results.protocols:
+            write_leakage_tables(results, temporary)

@@ -36,6 +36,20 @@ def test_phantoms_are_named_where_real_images_stand_beside_them(tmp_path):
     assert all_of_them.startswith("All images of this run are phantoms")
 
 
+def test_files_that_are_not_the_published_ones_are_said_once(tmp_path):
+    card = {"name": "own", "title": "", "source": "", "licence": "", "citation": "", "classes": ["a"], "channels": 1}
+    card |= {"image_size": [8, 8], "counts": {}, "accepted": ["one image more (accepted)"]}
+    write_json(tmp_path / "datasets/own.json", card)
+    studies = [replace(study(tmp_path, [0]), datasets=["own"], study=name) for name in ("s", "t")]
+    assert warnings(config("own"), studies) == ["own is not what was published, which was accepted: one image more."]
+
+
+def test_two_protocols_of_a_dataset_are_no_two_pieces_of_evidence(tmp_path):
+    results = replace(study(tmp_path, [0]), protocols=[("raw", "ct")])
+    said = reading_notes(results, [Verdict("s", "ct", "steps", "", [MIXED])])
+    assert said[0].startswith("raw and ct are the same dataset under two protocols, and no two pieces of evidence.")
+
+
 def test_random_inception_weights_are_said(tmp_path):
     row = {"metric": "fid", "reference": "train", "dimension": 64, "value": 1.0, "n_real": 9, "n_generated": 9}
     for random in (False, True):

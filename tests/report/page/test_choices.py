@@ -96,6 +96,23 @@ def test_classifier_choices_are_those_of_the_config():
     assert said["Classifier seeds"] == "4, 5"
 
 
+def test_published_sets_say_whose_splits_they_have_and_what_became_of_them():
+    known = {
+        "path": {"kind": "medmnist", "name": "pathmnist"},
+        "ct": {"kind": "chest_ct", "image_size": 64, "protocol": "clean"},
+        "xray": {"kind": "chest_xray", "image_size": 64, "val_fraction": 0.2, "train_fraction": 0.5},
+        "tongue": {"kind": "tongue", "image_size": 64, "test_fraction": 0.3, "protocol": "resplit"},
+        "own": {"kind": "npz", "path": "own.npz", "protocol": "clean"},
+    }
+    study = {"datasets": list(known), "arms": ["real"]}
+    parts = here(classifier_choices(config(datasets=known, studies={"s": study}, run=["s"]), {}))["Splits"]
+    assert parts.startswith("path: train, val and test as published; ct: train, val and test as published; then clean:")
+    assert "xray: train and test as published; a published val joins train, and of that 0.2, whole patients" in parts
+    assert "is held out as val; 0.5 of the training split kept, for generators and classifiers; tongue: as its" in parts
+    assert "0.3 for test; then resplit: one copy of each distinct image" in parts
+    assert "own: train, val and test as in the file; then clean: one copy" in parts
+
+
 def test_other_settings_are_said_as_well():
     weights = {"url": "https://example.org/w.pth", "sha256": "ab" * 32}
     changed = config(

@@ -89,7 +89,7 @@ def test_figures_as_wide_as_a_page_stay_so(tmp_path):
 
 def test_every_figure_that_is_written_has_its_place_on_the_page(tmp_path):
     names = ("fid_by_augmenter", "training_curves", "fidelity_by_step", "ablation", "sampling", "samples_x")
-    names += ("denoising_x", "auroc_by_arm", "auroc_by_ratio", "roc_x", "confusion_x")
+    names += ("denoising_x", "auroc_by_arm", "auroc_by_ratio", "roc_x", "confusion_x", "leakage")
     for name in names:
         write_text(tmp_path / f"{name}.svg", "<svg/>")
     found = study_pictures(tmp_path)

@@ -70,10 +70,11 @@ def test_costs_of_each_stage_in_the_order_of_the_pipeline(tmp_path):
 def test_logs_of_what_the_run_no_longer_holds_do_not_count(tmp_path):
     for removed in ("utility/ct-steps-only-gen-seed0", "train/ct-gen-seed1", "features/ct-train", "tables/earlier"):
         write_text(tmp_path / f"logs/{removed}.log", "medbench: no memory left\n")
-    write_text(tmp_path / "logs/prepare/ct.log", Usage(1.0, 100).line())
+    for stage in ("audit", "prepare"):
+        write_text(tmp_path / f"logs/{stage}/ct.log", Usage(1.0, 100).line())
     studies = [study(tmp_path, "datasets/ct.json", augmenters=())]
     assert unfinished_jobs(studies) == []
-    assert [cost.stage for cost in stage_costs(studies)] == ["prepare"]
+    assert [cost.stage for cost in stage_costs(studies)] == ["prepare", "audit"]
 
 
 def test_durations_are_spelled_for_readers():

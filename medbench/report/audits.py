@@ -1,0 +1,61 @@
+"""What the audit of a dataset found, read for tables, figures and the page."""
+
+from pydantic import ValidationError
+
+from medbench.audit.report import AuditReport
+from medbench.data.dataset import SPLITS
+from medbench.errors import UserError
+from medbench.files import read_json
+from medbench.report.conditions import AS_PUBLISHED
+from medbench.report.results import StudyResults
+
+# What each protocol does with the images, as the end of a sentence.
+PROTOCOLS = {
+    AS_PUBLISHED: "all images, in the splits as they were published",
+    "clean": "one copy of each distinct image, kept in test before val before train, and none whose copies carry"
+    " different labels",
+    "resplit": "one copy of each distinct image and none whose copies carry different labels, all pooled and drawn anew"
+    " by seed in the published proportions, stratified by class, no known patient in two splits",
+}
+
+
+def audit_of(results: StudyResults, dataset: str) -> AuditReport | None:
+    """None: a gap, an older run's, or the audit of another version of the dataset.
+
+    Raises:
+        UserError: the file is none that this version of medbench wrote.
+    """
+    path, card = results.folder / f"audit/{dataset}.json", results.card(dataset)
+    if card is None or not path.exists():
+        return None
+    try:
+        found = AuditReport.model_validate(read_json(path))
+    except ValidationError as error:
+        raise UserError(
+            f"{path}: is not what an audit of this version writes ({error.errors()[0]['msg']}); remove it and run again"
+        ) from error
+    return found if found.made_with == card.made_with else None
+
+
+def leaks_text(audit: AuditReport) -> str:
+    """How many images of a split are, pixel by pixel, images of another one too."""
+    shared = [
+        f"{found.images:,} of {found.of:,} {found.split} images stand in {found.other} too"
+        for found in audit.exact.crossings
+        if found.images
+    ]
+    return ", ".join(shared) or "no test or val image stands in another split too"
+
+
+def removed_text(audit: AuditReport) -> str:
+    """How many images the protocol removed, why, and from where.
+
+    For example "99 of 1,000 images removed, 93 that repeat another and 6 with two labels: 60 of train, 39 of test".
+    """
+    reasons, splits = ([get(r) for r in audit.removals] for get in (lambda r: r.reason, lambda r: r.image.split))
+    text = f"{len(audit.removals):,} of {sum(map(sum, audit.before.values())):,} images removed"
+    if not audit.removals:
+        return text
+    where = ", ".join(f"{splits.count(split):,} of {split}" for split in SPLITS if split in splits)
+    why = f"{reasons.count('repeat'):,} that repeat another and {reasons.count('two labels'):,} with two labels"
+    return f"{text}, {why}: {where}"

@@ -1,0 +1,87 @@
+"""The sentences under the leakage tables: what was removed, and what the difference does not show."""
+
+from dataclasses import replace
+
+from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text
+from medbench.report.conditions import AS_PUBLISHED, accepted_notes
+from medbench.report.effects import DIFFERENCE_INTERVAL
+from medbench.report.gaps import gap_sentences
+from medbench.report.published import published_values
+from medbench.report.results import StudyResults
+from medbench.report.run_files import parts_of
+from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
+from medbench.report.tables.utility_notes import ONE_GENERATOR, phantom_notes, reliance
+
+OTHER_SETS = (
+    "The two test sets are not the same images, nor are the training sets: part of a difference is that one test set is"
+    " harder than the other, or that fewer images were learned from, and not leakage alone."
+)
+
+
+def leakage_notes(results: StudyResults) -> list[str]:
+    """Plain sentences for under the leakage tables, in reading order: first what is missing."""
+    pairs = _of_pairs(results)
+    return [
+        *gap_sentences(pairs, "utility"),
+        *accepted_notes(pairs),
+        *phantom_notes(pairs),
+        "Each row is one arm, trained and tested on a dataset as published and, with the same seeds, on the same images"
+        " under another protocol. Difference: AUROC as published minus that under the other protocol; above 0, the"
+        " split as published flatters.",
+        *_protocols(pairs),
+        *(sentence for pair in pairs.protocols for sentence in _removed(pairs, *pair)),
+        OTHER_SETS,
+        *_statistics(pairs),
+        *_published(pairs),
+        "The utility tables say how the classifiers were trained.",
+    ]
+
+
+def _of_pairs(results: StudyResults) -> StudyResults:
+    """The same study with the datasets of pairs alone."""
+    names = {name for pair in results.protocols for name in pair}
+    expected = {path: made for path, made in results.expected.items() if parts_of(path)[0] in names}
+    return replace(results, datasets=[name for name in results.datasets if name in names], expected=expected)
+
+
+def _protocols(results: StudyResults) -> list[str]:
+    cards = [results.card(name) for name in results.datasets]
+    used = {AS_PUBLISHED, *(card.protocol for card in cards if card)}
+    said = [f"{protocol.replace('_', ' ')}: {text}" for protocol, text in PROTOCOLS.items() if protocol in used]
+    return [f"Protocols. {'; '.join(said)}."]
+
+
+def _removed(results: StudyResults, published: str, other: str) -> list[str]:
+    """What the audits of a pair say: what leaks as published, and what the protocol did about it."""
+    before, after = audit_of(results, published), audit_of(results, other)
+    removed = removed_text(after) if after else "how many images were removed is not known, as its audit is not there"
+    return [*([f"{published}: {leaks_text(before)}."] if before else []), f"{other}: {removed}."]
+
+
+def _statistics(results: StudyResults) -> list[str]:
+    generated = any(map(results.generates, results.arms))
+    seeds = f"Seeds of the classifiers: {', '.join(map(str, results.classifier_seeds))}"
+    seeds += f"; of the generators: {', '.join(map(str, results.seeds))}" if generated else ""
+    covered = ", and generator seeds where an arm has at least two" if generated else ""
+    return [
+        f"{seeds}. ± of an AUROC is the standard deviation over an arm's runs, of a difference that over classifier"
+        " seeds (N − 1).",
+        f"95 % interval of a difference: {DIFFERENCE_INTERVAL}, paired by seeds, the test images of each of the two"
+        " sets drawn on their own. It covers classifier seeds and both sets of test"
+        f" images{covered}.{reliance(results)} Images that stand in both sets make it wider than it need be; copies of"
+        " an image, each of which counts in a split as published, make it narrower.",
+        f"{MARK_CLEAR} The interval leaves out 0, from {SEEDS_TO_CLAIM} classifier seeds on; without the mark no"
+        " difference is shown. The intervals are not corrected for the number of comparisons.",
+        *([ONE_GENERATOR] if generated and len(results.seeds) == 1 else []),
+    ]
+
+
+def _published(results: StudyResults) -> list[str]:
+    values = published_values(results.papers, "auroc")
+    if not values:
+        return []
+    paper = values[0].paper
+    return [
+        f"Published values: {paper.label}, {values[-1].augmenter}, doi {paper.doi}. They stand under `as published`, as"
+        f" the paper names no other split. Not public: {paper.not_public}."
+    ]

@@ -1,0 +1,145 @@
+"""What the page says of a dataset: its protocol, what its audit found, and where it is not what was published."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from medbench.config import Config
+from medbench.data.dataset import Card
+from medbench.files import read_json, write_json, write_text
+from medbench.report.page.regenerate import NeededFile, needed_files
+from medbench.report.page.write import write_page
+from medbench.stages import PageStage, ReportStage
+
+CONFIG = {
+    "name": "r",
+    "datasets": {
+        "ct_aspub": {"kind": "chest_ct", "image_size": 64},
+        "ct": {"kind": "chest_ct", "image_size": 64, "protocol": "clean"},
+        "tongue": {
+            "kind": "tongue",
+            "publisher": "tonguexpert",
+            "labels": "labels_tai",
+            "image_size": 64,
+        },
+        "own": {"kind": "npz", "path": "own.npz"},
+    },
+    "augmenters": {"a": {"kind": "cvae"}},
+    "fidelity": {"weights": "random", "n_generated": 40},
+    "studies": {
+        "s": {"datasets": ["ct_aspub", "ct"], "augmenters": ["a"], "generator_seeds": [0], "arms": ["real"]},
+        "t": {"datasets": ["tongue", "own"], "arms": ["real"]},
+    },
+    "run": ["s", "t"],
+}
+
+
+@pytest.fixture
+def page(protocol_run, tmp_path):
+    """A function that writes the page of a run with a pair of datasets, after `change` was done to its folder."""
+
+    def make(change: Callable[[Path], object] = lambda folder: None, partial=False) -> str:
+        results = protocol_run(tmp_path / "run", arms=("real",))
+        change(tmp_path / "run")
+        stage = {key: value for key, value in vars(results).items() if key in ReportStage.model_fields}
+        studies = [ReportStage(**stage | {"papers": []})]
+        out = tmp_path / ("run/partial/report.html" if partial else "run/report.html")
+        write_page(tmp_path / "run", PageStage(name="r", studies=studies, config=CONFIG), out, partial)
+        return out.read_text("utf-8")
+
+    return make
+
+
+def block(html: str, name: str) -> str:
+    """The text of one dataset's article."""
+    articles = re.findall(r'<article class="dataset">(.*?)</article>', html, re.DOTALL)
+    return next(article for article in articles if f'"Images a class of {name}"' in article)
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_the_audit_of_a_dataset_is_told_with_its_worst_findings(page, tmp_path):
+    html = page(lambda folder: write_text(folder / "audit/ct.html", "all of it"))
+    published, clean = block(html, "ct_aspub"), block(html, "ct")
+    findings = read_json(tmp_path / "run/audit/ct.json")["findings"]
+    assert len(findings) > 3
+    shown = re.findall(r"<li>(.*?)</li>", clean)
+    assert shown[:3] == findings[:3]
+    assert findings[3] not in clean
+    said = text_of(clean)
+    assert f"And {len(findings) - 3} more. Protocol clean: 5 of 60 images removed, 3 that repeat another and 2" in said
+    assert "Protocol clean: one copy of each distinct image, kept in test before val before train" in said
+    assert "Protocol as_published: 0 of 60 images removed." in text_of(published)
+    assert "Task multi-class" in said
+    assert re.findall(r'<a href="([^"]*)">The whole audit</a>', clean) == ["audit/ct.html"]
+    assert "The whole audit" not in published  # whose page is not there
+
+
+def test_a_partial_page_links_to_the_audit_from_where_it_lies(page):
+    html = page(lambda folder: write_text(folder / "audit/ct.html", "all of it"), partial=True)
+    assert '<a href="../audit/ct.html">The whole audit</a>' in html
+
+
+def test_an_older_run_without_audits_shows_none(page):
+    html = page(lambda folder: [path.unlink() for path in folder.glob("audit/*")])
+    assert "Audit of the images" not in html
+    assert "The whole audit" not in html
+
+
+def test_accepted_changes_stand_with_the_dataset_and_above_everything(page):
+    def accept(folder: Path) -> None:
+        path = folder / "datasets/ct.json"
+        write_json(path, read_json(path) | {"accepted": ["two <b>files</b> more (accepted)"]})
+
+    html = page(accept)
+    assert "<b>" not in html
+    assert "two &lt;b&gt;files&lt;/b&gt; more (accepted)" in block(html, "ct")
+    assert "Not what was published" not in block(html, "ct_aspub")
+    warning = "Warning. ct is not what was published, which was accepted: two &lt;b&gt;files&lt;/b&gt; more."
+    assert warning in text_of(html[: html.index('id="missing"')])
+
+
+def test_leakage_has_its_place_after_utility(page, tmp_path):
+    html = page(lambda folder: write_text(folder / "figures/demo/leakage.svg", "<svg/>"))
+    blocks = re.findall(r'<div class="block" id="demo-(\w+)">', html)
+    assert blocks[blocks.index("utility") + 1] == "leakage"
+    part = html[html.index('id="demo-leakage"') :].split('<div class="block"')[0]
+    assert "<strong>What the published split adds.</strong>" in part
+    assert "tables/demo/leakage.csv" in part
+    assert "ct_aspub → ct (clean)" in part
+    assert "The two test sets are not the same images" in part
+
+
+def test_files_are_listed_once_by_how_they_come(page):
+    cards = {name: card(name, sha256) for name, sha256 in (("ct", "c" * 64), ("ct_aspub", "c" * 64), ("own", None))}
+    ct, *others = sorted(needed_files(Config.model_validate(CONFIG), cards), key=lambda file: not file.fetched)
+    assert ct == NeededFile(
+        "datasets ct_aspub, ct",
+        "https://www.kaggle.com/api/v1/datasets/download/mohamedhanyyy/chest-ctscan-images",
+        "c" * 64,
+        fetched=True,
+    )
+    assert others == [
+        NeededFile("dataset own", "own.npz", None),
+        NeededFile(
+            "dataset tongue",
+            "resources/tonguexpert/TonguExpertDatabase.zip",
+            None,
+            page="https://www.biosino.org/TonguExpert",
+        ),
+    ]
+    text = text_of(page().partition('id="regenerate"')[2])
+    by_themselves, placed = text.split("These files must be there before:")
+    assert "datasets ct_aspub, ct: https://www.kaggle.com" in by_themselves
+    assert "which you get by hand from https://www.biosino.org/TonguExpert" in placed
+    assert "dataset own: own.npz" in placed
+
+
+def card(name: str, sha256: str | None) -> Card:
+    stated = dict.fromkeys(("title", "source", "licence", "citation"), "")
+    shape = {"classes": ["a"], "channels": 1, "image_size": (8, 8), "counts": {}}
+    return Card(name=name, **stated, **shape, source_sha256=sha256)

@@ -1,0 +1,46 @@
+"""The audit as the report reads it: what the audit stage writes, or nothing."""
+
+import pytest
+
+from medbench.errors import UserError
+from medbench.files import read_json, write_json, write_text
+from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text
+
+
+@pytest.fixture
+def results(protocol_run, tmp_path):
+    return protocol_run(tmp_path, arms=("real",))
+
+
+def test_what_the_audit_found_and_the_protocol_removed_is_told(results):
+    published, clean = (audit_of(results, name) for name in ("ct_aspub", "ct"))
+    assert leaks_text(published) == "3 of 12 test images stand in train too"
+    assert removed_text(published) == "0 of 60 images removed"
+    # Test keeps its copy of each image that train holds too; of the image with two labels none is kept.
+    assert removed_text(clean) == "5 of 60 images removed, 3 that repeat another and 2 with two labels: 5 of train"
+    assert {published.protocol, clean.protocol} < set(PROTOCOLS)
+
+
+def test_an_audit_that_is_not_there_or_of_another_version_is_a_gap(results):
+    (results.folder / "audit/ct_aspub.json").unlink()
+    assert audit_of(results, "ct_aspub") is None
+    path = results.folder / "audit/ct.json"
+    write_json(path, read_json(path) | {"made_with": "another"})
+    assert audit_of(results, "ct") is None
+    write_json(path, read_json(path) | {"made_with": None})
+    (results.folder / "datasets/ct.json").unlink()
+    assert audit_of(results, "ct") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"findings": []}', r"is not what an audit of this version writes \(.*\); remove it and run again"),
+        ("{", r"is not valid JSON"),
+    ],
+    ids=["another file", "no json"],
+)
+def test_a_file_that_is_no_audit_is_named(results, text, said):
+    write_text(results.folder / "audit/ct.json", text)
+    with pytest.raises(UserError, match=f"audit/ct.json: {said}"):
+        audit_of(results, "ct")
