@@ -13,6 +13,7 @@ from medbench.stages import (
     FeaturesStage,
     FetchStage,
     FidelityStage,
+    NeighboursStage,
     PageStage,
     PrepareStage,
     ReportStage,
@@ -149,6 +150,22 @@ def fidelity(
     from medbench.fidelity.fidelity import fidelity
 
     fidelity(dataset, {"train": train, "test": test, "generated": generated}, output, stage, seed)
+
+
+@app.command()
+def neighbours(
+    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote.")],
+    config: Config,
+    train: Annotated[Path, typer.Option(help="Features of the train split.")],
+    test: Annotated[Path, typer.Option(help="Features of the test split.")],
+    found: Annotated[Path, typer.Option(help="The json to write: test images close to a training image.")],
+    page: Annotated[Path, typer.Option(help="The html to write: the same, with pictures.")],
+) -> None:
+    """Find test images that lie suspiciously close to a training image in features."""
+    stage = _section(NeighboursStage, config)
+    from medbench.audit.neighbours_stage import audit_neighbours
+
+    audit_neighbours(dataset, {"train": train, "test": test}, stage, found, page)
 
 
 @app.command()

@@ -49,6 +49,7 @@ RULES = {
     "features_real",
     "features_generated",
     "fidelity",
+    "neighbours",
 }
 RULES |= {"utility", "section", "tables", "figures", "report"}
 UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")

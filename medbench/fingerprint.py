@@ -18,6 +18,7 @@ STAGES = {
     "sample": "medbench.augmenters.sample",
     "features": "medbench.fidelity.features",
     "fidelity": "medbench.fidelity.fidelity",
+    "neighbours": "medbench.audit.neighbours_stage",
     "utility": "medbench.utility.utility",
     "tables": "medbench.report.tables.write",
     "figures": "medbench.report.figures.write",

@@ -1,7 +1,7 @@
 """What a config asks for: the models a run needs, and the section that each stage gets as canonical JSON."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from medbench.arms import Arm
 from medbench.augmenters.sections import AugmenterSection, CutMix, MixUp
@@ -11,6 +11,7 @@ from medbench.stages import (
     AuditStage,
     FeaturesStage,
     FidelityStage,
+    NeighboursStage,
     PageStage,
     PrepareStage,
     ReportStage,
@@ -139,6 +140,23 @@ def features_section(config: Config, generated: bool) -> FeaturesStage:
         # FID is defined on float32 features, whatever precision trained the model.
         **_runtime(config) | {"precision": "fp32"},
     )
+
+
+def neighbours_section(config: Config, dataset: str) -> NeighboursStage:
+    """Of the smallest dimension that tells copies from others: at 768 it was looked at."""
+    return NeighboursStage(dataset=dataset, dimension=min(_deep(config)), torch_threads=config.torch_threads)
+
+
+def neighbours_of(config: Config, study: str) -> list[str]:
+    """Datasets of a study whose real images have features that say which of them are alike."""
+    wanted = config.studies[study]
+    return wanted.datasets if image_augmenters(config, wanted) and _deep(config) else []
+
+
+def _deep(config: Config) -> list[Literal[768, 2048]]:
+    """Dimensions deep enough, and none where the weights are random."""
+    named = config.fidelity.dimensions if isinstance(config.fidelity.weights, WeightsFile) else ()
+    return [dimension for dimension in named if dimension in (768, 2048)]
 
 
 def fidelity_section(config: Config, dataset: str, augmenter: str) -> FidelityStage:

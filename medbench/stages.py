@@ -1,7 +1,7 @@
 """What one stage gets of the config: cut out by medbench.plan, passed as canonical JSON, named in what it makes."""
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -82,6 +82,12 @@ class FeaturesStage(RuntimeStage):
     dimensions: tuple[Dimension, ...]
     batch_size: PositiveInt
     first: Annotated[int, Field(ge=2)] | None = None  # only so many images from the start; None: all
+
+
+class NeighboursStage(Stage):
+    dataset: Name
+    dimension: Literal[768, 2048]
+    torch_threads: PositiveInt
 
 
 class FidelityStage(Stage):

@@ -34,9 +34,9 @@ def fidelity(
     """
     loaded = {name: read_features(path) for name, path in feature_paths.items()}
     made_by = {name: origin for name, (_, origin) in loaded.items()}
-    _require_same_extractor(made_by, feature_paths)
+    require_same_extractor(made_by, feature_paths)
     dataset = Dataset.load(dataset_path)
-    _require_features_of(dataset, made_by, feature_paths)
+    require_features_of(dataset, made_by, feature_paths)
     features = {name: arrays for name, (arrays, _) in loaded.items()}
     train = dataset.splits["train"]
     n_floor = floor_size(len(train), len(next(iter(features["generated"].values()))))
@@ -90,7 +90,7 @@ def _row(metric: str, reference: str, dimension: str, value: float, n_real: int,
     }
 
 
-def _require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
+def require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
     """Distances between features of two different networks mean nothing."""
     first, *others = made_by
     for other in others:
@@ -101,7 +101,7 @@ def _require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Map
             )
 
 
-def _require_features_of(dataset: Dataset, made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
+def require_features_of(dataset: Dataset, made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
     """Rows of features are matched with the dataset's labels and groups."""
     for name in REFERENCES:
         if made_by[name]["images_sha256"] != dataset.card.npz_sha256:

@@ -1,13 +1,19 @@
 """What the audit of a dataset found, read for tables, figures and the page."""
 
-from pydantic import ValidationError
+from pathlib import Path
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+from medbench.audit.neighbours import NeighboursReport
 from medbench.audit.report import AuditReport
 from medbench.data.dataset import SPLITS
 from medbench.errors import UserError
 from medbench.files import read_json
 from medbench.report.conditions import AS_PUBLISHED
 from medbench.report.results import StudyResults
+
+Report = TypeVar("Report", bound=BaseModel)
 
 # What each protocol does with the images, as the end of a sentence.
 PROTOCOLS = {
@@ -28,13 +34,30 @@ def audit_of(results: StudyResults, dataset: str) -> AuditReport | None:
     path, card = results.folder / f"audit/{dataset}.json", results.card(dataset)
     if card is None or not path.exists():
         return None
+    found = _read(AuditReport, path)
+    return found if found.made_with == card.made_with else None
+
+
+def neighbours_of(results: StudyResults, dataset: str) -> NeighboursReport | None:
+    """None: there are no features, or the file is on another version of the dataset.
+
+    Raises:
+        UserError: the file is none that this version of medbench wrote.
+    """
+    path, card = results.folder / f"audit/{dataset}.neighbours.json", results.card(dataset)
+    if card is None or not path.exists():
+        return None
+    found = _read(NeighboursReport, path)
+    return found if found.dataset_sha256 == card.npz_sha256 else None
+
+
+def _read(model: type[Report], path: Path) -> Report:
     try:
-        found = AuditReport.model_validate(read_json(path))
+        return model.model_validate(read_json(path))
     except ValidationError as error:
         raise UserError(
             f"{path}: is not what an audit of this version writes ({error.errors()[0]['msg']}); remove it and run again"
         ) from error
-    return found if found.made_with == card.made_with else None
 
 
 def leaks_text(audit: AuditReport) -> str:

@@ -60,7 +60,7 @@ def test_the_full_study_shares_its_models_between_studies(planned):
     models = 4 * 3 * 2 + 6 * 3 * (10 + 1) + 1 * 3 * 6
     assert jobs["train"] == models
     assert jobs["sample"] == jobs["features_generated"] == jobs["fidelity"] == models + 7  # of guidance, with one seed
-    assert jobs["prepare"] == jobs["audit"] == 4 + 6
+    assert jobs["prepare"] == jobs["audit"] == jobs["neighbours"] == 4 + 6
     assert jobs["fetch"] == 4 + 3 + 2  # a file for both protocols of each set of MedIENet's; two of weights
     assert jobs["report"] == 1
     assert jobs["tables"] == jobs["figures"] == 4

@@ -64,6 +64,13 @@ def study_products(study):
     return [f"{run}/tables/{study}", f"{run}/figures/{study}"]
 
 
+def neighbours_of_run():
+    """The audits that need features, of every dataset of the run that has them."""
+    names = [name for study in CONFIG.run for name in plan.neighbours_of(CONFIG, study)]
+    run = f"results/{CONFIG.name}"
+    return [f"{run}/audit/{name}.neighbours.json" for name in dict.fromkeys(names)]
+
+
 def of_study(stage, ending):
     """Input function: a file for each generator of the study."""
 
@@ -199,6 +206,10 @@ def sample_section(wildcards):
 def fidelity_section(wildcards):
     section = plan.fidelity_section(CONFIG, wildcards.dataset, wildcards.augmenter)
     return section.canonical()
+
+
+def neighbours_section(wildcards):
+    return plan.neighbours_section(CONFIG, wildcards.dataset).canonical()
 
 
 def utility_section(wildcards):

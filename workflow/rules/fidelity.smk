@@ -62,3 +62,29 @@ rule fidelity:
         "medbench fidelity {input.dataset:q} {output.scores:q} --config {params.section:q}"
         " --seed {wildcards.seed} --train {input.train:q} --test {input.test:q}"
         " --generated {input.generated:q} > {log:q} 2>&1"
+
+
+rule neighbours:
+    # The part of a dataset's audit that needs features.
+    input:
+        dataset="results/{run}/datasets/{dataset}.npz",
+        card="results/{run}/datasets/{dataset}.json",
+        train="results/{run}/features/{dataset}/train.safetensors",
+        test="results/{run}/features/{dataset}/test.safetensors",
+    output:
+        found="results/{run}/audit/{dataset}.neighbours.json",
+        page=report("results/{run}/audit/{dataset}.neighbours.html", category="Audit"),
+    log:
+        "results/{run}/logs/neighbours/{dataset}.log",
+    conda:
+        "../envs/medbench.yaml"
+    threads: CONFIG.torch_threads
+    resources:
+        mem_mb=2500,
+    params:
+        section=neighbours_section,
+        code=code_of("neighbours"),
+    shell:
+        "medbench neighbours {input.dataset:q} --config {params.section:q}"
+        " --train {input.train:q} --test {input.test:q}"
+        " --found {output.found:q} --page {output.page:q} > {log:q} 2>&1"

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from medbench.config import Config, as_written, parse
 from medbench.data.dataset import SPLITS, Card
 from medbench.files import write_text
-from medbench.report.audits import PROTOCOLS, audit_of, removed_text
+from medbench.report.audits import PROTOCOLS, audit_of, neighbours_of, removed_text
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.page import provenance, regenerate
@@ -34,6 +34,8 @@ class DatasetAudit:
     more: int  # further ones
     outcome: str  # what the protocol did
     page: str | None  # where the whole audit is, from the page's own folder; None: not there
+    neighbours: list[str]  # what features say, where there are any
+    neighbours_page: str | None
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,21 @@ def _dataset(results: StudyResults, name: str, page: Path) -> DatasetCard:
 
 
 def _audit(results: StudyResults, name: str, page: Path) -> DatasetAudit | None:
-    found, whole = audit_of(results, name), results.folder / f"audit/{name}.html"
+    found, close = audit_of(results, name), neighbours_of(results, name)
     if found is None:
         return None
-    link = Path(os.path.relpath(whole, page.parent)).as_posix() if whole.exists() else None
-    more = max(0, len(found.findings) - SHOWN_FINDINGS)
-    return DatasetAudit(found.findings[:SHOWN_FINDINGS], more, removed_text(found), link)
+    return DatasetAudit(
+        findings=found.findings[:SHOWN_FINDINGS],
+        more=max(0, len(found.findings) - SHOWN_FINDINGS),
+        outcome=removed_text(found),
+        page=_link(results.folder / f"audit/{name}.html", page),
+        neighbours=close.findings if close else [],
+        neighbours_page=_link(results.folder / f"audit/{name}.neighbours.html", page) if close else None,
+    )
+
+
+def _link(target: Path, page: Path) -> str | None:
+    return Path(os.path.relpath(target, page.parent)).as_posix() if target.exists() else None
 
 
 def _choices(config: Config, cards: dict[str, Card]) -> list[Choices]:

@@ -4,8 +4,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from medbench.audit.neighbours import neighbours
+from medbench.audit.neighbours_page import write_neighbours
 from medbench.config import Config
 from medbench.data.dataset import Card
 from medbench.files import read_json, write_json, write_text
@@ -77,6 +80,26 @@ def test_the_audit_of_a_dataset_is_told_with_its_worst_findings(page, tmp_path):
     assert "Task multi-class" in said
     assert re.findall(r'<a href="([^"]*)">The whole audit</a>', clean) == ["audit/ct.html"]
     assert "The whole audit" not in published  # whose page is not there
+
+
+def test_what_features_say_is_told_where_they_are_of_these_images(page, tiny_dataset):
+    dataset, rng = tiny_dataset(), np.random.RandomState(0)
+    train, test = (rng.standard_normal((40, 768)).astype(np.float32) for _ in range(2))
+    test[0] = train[1]
+
+    def close(folder: Path) -> None:
+        found = neighbours(dataset, train, test, 768, "Inception")
+        for name in ("ct", "ct_aspub"):  # of the latter those of another version
+            sha256 = read_json(folder / f"datasets/{name}.json")["npz_sha256"] if name == "ct" else "0" * 64
+            of_it = found.model_copy(update={"dataset_sha256": sha256})
+            page, file = (folder / f"audit/{name}.neighbours.{ending}" for ending in ("html", "json"))
+            write_neighbours(dataset, of_it, file, page)
+
+    html = page(close)
+    said = text_of(block(html, "ct"))
+    assert "in features 1 of 40 test images lies suspiciously close to a training image" in said
+    assert '<a href="audit/ct.neighbours.html">The closest pairs</a>' in block(html, "ct")
+    assert "suspiciously" not in block(html, "ct_aspub")
 
 
 def test_a_partial_page_links_to_the_audit_from_where_it_lies(page):
