@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from medbench.leases import lease
 from medbench.stages import RuntimeStage
 
 PACKAGES = ("torch", "torchvision", "diffusers", "accelerate", "torch-fidelity", "numpy", "scipy")
@@ -35,11 +36,19 @@ class Runtime:
 
 
 def start(section: RuntimeStage) -> Runtime:
-    """Applies the section to this process. `auto` precision follows the hardware's capability, never a timing."""
+    """Applies the section to this process; on a GPU, one that it has for itself until it ends (medbench.leases).
+
+    `auto` precision follows the hardware's capability, never a timing.
+
+    Raises:
+        UserError: see medbench.leases.lease.
+    """
     torch.set_num_threads(section.torch_threads)
     if section.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+    if torch.backends.cuda.is_built():
+        lease()  # before CUDA is asked anything, which fixes the devices that it shows
     cuda = torch.cuda.is_available()
     capable = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
     precision = section.precision if section.precision != "auto" else "bf16" if capable else "fp32"

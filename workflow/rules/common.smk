@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from medbench import inputs, plan
+from medbench import inputs, plan, run_lock
 from medbench.arms import Arm
 from medbench.config import as_written, load
 from medbench.errors import UserError
@@ -27,6 +27,14 @@ try:
     FETCHES = inputs.fetches(CONFIG)
 except UserError as error:
     sys.exit(f"medbench: {error}")
+
+
+onstart:
+    # In place of Snakemake's own lock, which stays behind after a SIGKILL: the kernel frees this one.
+    try:
+        run_lock.hold(Path("results") / CONFIG.name)
+    except UserError as error:
+        sys.exit(f"medbench: {error}")
 
 
 wildcard_constraints:

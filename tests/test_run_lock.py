@@ -1,0 +1,133 @@
+import errno
+import os
+import platform
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from medbench import run_lock
+from medbench.errors import UserError
+from medbench.run_lock import hold
+
+RUN = """
+import sys
+from pathlib import Path
+from medbench.run_lock import hold
+hold(Path(sys.argv[1]))
+child = None
+if len(sys.argv) > 2:
+    import subprocess
+    child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL)
+print(child.pid if child else "held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_held(monkeypatch):
+    monkeypatch.setattr(run_lock, "_HELD", set())
+
+
+@pytest.fixture
+def run():
+    """Starts processes that hold a folder until the test ends."""
+    started = []
+
+    def start(*arguments: object) -> subprocess.Popen:
+        command = [sys.executable, "-c", RUN, *map(str, arguments)]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
+
+
+def test_a_second_run_is_refused_in_one_line_that_says_what_to_do(tmp_path, run):
+    folder = tmp_path / "results" / "demo"
+    first = run(folder)
+    assert first.stdout.readline() == "held\n"
+    with pytest.raises(UserError) as error:
+        hold(folder)
+    assert str(error.value) == (
+        f"{folder}: process {first.pid} on {platform.node()} is working in this folder;"
+        f" wait until it ends, or stop it there: kill {first.pid}"
+    )
+    hold(tmp_path / "results" / "another")
+
+
+def test_a_killed_run_leaves_nothing_to_unlock(tmp_path, run):
+    first = run(tmp_path)
+    first.stdout.readline()
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert run(tmp_path).stdout.readline() == "held\n"
+
+
+def test_what_a_run_started_does_not_keep_the_folder(tmp_path, run):
+    first = run(tmp_path, "with a child")
+    child = int(first.stdout.readline())
+    try:
+        first.kill()
+        first.wait()
+        hold(tmp_path)
+        os.kill(child, 0)  # it is still there
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_the_same_process_may_ask_twice_under_any_name(tmp_path, monkeypatch):
+    (tmp_path / "demo").mkdir()
+    hold(tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    hold(tmp_path / "demo" / ".." / "demo")
+    hold(type(tmp_path)("demo"))
+    assert (tmp_path / "demo" / ".lock").read_text().split()[0] == str(os.getpid())
+
+
+def test_a_shorter_process_number_leaves_nothing_of_a_longer_one(tmp_path):
+    (tmp_path / ".lock").write_text("123456789123456789 a-machine-of-a-long-name\n" * 3)
+    hold(tmp_path)
+    assert (tmp_path / ".lock").read_text() == f"{os.getpid()} {platform.node()}\n"
+
+
+def test_a_holder_that_has_not_said_who_it_is_is_refused_all_the_same(tmp_path, run):
+    run(tmp_path).stdout.readline()
+    (tmp_path / ".lock").write_bytes(b"")
+    with pytest.raises(UserError, match=r": another process is working in this folder; wait until it ends$"):
+        hold(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs a second user")
+def test_a_read_only_folder_is_named(tmp_path):
+    tmp_path.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)  # permissions mean nothing to root
+    try:
+        with pytest.raises(UserError, match=r": cannot be written: Permission denied \(choose a writable folder\)$"):
+            hold(tmp_path)
+    finally:
+        if root:
+            os.seteuid(0)
+        tmp_path.chmod(0o755)
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "demo").write_text("")
+    with pytest.raises(UserError, match=r"demo: cannot be written: File exists"):
+        hold(tmp_path / "demo")
+
+
+def test_a_file_system_without_locks_is_said_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
+    def flock(file: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(run_lock.fcntl, "flock", flock)
+    hold(tmp_path)
+    assert capsys.readouterr().err == (
+        f"medbench: {tmp_path}: this file system knows no locks; start no second run in it\n"
+    )
