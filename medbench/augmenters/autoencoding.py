@@ -17,6 +17,8 @@ from medbench.training.hinge import discriminator_hinge, generator_hinge
 from medbench.training.loop import Batch, Task
 from medbench.utility.augmentation import mirrored
 
+MIN_VARIANCE = 1e-3  # of the largest: the weight of a hue is at most some thirty times that of brightness
+
 
 class Autoencoding(Task):
     """L1 + KL, and after a warm-up a patch discriminator (Rombach et al. 2022, sec. 3.1 and appendix G).
@@ -31,10 +33,19 @@ class Autoencoding(Task):
         flips: whether training images are mirrored.
         padding: to what the vae divides.
         probed: validation images (N, C, H, W) uint8 that the log's numbers are measured on.
+        colors: (C, C), what a difference of colours is multiplied by before its L1 is taken; None: nothing.
     """
 
-    def __init__(self, vae: AutoencoderKL, section: Autoencoder, flips: bool, padding: Padding, probed: Tensor):
-        self.section, self.flips, self.padding, self.probed = section, flips, padding, probed
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        section: Autoencoder,
+        flips: bool,
+        padding: Padding,
+        probed: Tensor,
+        colors: Tensor | None = None,
+    ):
+        self.section, self.flips, self.padding, self.probed, self.colors = section, flips, padding, probed, colors
         self.networks, self.losses = {"vae": vae}, {"vae": self._vae_loss}
         if section.discriminator_weight > 0:
             channels = probed.shape[1]
@@ -53,12 +64,17 @@ class Autoencoding(Task):
         x = self._padded(mirrored(batch.images, batch.generator) if self.flips else batch.images)
         posterior = self._posterior(x)
         reconstruction = self._decode(posterior.sample(batch.generator))
-        loss = F.l1_loss(reconstruction, x) + self.section.kl_weight * posterior.kl().sum() / x.numel()
+        loss = self._l1(reconstruction, x) + self.section.kl_weight * posterior.kl().sum() / x.numel()
         if self._is_adversarial(batch.step):
             discriminator = self.networks["discriminator"].requires_grad_(False)  # it learns in its own turn
             loss = loss + self.section.discriminator_weight * generator_hinge(discriminator(reconstruction))
             self._pair = x, reconstruction.detach()
         return loss
+
+    def _l1(self, reconstruction: Tensor, x: Tensor) -> Tensor:
+        if self.colors is None:
+            return F.l1_loss(reconstruction, x)
+        return torch.einsum("kc, bchw -> bkhw", self.colors, reconstruction - x).abs().mean()
 
     def _discriminator_loss(self, batch: Batch) -> Tensor | None:
         """The hinge loss on what the vae has just been given and made; none in the warm-up."""
@@ -85,6 +101,36 @@ class Autoencoding(Task):
     def _reconstructed(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):  # as LatentCodec, which generators use, does it
             return self.padding.crop(self._decode(self._posterior(self._padded(images)).mode()))
+
+
+def color_whitening(images: Tensor, strength: float) -> Tensor:
+    """What makes the colours of these images less correlated: a power of the inverse of their covariance.
+
+    Photographs of one kind of thing differ in brightness far more than in hue, and L1 of red, green and blue teaches
+    little of hue. A direction of colours with less than MIN_VARIANCE of the largest variance counts as if it had so
+    much: gray images stored as colour have none in two of the three.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        strength: 0: the identity; 1: whitening (ZCA), after which all directions vary alike.
+
+    Returns:
+        (C, C) float32; 1 for one channel. At strength 1 the mean variance of the channels is kept.
+    """
+    variances, axes = torch.linalg.eigh(_color_covariance(images))
+    floor = variances.clamp_min(MIN_VARIANCE * variances.max())
+    scales = (variances.mean() / floor) ** (strength / 2)
+    return ((axes * scales) @ axes.T).float()
+
+
+def _color_covariance(images: Tensor) -> Tensor:
+    """(C, C) float64 over all pixels, a part of the images at a time: as float64 they may not fit into memory."""
+    channels, pixels = images.shape[1], images.numel() // images.shape[1]
+    total, products = torch.zeros(channels).double(), torch.zeros(channels, channels).double()
+    for part in images.split(64):
+        colors = part.cpu().transpose(0, 1).reshape(channels, -1).double()
+        total, products = total + colors.sum(dim=1), products + colors @ colors.T
+    return products / pixels - torch.outer(total / pixels, total / pixels)
 
 
 def reconstruction_scores(reconstruct: Callable[[Tensor], Tensor], images: Tensor, batch_size: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from medbench.augmenters.autoencoding import Autoencoding, reconstruction_scores
+from medbench.augmenters.autoencoding import Autoencoding, color_whitening, reconstruction_scores
 from medbench.augmenters.base import History, ImageSpec, Job, Samples
 from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.codec import LatentCodec, Padding
@@ -77,7 +77,9 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
         section = self.section
         padding = Padding(self.spec.size, 2 ** (len(section.widths) - 1))
         torch.manual_seed(seed_for(job.seed, "init", "vae"))
-        task = Autoencoding(self._new_vae(self.spec.channels), section, self.flips, padding, probed)
+        strength = section.color_whitening
+        colors = color_whitening(data.images, strength).to(probed.device) if strength else None
+        task = Autoencoding(self._new_vae(self.spec.channels), section, self.flips, padding, probed, colors)
         history = train_network(
             task,
             data,

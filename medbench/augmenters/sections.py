@@ -232,6 +232,7 @@ class Autoencoder(TrainedSection):
     learning_rate: PositiveFloat = 3e-4
     ema_decay: Fraction | None = 0.999
     kl_weight: NonNegativeFloat = 1e-6
+    color_whitening: Probability = 0.0  # 0: plain L1 of the channels; 1: a hue weighs as much as brightness
     discriminator_weight: NonNegativeFloat = 0.1  # of the adversarial term against L1; 0: none
     discriminator_from: Fraction = 0.5  # of the steps: the warm-up without it
     discriminator_width: Annotated[int, Field(ge=8, multiple_of=8)] = 32

@@ -4,7 +4,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch.distributions import Normal, kl_divergence
 
-from medbench.augmenters.autoencoding import Autoencoding, reconstruction_scores
+from medbench.augmenters.autoencoding import Autoencoding, color_whitening, reconstruction_scores
 from medbench.augmenters.codec import Padding
 from medbench.augmenters.sections import Autoencoder
 from medbench.rng import numpy_rng
@@ -107,3 +107,41 @@ def test_scores_of_equal_images_are_finite():
     assert scores["psnr"] == pytest.approx(10 * np.log10(255**2 * 3 * 144))
     assert scores["ssim"] == pytest.approx(1)
     assert scores["l1"] == pytest.approx(0, abs=1e-6)
+
+
+def colored(n: int = 40) -> torch.Tensor:
+    """Images (N, 3, 8, 8) uint8 that differ much in brightness, a little in red and less in blue."""
+    rng = np.random.RandomState(0)
+    brightness, red, blue = (rng.normal(0, sd, (n, 1, 8, 8)) for sd in (30, 6, 3))
+    pixels = np.concatenate([brightness + red, brightness, brightness + blue], axis=1) + 128
+    return torch.from_numpy(pixels.clip(0, 255).round().astype(np.uint8))
+
+
+def test_whitened_colors_are_uncorrelated_and_vary_alike():
+    pictures = colored()
+    before = pictures.transpose(0, 1).reshape(3, -1).double()
+    after = torch.cov(color_whitening(pictures, 1).double() @ before)
+    expected = torch.eye(3).double() * torch.cov(before).diagonal().mean()
+    torch.testing.assert_close(after, expected, rtol=1e-3, atol=0.2)  # variances of N, not of N - 1; a float32 matrix
+
+
+def test_a_part_of_whitening_is_a_part_of_the_way():
+    """Applied twice, half of it is the whole of it; none of it changes nothing."""
+    pictures = colored()
+    half, whole = (color_whitening(pictures, strength) for strength in (0.5, 1))
+    torch.testing.assert_close(half @ half, whole, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(color_whitening(pictures, 0), torch.eye(3), rtol=0, atol=1e-6)
+
+
+def test_whitening_leaves_one_channel_alone_and_weighs_no_hue_without_end():
+    pictures = colored()
+    torch.testing.assert_close(color_whitening(pictures[:, :1], 1), torch.ones(1, 1))
+    weights = torch.linalg.svdvals(color_whitening(pictures[:, :1].expand(-1, 3, -1, -1), 1))
+    assert weights.max() / weights.min() == pytest.approx(1000**0.5, rel=1e-4)
+
+
+def test_the_loss_is_the_l1_of_whitened_colors():
+    ours = task(kl_weight=0)
+    plain = ours.losses["vae"](batch(1)).item()
+    ours.colors = torch.full((1, 1), 3.0)
+    assert ours.losses["vae"](batch(1)).item() == pytest.approx(3 * plain, rel=1e-5)
