@@ -1,6 +1,7 @@
 """The command line: one verb a stage. Heavy imports wait inside the verbs, so that --help answers at once."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 datasets = typer.Typer(rich_markup_mode=None)
 app.add_typer(datasets, name="datasets", invoke_without_command=True)
 
+Run = Annotated[Path, typer.Argument(help="Run folder, results/<name>.")]
 Config = Annotated[str, typer.Option("--config", help="The stage's section: JSON, or a .json or .yaml file.")]
 GeneratorSeed = Annotated[int, typer.Option("--seed", min=0, help="Generator seed.")]
 Partial = Annotated[
@@ -55,6 +57,8 @@ def fetch(
 ) -> None:
     """Download a file, or find it where you put it; verify it, and unpack an archive."""
     stage = _section(FetchStage, config)
+    if record.absolute() != stage.remote.record.absolute():
+        raise UserError(f"{record}: is not the record of {stage.remote.file}; write it to {stage.remote.record}")
     from medbench.data.download import Network
     from medbench.data.fetch import fetch
 
@@ -226,6 +230,22 @@ def report(
     from medbench.report.page.write import write_page
 
     write_page(run, stage, output, partial)
+
+
+@app.command()
+def verify(run: Run) -> str:
+    """Check everything in a run folder: recorded hashes, whether files can be read, what interrupted writes left."""
+    from medbench.inspect.verify import print_verified
+
+    return print_verified(run)
+
+
+@app.command()
+def status(run: Run) -> str:
+    """Say what of a run is done, running, stopped, failed, and how long the rest will take."""
+    from medbench.inspect.status import status, status_text
+
+    return _answer(status_text(status(run, time.time())))
 
 
 @datasets.callback()

@@ -241,6 +241,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     """
     config = parse(Config, raw, "config")
     _require_variables(config)
+    _require_licences(config)
     _require_seeded(config)
     return config
 
@@ -291,6 +292,17 @@ def _require_seeded(config: Config) -> None:
             raise UserError(
                 f"config: studies.{name}.generator_seeds: the images of {alike[0]} are the same for every seed; list it"
                 " in a study with one generator seed"
+            )
+
+
+def _require_licences(config: Config) -> None:
+    """Before a download starts."""
+    for name in dict.fromkeys(name for study in reached(config).values() for name in study.datasets):
+        licence = config.datasets[name].licence_to_accept
+        if licence:
+            raise UserError(
+                f"config: datasets.{name}: may be used under {licence} alone; if you agree, say"
+                f" accept_licence: {licence}"
             )
 
 

@@ -3,20 +3,23 @@
 import hashlib
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 from medbench.config import Config, reached
 from medbench.data.remote import Remote
-from medbench.data.sections import FolderDataset, NpzDataset
+from medbench.data.sections import FolderDataset, MedMnistDataset, NpzDataset
 from medbench.errors import UserError
 from medbench.files import canonical_json
 from medbench.plan import image_augmenters
 from medbench.sections import WeightsFile
 from medbench.stages import FetchStage
+
+OTHERS_MB = 1500  # of an X-ray set of full size a tenth is used
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,10 @@ def remote_of(weights: WeightsFile) -> Remote:
     """Where published weights are, and where they will lie."""
     address = str(weights.address)
     hub = f"{weights.hub.replace('/', '--')}.safetensors" if weights.hub else None
+    last = unquote(Path(urlparse(address).path).name)
     return Remote(
         source="weights",
-        file=hub or Path(urlparse(address).path).name,
+        file=hub or re.sub(r"[^\w.-]", "_", last).lstrip(".-") or "weights",
         urls=(address,),
         hash=f"sha256:{weights.sha256}",
     )
@@ -144,10 +148,10 @@ def check_paths(config: Config) -> None:
     Raises:
         UserError: the first path of a listed study that does not exist, or the results folder.
     """
-    results = Path("results", config.name)
-    existing = next(path for path in (results, *results.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        raise UserError(f"{results}: cannot be written: {existing} is read-only (choose a writable folder)")
+    for folder in (Path("results", config.name), *([Path("resources")] if fetches(config) else [])):
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if not os.access(existing, os.W_OK):
+            raise UserError(f"{folder}: cannot be written: {existing} is read-only (choose a writable folder)")
     for where, path, expected in itertools.chain(_dataset_paths(config), _weights_paths(config), _given_paths(config)):
         if not Path(path).exists():
             raise UserError(f"config: {where}: no such path: {path} (expected {expected})")
@@ -193,6 +197,18 @@ def _check_placed(config: Config) -> None:
                 f"config: {where}: {remote.file} cannot be downloaded by a program: get it from {remote.page} and"
                 f" put it at {remote.path}"
             )
+
+
+# Memory -------------------------------------------------------------------------------------------------------
+
+
+def memory_mb(config: Config, name: str) -> int:
+    """What preparing or auditing a dataset takes: an npz is read whole, image files one by one."""
+    facts = config.datasets[name].facts
+    if not isinstance(config.datasets[name], MedMnistDataset) or facts is None or facts.totals is None:
+        return OTHERS_MB
+    pixels = sum(facts.totals.values()) * int(facts.sizes) ** 2 * facts.channels
+    return max(OTHERS_MB, round(2.2 * pixels / 1e6) + 500)
 
 
 # Folders, which Snakemake does not look into --------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """What a run reads from outside, and what is refused before any job."""
 
+from pathlib import Path
+
 import pytest
 
 from medbench import inputs
@@ -69,3 +71,37 @@ def test_several_labels_are_for_unconditional_augmenters_and_fidelity_alone():
     classified["studies"]["s"]["arms"] = ["real"]
     with pytest.raises(UserError, match=r"studies\.s: ct has several labels an image.* arms train classifiers"):
         load(classified)
+
+
+def test_a_licence_that_restricts_is_accepted_by_name_where_a_study_reaches_the_set():
+    derma = {"kind": "medmnist", "name": "dermamnist"}
+    load(changed("datasets.other", derma))  # defined, but nothing that runs reaches it
+    licence = (
+        r"^config: datasets\.ct: may be used under CC BY-NC 4\.0 alone; if you agree, say accept_licence: CC BY-NC"
+    )
+    with pytest.raises(UserError, match=licence):
+        load(changed("datasets.ct", derma))
+    load(changed("datasets.ct", derma | {"accept_licence": "CC BY-NC 4.0"}))
+
+
+def test_an_address_with_odd_letters_has_a_plain_file_name():
+    weights = {"url": "https://a.example/a%20b/model%20v1+2.pth?x=1", "sha256": "0" * 64}
+    raw = changed("fidelity.weights", weights)
+    (stage,) = inputs.fetches(load(raw)).values()
+    assert stage.remote.file == "model_v1_2.pth"
+
+
+def test_large_sets_ask_for_the_memory_of_their_pixels():
+    small, large = ({"kind": "medmnist", "name": "pathmnist", "size": size} for size in (28, 224))
+    assert inputs.memory_mb(load(changed("datasets.ct", small)), "ct") == 1500
+    n, pixels = 89996 + 10004 + 7180, 224 * 224 * 3
+    assert inputs.memory_mb(load(changed("datasets.ct", large)), "ct") > n * pixels / 1e6
+    assert inputs.memory_mb(load(changed("datasets.ct", XRAY)), "ct") == 1500
+
+
+def test_a_read_only_resources_folder_is_said_before_any_job(tmp_path, monkeypatch):
+    config = load(changed("datasets.ct", XRAY))
+    (tmp_path / "resources").mkdir()
+    monkeypatch.setattr("medbench.inputs.os.access", lambda path, mode: Path(path).name != "resources")
+    with pytest.raises(UserError, match=r"^resources: cannot be written: resources is read-only"):
+        inputs.check_paths(config)

@@ -49,11 +49,12 @@ def _first_line(facts: Facts, record: Record) -> str:
 
 
 def _table(expected: dict[Key, int], found: Counter[Key], wrong: list[Key]) -> list[str]:
-    if not wrong:
-        return []
-    width = max(len(cls) for _, cls in wrong)
+    """Every class and split, those that differ marked."""
+    keys = list(dict.fromkeys([*expected, *sorted(found)])) if wrong else []
+    width = max((len(cls) for _, cls in keys), default=0)
     rows = [
         f"  {split:<5}  {cls:<{width}}  {expected.get((split, cls), 0):>8}  {found[split, cls]:>6}"
-        for split, cls in wrong
+        f"{'  differs' if (split, cls) in wrong else ''}"
+        for split, cls in keys
     ]
-    return [f"  {'split':<5}  {'class':<{width}}  expected   found", *rows]
+    return [f"  {'split':<5}  {'class':<{width}}  expected   found", *rows] if rows else []

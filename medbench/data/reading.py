@@ -38,6 +38,7 @@ class Listing:
     classes: list[str]  # label k is classes[k]
     where: str  # for errors
     table: Path | None = None  # that the items were listed in, where there is one
+    notes: tuple[str, ...] = ()  # what a reader must know of how they were found
 
 
 @dataclass
@@ -87,7 +88,7 @@ def read_listing(section: ImageFilesDataset, listing: Listing, seed: int, origin
         origin=origin,
         sha256=_content_hash(listing, reading.items),
         skipped=reading.broken,
-        notes=drawn + _notes(section, reading),
+        notes=[*listing.notes, *drawn, *_notes(section, reading)],
     )
 
 

@@ -42,15 +42,11 @@ class DatasetSection(Section):
         """Whether an image may have more than one label, so that none can be generated or classified by it."""
         return bool(self.facts and self.facts.task == medmnist.MULTI_LABEL)
 
-    @model_validator(mode="after")
-    def _restricted_licence_is_accepted(self) -> "DatasetSection":
+    @property
+    def licence_to_accept(self) -> str | None:
+        """The name of a licence that restricts the use and was not accepted."""
         facts = self.facts
-        if facts and facts.restricted and self.accept_licence != facts.licence:
-            raise ValueError(
-                f"{facts.title} may be used under {facts.licence} alone;"
-                f" if you agree, say accept_licence: {facts.licence}"
-            )
-        return self
+        return facts.licence if facts and facts.restricted and self.accept_licence != facts.licence else None
 
 
 class PhantomDataset(DatasetSection):

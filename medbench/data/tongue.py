@@ -1,6 +1,9 @@
 """Photographs of tongues: Tri-Dhat, whose folders are found by name, and TonguExpert, labelled by a table."""
 
 import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from medbench.data.archived import read_known
@@ -14,6 +17,9 @@ from medbench.errors import UserError
 
 PHOTOGRAPHS, LABELS = "TongueImage/Raw", "Phenotypes/L1_Labels_Manual.txt"
 NOT_LABELLED = "NA"
+WORD = re.compile(r"[a-z]+")
+FILLERS = {"tongue", "tongues", "image", "images", "dosha", "class", "type", "data"}  # beside a class's name
+NO_PHOTOGRAPH = {"mask", "masks", "segmentation", "segmentations", "annotation", "annotations"}
 
 
 def load_tongue(section: TongueDataset, seed: int) -> Source:
@@ -28,30 +34,52 @@ def load_tongue(section: TongueDataset, seed: int) -> Source:
         where = str(section.facts.remote.path)
         if section.labels:
             return _by_table(folder, section.labels, where)
-        return Listing(folder, _by_folders(folder), list(TONGUE.classes), where)
+        return _by_folders(folder, where)
 
     return read_known(section, listing, seed)
 
 
-def _by_folders(folder: Path) -> list[Item]:
+def _by_folders(folder: Path, where: str) -> Listing:
     """Images below folders that are named after a class, wherever these are; a split by a folder's name on the way."""
     items: list[Item] = []
+    left_out: Counter[str] = Counter()
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
-            parts = [part.lower() for part in path.relative_to(folder).parts[:-1]]
-            label = next((cls for part in reversed(parts) for cls in TONGUE.classes if cls in part), None)
-            split = next((ALIASES[part] for part in parts if part in ALIASES), None)
-            if label:
+            parts = path.relative_to(folder).parts[:-1]
+            label = _class_of(folder, parts)
+            if label is None:
+                left_out["/".join(parts) or "."] += 1
+            else:
+                split = next((ALIASES[part.lower()] for part in parts if part.lower() in ALIASES), None)
                 items.append(Item(path.relative_to(folder).as_posix(), label, split))
-    found = {item.label for item in items}
-    if found != set(TONGUE.classes):
+    missing = set(TONGUE.classes) - {item.label for item in items}
+    if missing:
         folders = sorted({path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir()})
         raise UserError(
-            f"{folder}: has no images below a folder named after {', '.join(sorted(set(TONGUE.classes) - found))}"
-            f" (folders found: {', '.join(folders[:12]) or 'none'}); list the images in a"
-            " table with kind: folder instead"
+            f"{folder}: has no images below a folder named after {', '.join(sorted(missing))} (folders found:"
+            f" {', '.join(folders[:12]) or 'none'}); list the images in a table with kind: folder instead"
         )
-    return items
+    notes = [f"{count} images of the folder {name!r} left out: it is no class" for name, count in left_out.items()]
+    return Listing(folder, items, list(TONGUE.classes), where, notes=tuple(notes))
+
+
+def _class_of(folder: Path, parts: Sequence[str]) -> str | None:
+    """The class of an image by the folders that it lies in; None: it is of none, or a mask of one.
+
+    Raises:
+        UserError: two classes.
+    """
+    words = [set(WORD.findall(part.lower())) for part in parts]
+    if any(own & NO_PHOTOGRAPH for own in words):
+        return None
+    named = {cls for own in words for cls in TONGUE.classes if cls in own and own - {cls} <= FILLERS}
+    several = {cls for cls in TONGUE.classes if any(cls in own for own in words)}
+    if len(several) > 1:
+        raise UserError(
+            f"{folder / Path(*parts)}: is named after {' and '.join(sorted(several))}; list the images in a table with"
+            " kind: folder instead"
+        )
+    return named.pop() if named else None
 
 
 def _by_table(folder: Path, column: str, where: str) -> Listing:

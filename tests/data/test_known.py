@@ -54,10 +54,10 @@ def test_files_that_are_not_the_published_ones_are_a_table_unless_accepted():
     first, *table = str(refused.value).splitlines()
     assert first.startswith("datasets.ct: resources/chest_ct/chest-ctscan-images.zip: is not what was published; ")
     assert "accept: changed" in first
-    assert [line.split() for line in table] == [
-        ["split", "class", "expected", "found"],
-        ["test", "normal", "54", "50"],
-    ]
+    rows = [line.split() for line in table]
+    assert rows[0] == ["split", "class", "expected", "found"]
+    assert len(rows) == 1 + 3 * 4
+    assert [row for row in rows if row[-1] == "differs"] == [["test", "normal", "54", "50", "differs"]]
     card = prepare(ct_section(accept="changed"), "ct", 0).card
     assert card.accepted == ["50 images of normal in test, published are 54 (accepted)"]
 
@@ -165,6 +165,22 @@ def test_class_folders_are_found_by_name_wherever_they_lie():
     assert dataset.card.horizontal_flip
 
 
+def test_a_folder_of_two_classes_is_refused_and_masks_and_others_are_left_out_and_told():
+    good = numbered({"vata": 9, "Pitta_2": 9, "Kapha tongues": 9})
+    left_out = numbered({"vata/mask": 3, "not_kapha": 2, "unlabelled": 1})
+    unpacked(TONGUE.remote, [*good, *left_out])
+    card = prepare(tongue_section(), "tongue", 0).card
+    assert np.sum(list(card.counts.values()), axis=0).tolist() == [9, 9, 9]
+    assert [note for note in card.notes if "left out" in note] == [
+        "2 images of the folder 'not_kapha' left out: it is no class",
+        "1 images of the folder 'unlabelled' left out: it is no class",
+        "3 images of the folder 'vata/mask' left out: it is no class",
+    ]
+    unpacked(TONGUE.remote, [*good, "Vata-Pitta/0"])
+    with pytest.raises(UserError, match=r"Vata-Pitta: is named after pitta and vata; list the images in a table"):
+        prepare(tongue_section(), "tongue", 0)
+
+
 def test_splits_are_found_by_name_too():
     unpacked(TONGUE.remote, numbered({f"{s}/{cls}": 5 for s in ("train", "valid", "test") for cls in TONGUE.classes}))
     assert set(map(tuple, prepare(tongue_section(), "tongue", 0).card.counts.values())) == {(5, 5, 5)}
@@ -258,12 +274,6 @@ def test_a_set_of_several_labels_comes_without_them():
     card = prepare(medmnist_section("chestmnist", accept="changed"), "chest", 0).card
     assert (card.classes, card.counts["train"], card.task) == (["any"], [10], "multi-label, binary-class")
     assert any("atelectasis 1, " in note for note in card.notes)
-
-
-def test_a_licence_that_restricts_is_accepted_by_name():
-    with pytest.raises(UserError, match=r"DermaMNIST may be used under CC BY-NC 4\.0 alone; if you agree, say"):
-        medmnist_section("dermamnist")
-    assert medmnist_section("dermamnist", accept_licence="CC BY-NC 4.0").remote.file == "dermamnist.npz"
 
 
 def test_all_twelve_sets_are_known_at_four_sizes_with_a_hash():

@@ -169,6 +169,10 @@ def dataset_cards(wildcards):
     return [f"results/{wildcards.run}/datasets/{name}.json" for name in names]
 
 
+def dataset_memory(wildcards):
+    return inputs.memory_mb(CONFIG, wildcards.dataset)
+
+
 def dataset_audits(wildcards):
     names = CONFIG.studies[wildcards.study].datasets
     return [f"results/{wildcards.run}/audit/{name}.json" for name in names]

@@ -38,7 +38,7 @@ rule prepare:
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=dataset_memory,
     params:
         section=prepare_section,
         files=folder_state,
@@ -62,7 +62,7 @@ rule audit:
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=1500,
+        mem_mb=dataset_memory,
     params:
         section=audit_section,
         code=code_of("audit"),

@@ -11,6 +11,7 @@ rule section:
         section="results/{run}/sections/{page}.json",
     log:
         "results/{run}/logs/section/{page}.log",
+    priority: 2  # `medbench status` reads it while the run goes on
     params:
         content=page_content,
     run:

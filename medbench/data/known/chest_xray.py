@@ -4,6 +4,7 @@ from medbench.data.known.facts import Counts, Facts
 from medbench.data.remote import Remote
 
 CLASSES = ("NORMAL", "PNEUMONIA")
+PUBLISHERS = ("kaggle", "mendeley")
 CITATION = "Kermany et al. 2018, doi 10.1016/j.cell.2018.02.010; data: doi 10.17632/rscbjbr9sj.2"
 NOTES = (
     "the 16 validation images of the published split cannot choose a model: they join train, and whole patients of it"
@@ -31,7 +32,7 @@ def _facts(publisher: str, remote: Remote, counts: Counts) -> Facts:
         licence="CC BY 4.0",
         citation=CITATION,
         counts=counts,
-        notes=NOTES,
+        notes=(*NOTES, f"the same images are published twice: publisher: {' or '.join(PUBLISHERS)}"),
     )
 
 

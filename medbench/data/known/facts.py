@@ -20,6 +20,7 @@ class Facts:
     citation: str
     counts: Counts | None = None  # None: not published
     totals: dict[SplitName, int] | None = None  # images a split, where only these are published
+    channels: int = 3
     sizes: str = "varying"  # sides of the images in pixels
     horizontal_flip: bool = False  # whether a mirror keeps the meaning: our judgement
     restricted: bool = False  # whether the licence must be accepted by name

@@ -49,10 +49,11 @@ def facts(name: str, size: int) -> Facts:
     """What medmnist says of a set at one size (side in pixels)."""
     info, suffix = _info()[name], "" if size == 28 else f"_{size}"
     url = info[f"url{suffix}"]
-    labels = info["label"]
+    labels, licence = info["label"], info["license"]
+    restricted = "NC" in licence
     return Facts(
         name=name,
-        section=f"{{kind: medmnist, name: {name}, size: {size}}}",
+        section=f"{{kind: medmnist, name: {name}, size: {size}{f', accept_licence: {licence}' if restricted else ''}}}",
         title=info["python_class"],
         task=info["task"],
         classes=tuple(labels[str(label)] for label in range(len(labels))),
@@ -63,10 +64,11 @@ def facts(name: str, size: int) -> Facts:
             hash=f"md5:{info[f'MD5{suffix}']}",
             page="https://zenodo.org/records/10519652",
         ),
-        licence=info["license"],
+        licence=licence,
         citation=CITATION,
         totals=info["n_samples"],
+        channels=info["n_channels"],
         sizes=f"{size}",
         horizontal_flip=name in MIRRORED,
-        restricted="NC" in info["license"],
+        restricted=restricted,
     )

@@ -1,0 +1,82 @@
+"""What `medbench verify` says of a file, and which files go with it when it is removed."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+# First folder of a path under the run -> the endings of the files that belong together there.
+TOGETHER = {
+    "datasets": (".npz", ".json"),
+    "audit": (".json", ".html"),
+    "utility": (".json", ".npz"),
+    "tables": (".csv", ".md", ".tex"),
+    "figures": (".png", ".svg"),
+}
+WHOLE = {"models": 4, "tables": 2, "figures": 2}  # first folder -> names in the path of a folder that one job writes
+
+
+class Kind(StrEnum):
+    DAMAGED = "damaged"
+    LEFTOVER = "left over"
+    UNCHECKED = "cannot be checked"
+
+
+@dataclass(frozen=True)
+class Finding:
+    kind: Kind
+    path: Path
+    problem: str
+    remove: tuple[Path, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The line for a shell that removes it."""
+        return shlex.join(["rm", "-r", *map(_not_an_option, self.remove)])
+
+    def line(self) -> str:
+        remedy = f"; remove it: {self.command}" if self.remove else ""
+        return f"{self.kind}: {self.path}: {self.problem}{remedy}"
+
+
+def together(path: str) -> list[str]:
+    """A file and those that must be there with it.
+
+    >>> together("datasets/ct.raw.json")
+    ['datasets/ct.raw.npz', 'datasets/ct.raw.json']
+    """
+    whole = PurePosixPath(path)
+    endings = TOGETHER.get(whole.parts[0], ())
+    return [whole.with_suffix(ending).as_posix() for ending in endings] if whole.suffix in endings else [path]
+
+
+def product_of(path: str) -> list[str]:
+    """What is removed because of a file: all that its job writes there and that nobody would miss.
+
+    >>> product_of("models/ct/vae/seed0/vae/config.json"), product_of("utility/ct/steps/real/real.npz")
+    (['models/ct/vae/seed0'], ['utility/ct/steps/real/real.json', 'utility/ct/steps/real/real.npz'])
+    """
+    parts = PurePosixPath(path).parts
+    names = WHOLE.get(parts[0], len(parts) + 1)
+    return ["/".join(parts[:names])] if len(parts) >= names else together(path)
+
+
+def damaged(run: Path, path: str, problem: str, removed: Sequence[str]) -> Finding:
+    """Paths are under the run; with each of `removed` goes what its job wrote beside it."""
+    products = dict.fromkeys(each for one in removed for each in product_of(one))
+    return Finding(Kind.DAMAGED, run / path, problem, tuple(run / each for each in products if (run / each).exists()))
+
+
+def counted(findings: Sequence[Finding], files: int) -> str:
+    """
+    >>> counted([], 12)
+    '12 files: 0 damaged, 0 left over, 0 cannot be checked'
+    """
+    counts = [f"{sum(finding.kind is kind for finding in findings)} {kind}" for kind in Kind]
+    return f"{files} files: {', '.join(counts)}"
+
+
+def _not_an_option(path: Path) -> str:
+    """rm would take a leading dash for one."""
+    return f"./{path}" if str(path).startswith("-") else str(path)

@@ -1,0 +1,107 @@
+"""The jobs of a run: what each writes, from what, and where its log and its checkpoints are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from medbench.inspect.planned import Plan, PlannedStudy
+from medbench.report.run_files import made_from, parts_of, real_features, stage_of
+
+STAGES = (
+    "prepare",
+    "audit",
+    "train",
+    "sample",
+    "features",
+    "fidelity",
+    "neighbours",
+    "utility",
+    "tables",
+    "figures",
+    "report",
+)
+PAGES = ("tables", "figures", "report")  # what is read by people, and not by another stage alone
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job; all paths are under the run folder."""
+
+    stage: str
+    parts: tuple[str, ...]  # dataset, augmenter, seed ...
+    key: str  # the output by which other jobs name it
+    others: tuple[str, ...] = ()  # what it writes beside that
+    needs: tuple[str, ...] = ()  # keys of the jobs whose files it reads
+    made_with: str | None = None  # what `key` must carry; None: it carries nothing
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.key, *self.others)
+
+    @property
+    def name(self) -> str:
+        return " ".join([self.stage, *self.parts])
+
+    @property
+    def log(self) -> str:
+        return f"logs/{self._own_name}.log"
+
+    @property
+    def checkpoints(self) -> str:
+        return f"checkpoints/{self._own_name}"
+
+    @property
+    def _own_name(self) -> str:
+        return "/".join([self.stage, *(["-".join(self.parts)] if self.parts else [])])
+
+    @property
+    def alike(self) -> tuple[str, ...]:
+        """What other jobs of its stage must share to take about as long: the augmenter, the arm, the split."""
+        return self.parts[1:-1] if len(self.parts) > 2 else self.parts[1:]
+
+
+def jobs_of(plan: Plan) -> dict[str, Job]:
+    """Key -> job, in the order of the stages; a job that several studies share is there once."""
+    found: dict[str, Job] = {}
+    for study in plan.studies.values():
+        found |= {job.key: job for job in _of_study(study)}
+    for dataset in plan.neighbours:
+        job = _neighbours(dataset)
+        found[job.key] = job
+    if plan.report:
+        pages = [key for key, job in found.items() if job.stage in ("tables", "figures", "neighbours")]
+        found["report.html"] = Job("report", (), "report.html", needs=tuple(pages))
+    return {key: found[key] for key in sorted(found, key=lambda key: STAGES.index(found[key].stage))}
+
+
+def _of_study(study: PlannedStudy) -> Iterator[Job]:
+    for dataset in study.datasets:
+        raw = f"datasets/{dataset}.raw"
+        yield Job("prepare", (dataset,), f"{raw}.json", (f"{raw}.npz",))
+        if study.augmenters:
+            yield from (_real_features(path, dataset) for path in real_features(dataset))
+    for path, made_with in study.expected.items():
+        yield _expected(study, path, made_with)
+    for stage in ("tables", "figures"):
+        yield Job(stage, (study.study,), f"{stage}/{study.study}", needs=tuple(study.expected))
+
+
+def _expected(study: PlannedStudy, path: str, made_with: str) -> Job:
+    stage, parts = stage_of(path), tuple(parts_of(path))
+    others, needs = [], made_from(path, study.models, study.first_stages)
+    if stage == "audit":
+        name = parts[0]
+        others = [f"datasets/{name}.npz", f"audit/{name}.json", f"audit/{name}.html"]
+        needs = [f"datasets/{name}.raw.json"]
+    if stage == "utility":
+        others = [PurePosixPath(path).with_suffix(".npz").as_posix()]
+    return Job(stage, parts, path, tuple(others), tuple(needs), made_with)
+
+
+def _real_features(path: str, dataset: str) -> Job:
+    return Job("features", tuple(parts_of(path)), path, needs=(f"datasets/{dataset}.json",))
+
+
+def _neighbours(dataset: str) -> Job:
+    found = f"audit/{dataset}.neighbours"
+    return Job("neighbours", (dataset,), f"{found}.json", (f"{found}.html",), tuple(real_features(dataset)))

@@ -1,0 +1,265 @@
+"""Where each job of a run stands, by its files and logs, and how long the rest takes."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from medbench.errors import UserError
+from medbench.files import read_json, write_json, write_text
+from medbench.inspect.estimate import estimates
+from medbench.inspect.jobs import jobs_of
+from medbench.inspect.logs import End, parse_log
+from medbench.inspect.planned import read_plan
+from medbench.inspect.states import State
+from medbench.inspect.status import status, status_text
+from medbench.report.run_files import log_of, prepare_log
+from medbench.usage import Usage
+from tests.inspect.conftest import NOW, age
+
+PROGRESS = "train ct medienet seed 0 unet: 35/170 steps, 2.28 steps/s, 59 s left, loss 0.2368"
+MODEL, SAMPLES, ARM = "models/ct/medienet/seed0", "samples/ct/medienet/seed0.npz", "utility/ct/steps/real/real"
+TRAIN_LOG = "logs/train/ct-medienet-seed0.log"
+
+
+def states(run) -> dict[str, State]:
+    return {found.job.key: found.state for found in status(run, NOW).jobs}
+
+
+def not_done(run) -> dict[str, State]:
+    return {key: state for key, state in states(run).items() if state is not State.DONE}
+
+
+def write_log(run, text: str, seconds_ago: float, log: str = TRAIN_LOG) -> None:
+    write_text(run / log, text)
+    age(run / log, seconds_ago)
+
+
+def remove_products(run, *paths: str) -> None:
+    for path in paths:
+        shutil.rmtree(run / path) if (run / path).is_dir() else (run / path).unlink()
+
+
+@pytest.fixture
+def half_run(whole_run):
+    """MedIENet is not trained, and nothing that comes after it is there."""
+    samples = [
+        f"{folder}/ct/{name}" for folder in ("samples", "features", "fidelity") for name in ("medienet", "guided")
+    ]
+    remove_products(whole_run, MODEL, *samples, "tables", "figures", "report.html")
+    for log in [
+        TRAIN_LOG,
+        *(whole_run / "logs").glob("*/*-medienet-*.log"),
+        *(whole_run / "logs").glob("*/*-guided-*"),
+    ]:
+        (whole_run / log).unlink(missing_ok=True)
+    return whole_run
+
+
+def test_a_finished_run_is_done(whole_run):
+    text = status_text(status(whole_run, NOW))
+    assert not_done(whole_run) == {}
+    assert text.splitlines()[0] == f"{whole_run}: field"
+    assert text.endswith("Everything is done.")
+
+
+def test_every_kind_of_job_is_planned_with_the_log_that_its_rule_writes(whole_run):
+    jobs = jobs_of(read_plan(whole_run))
+    stages = [job.stage for job in jobs.values()]
+    assert {stage: stages.count(stage) for stage in dict.fromkeys(stages)} == {
+        "prepare": 1,
+        "audit": 1,
+        "train": 3,  # guided samples MedIENet's model
+        "sample": 4,
+        "features": 6,
+        "fidelity": 4,
+        "neighbours": 1,
+        "utility": 2,
+        "tables": 1,
+        "figures": 1,
+        "report": 1,
+    }
+    expected = read_json(whole_run / "sections/field.json")["expected"]
+    assert {path: jobs[path].log for path in expected} == {path: log_of(path) for path in expected}
+    assert jobs["datasets/ct.raw.json"].log == prepare_log("ct")
+    assert jobs["report.html"].log == "logs/report.log"
+    assert jobs[f"{ARM}.json"].checkpoints == "checkpoints/utility/ct-steps-real-real"
+    needed = {name for job in jobs.values() for name in job.needs}
+    assert needed < set(jobs)
+
+
+def test_what_was_not_begun_waits(half_run):
+    assert set(not_done(half_run).values()) == {State.WAITING}
+    assert f"{MODEL}/medbench.json" in not_done(half_run)
+
+
+@pytest.mark.parametrize("text", ["", PROGRESS, f"{PROGRESS}\nsomething/torch.py: UserWarning: slow\n"])
+def test_a_job_that_wrote_lately_is_running(half_run, text):
+    write_log(half_run, text, 119)
+    assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
+    said = text.strip().splitlines()[-1] if text else "(nothing yet)"
+    assert f"running:\n  train ct medienet seed0: {said}" in status_text(status(half_run, NOW))
+
+
+def test_a_silent_job_with_a_fresh_checkpoint_is_running(half_run):
+    write_log(half_run, PROGRESS, 500)
+    assert states(half_run)[f"{MODEL}/medbench.json"] is State.STOPPED
+    checkpoint = half_run / "checkpoints/train/ct-medienet-seed0/unet/step00000005-aa.pt"
+    write_text(checkpoint, "")
+    age(checkpoint, 20)
+    assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
+
+
+@pytest.mark.parametrize(
+    "notice",
+    ["medbench: x.pt: damaged checkpoint, going back to the one before", "medbench: waiting for a GPU: 2 are taken"],
+)
+def test_a_notice_is_no_error(half_run, notice):
+    write_log(half_run, f"{PROGRESS}\n{notice}\n", 10)
+    assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "medbench: train ct medienet: the loss is not finite at step 9: lower learning_rate",
+        "Traceback (most recent call last):\n  File 'x.py', line 1\nRuntimeError: CUDA out of memory",
+    ],
+)
+@pytest.mark.parametrize("seconds_ago", [1, 9999])
+def test_a_failed_job_is_shown_with_its_error_and_its_log(half_run, end, seconds_ago):
+    write_log(half_run, f"{PROGRESS}\n{end}\n", seconds_ago)
+    assert states(half_run)[f"{MODEL}/medbench.json"] is State.FAILED
+    last = end.splitlines()[-1]
+    shown = f"failed:\n  train ct medienet seed0: {last}\n    {half_run / TRAIN_LOG}"
+    assert status_text(status(half_run, NOW)).endswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        (f"{PROGRESS}\nmedbench: train ct: stopped after step 5; run again to go on", End.STOPPED),
+        ("Traceback (most recent call last):\n  File 'x.py', line 1\nKeyboardInterrupt", End.STOPPED),
+        (f"Traceback (most recent call last):\nImportError: no triton\n{PROGRESS}", End.OPEN),
+        (f"medbench: no memory left\n{Usage(5.0, 100).line()}", End.FINISHED),
+    ],
+)
+def test_how_a_log_ends(text, end):
+    assert parse_log(text).end is end
+
+
+def test_a_stopped_job_says_since_when(half_run):
+    write_log(half_run, PROGRESS, 3600)
+    assert f"stopped:\n  train ct medienet seed0: {PROGRESS} (silent for 1 h 0 min)" in status_text(
+        status(half_run, NOW)
+    )
+
+
+def test_another_config_makes_a_file_and_what_follows_from_it_outdated(whole_run):
+    described = read_json(whole_run / MODEL / "medbench.json")
+    write_json(whole_run / MODEL / "medbench.json", described | {"made_with": "older"})
+    age(whole_run, 3600)
+    outdated = not_done(whole_run)
+    assert set(outdated.values()) == {State.OUTDATED}
+    follow = [f"{folder}/ct/{name}/seed0.{end}" for name in ("medienet", "guided") for folder, end in FOLLOWING]
+    assert set(outdated) == {f"{MODEL}/medbench.json", *follow, "tables/field", "figures/field", "report.html"}
+
+
+FOLLOWING = [("samples", "npz"), ("features", "safetensors"), ("fidelity", "json")]
+
+
+def test_pages_older_than_a_number_in_them_are_outdated(whole_run):
+    age(whole_run / f"{ARM}.json", 60)
+    assert set(not_done(whole_run)) == {"tables/field", "figures/field", "report.html"}
+
+
+def test_what_nothing_needs_again_may_be_gone(whole_run):
+    remove_products(whole_run, SAMPLES, "datasets/ct.raw.npz", "audit/ct.json")
+    assert not_done(whole_run) == {}
+    remove_products(whole_run, "features/ct/medienet/seed0.safetensors", "fidelity/ct/medienet/seed0.json", "tables")
+    assert states(whole_run)[SAMPLES] is State.WAITING
+
+
+def test_half_of_what_a_job_writes_is_not_done(whole_run):
+    remove_products(whole_run, f"{ARM}.npz", "tables")
+    assert not_done(whole_run)[f"{ARM}.json"] is State.OUTDATED
+
+
+def test_a_damaged_file_is_named(whole_run):
+    write_text(whole_run / SAMPLES, "cut")
+    text = status_text(status(whole_run, NOW))
+    assert f"damaged (medbench verify {whole_run} says more):\n  {whole_run / SAMPLES}: is not a readable npz" in text
+
+
+def test_time_left_is_that_of_finished_jobs_alike(half_run):
+    write_log(half_run, PROGRESS, 10)
+    write_log(half_run, Usage(20.0, 100).line(), 3600, "logs/train/ct-classic-seed0.log")
+    found = {stage.stage: stage for stage in estimates(status(half_run, NOW).jobs)}
+    assert (found["train"].median, found["train"].left) == (60.0, 60.0)  # of 100 s and 20 s
+    assert (found["sample"].jobs_left, found["sample"].left) == (2, 4.0)
+    assert (found["utility"].jobs_left, found["utility"].left) == (0, 0.0)
+    write_log(half_run, Usage(1000.0, 100).line(), 3600, "logs/train/ct-medienet-seed0.log")  # its model was removed
+    assert estimates(status(half_run, NOW).jobs)[2].left == 60.0
+
+
+def test_an_augmenter_is_judged_by_its_own_jobs_where_one_finished(whole_run):
+    seconds = {"classic": 5.0, "medienet": 900.0}
+    for name, own in seconds.items():
+        write_log(whole_run, Usage(own, 100).line(), 3600, f"logs/sample/ct-{name}-seed0.log")
+    found = [one for one in status(whole_run, NOW).jobs if one.job.stage == "sample"]
+    left = [replace(one, job=replace(one.job, key="x"), state=State.WAITING, seconds=None) for one in found]
+    of = {one.job.parts[1]: one for one in left}
+    assert estimates([*found, of["medienet"], of["classic"]])[0].left == 905.0
+
+
+def test_time_left_of_a_stage_that_never_finished_is_not_known(half_run):
+    remove_products(half_run, "utility")
+    write_log(half_run, PROGRESS, 10)
+    write_log(half_run, "utility ct real steps seed 0: 1/9 steps", 10, "logs/utility/ct-steps-real-real.log")
+    text = status_text(status(half_run, NOW))
+    assert text.splitlines()[9].split() == ["utility", "2", "-", "-", "1", "-", "-", "1", "-", "not", "known"]
+    # 100 s of training, and 2 s each for three stages of two augmenters.
+    assert (
+        "Time left: 1 min 52 s of jobs one after another, as long as finished ones took; 56.0 s with 2 at a time as"
+        " now; not known for jobs of which none has finished: utility (2), tables (1), figures (1), report (1)"
+    ) in text
+
+
+def test_studies_that_were_asked_for_earlier_do_not_count(whole_run):
+    earlier = read_json(whole_run / "sections/field.json") | {"study": "earlier"}
+    write_json(whole_run / "sections/earlier.json", earlier)
+    age(whole_run / "sections/earlier.json", 7200)
+    assert list(read_plan(whole_run).studies) == ["field"]
+    age(whole_run / "sections/earlier.json", 60)  # asked for alone, after the report
+    assert list(read_plan(whole_run).studies) == ["field", "earlier"]
+
+
+def test_without_deep_features_there_are_no_neighbours(whole_run):
+    page = read_json(whole_run / "sections/report.json")
+    for fidelity in ({"weights": "random", "dimensions": [768]}, {"weights": {}, "dimensions": [64]}):
+        write_json(whole_run / "sections/report.json", page | {"config": {"fidelity": fidelity}})
+        assert read_plan(whole_run).neighbours == []
+
+
+def test_a_run_without_a_plan_says_what_to_run(whole_run):
+    shutil.rmtree(whole_run / "sections")
+    with pytest.raises(UserError, match=r"demo: does not say yet what it consists of; .* sections/report\.json"):
+        status(whole_run, NOW)
+    with pytest.raises(UserError, match=r"demo/x: no such folder"):
+        status(whole_run / "x", NOW)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "is not valid JSON"), ("{}", "is not what this version of medbench plans")]
+)
+def test_a_plan_that_cannot_be_read_is_named(whole_run, content, message):
+    write_text(whole_run / "sections/report.json", content)
+    with pytest.raises(UserError, match=rf"report\.json: {message}"):
+        status(whole_run, NOW)
+
+
+def test_a_long_list_is_cut(whole_run):
+    found = status(whole_run, NOW)
+    write_log(whole_run, "medbench: disk full", 10)
+    failed = [type(one)(one.job, State.FAILED, parse_log("medbench: disk full")) for one in found.jobs]
+    assert "  and 5 more" in status_text(type(found)(found.run, found.studies, failed))

@@ -1,0 +1,244 @@
+"""Each kind of damage is found, named, and removed by the command that is shown."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from medbench.data.dataset import Dataset
+from medbench.errors import UserError
+from medbench.files import read_json, read_npz, write_json, write_npz, write_text
+from medbench.inspect.findings import Finding, Kind
+from medbench.inspect.verify import files_of, print_verified, verify
+
+MODEL, CLASSIC = "models/ct/medienet/seed0", "samples/ct/classic/seed0.npz"
+FEATURES = "features/ct/classic/seed0.safetensors"
+FID, ARM = "fidelity/ct/classic/seed0.json", "utility/ct/steps/real/real"
+DATASET = ["datasets/ct.npz", "datasets/ct.json"]
+UTILITY = [f"{ARM}.json", f"{ARM}.npz"]
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle: of an npz, in the data of an array."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def no_files(path: Path) -> None:
+    for file in path.iterdir():
+        file.unlink()
+    write_text(path / ".snakemake_timestamp", "")
+
+
+def pickled(path: Path) -> None:
+    np.savez(path, images=np.array([{}], dtype=object))
+
+
+def not_finite_scores(path: Path) -> None:
+    write_npz(path, {"test_scores": np.array([0.5, np.nan])})
+
+
+def not_finite_features(path: Path) -> None:
+    save_file({"64": np.array([[np.inf]], np.float32)}, path)
+
+
+def text(content: str):
+    return lambda path: path.write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "damage", "problem", "removed"),
+    [
+        ("datasets/ct.npz", flip, "is not what its card, ct.json, was written for", DATASET),
+        ("datasets/ct.npz", empty, "is not what its card, ct.json, was written for", DATASET),
+        ("datasets/ct.raw.npz", cut, "is not what its card", ["datasets/ct.raw.npz", "datasets/ct.raw.json"]),
+        ("datasets/ct.json", cut, "is not valid JSON", DATASET),
+        ("audit/ct.neighbours.html", cut, "is cut off", ["audit/ct.neighbours.json", "audit/ct.neighbours.html"]),
+        (f"{MODEL}/unet/model.safetensors", cut, "is not a readable safetensors file", [MODEL]),
+        (f"{MODEL}/unet/config.json", cut, "is not valid JSON", [MODEL]),
+        (f"{MODEL}/training.csv", text("step,loss\n1,0.5\n2"), "has rows of different lengths", [MODEL]),
+        (CLASSIC, flip, "Bad CRC-32 for file 'images.npy'", [CLASSIC]),
+        (CLASSIC, cut, "is not a readable npz file", [CLASSIC]),
+        (CLASSIC, pickled, "holds pickled objects, which are never loaded", [CLASSIC]),
+        (FEATURES, cut, "is not a readable safetensors file", [FEATURES]),
+        (FEATURES, not_finite_features, "holds values that are not finite, in 64", [FEATURES]),
+        (FID, text('{"rows": [{"value": NaN}]}'), "holds a value that is not finite (NaN)", [FID]),
+        (FID, text('{"rows": [{"value": 1e999}]}'), "holds a value that is not finite (1e999)", [FID]),
+        (FID, text('{"rows": []}'), "holds no scores", [FID]),
+        (f"{ARM}.json", empty, "is empty", UTILITY),
+        (f"{ARM}.npz", not_finite_scores, "holds values that are not finite, in test_scores", UTILITY),
+        ("tables/field/fid.csv", empty, "is empty", ["tables/field"]),
+        ("tables/field", no_files, "holds no *.csv", ["tables/field"]),
+        ("figures/field/fid.png", cut, "is not a readable image", ["figures/field"]),
+        ("figures/field/fid.png", flip, "is not a readable image", ["figures/field"]),
+        ("figures/field/fid.svg", cut, "does not end with </svg>", ["figures/field"]),
+        ("report.html", cut, "does not end with </html>", ["report.html"]),
+        ("sections/field.json", cut, "is not valid JSON", ["sections/field.json"]),
+    ],
+)
+def test_damage_is_found_and_the_command_removes_it(whole_run, path, damage, problem, removed):
+    damage(whole_run / path)
+    (found,) = verify(whole_run)
+    assert (found.kind, found.path) == (Kind.DAMAGED, whole_run / path)
+    assert problem in found.problem
+    assert list(found.remove) == [whole_run / each for each in removed]
+    subprocess.run(found.command, shell=True, check=True)
+    assert [each for each in verify(whole_run) if each.kind is Kind.DAMAGED] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "left", "removed"),
+    [
+        ("datasets/ct.json", "datasets/ct.npz", ["datasets/ct.npz"]),
+        (f"{ARM}.npz", f"{ARM}.json", [f"{ARM}.json"]),
+        ("audit/ct.html", "audit/ct.json", ["audit/ct.json"]),
+        ("figures/field/fid.svg", "figures/field/fid.png", ["figures/field"]),
+        (f"{MODEL}/medbench.json", MODEL, [MODEL]),
+    ],
+)
+def test_half_of_what_is_written_together_is_damage(whole_run, path, left, removed):
+    gone(whole_run / path)
+    (found,) = verify(whole_run)
+    assert found.path == whole_run / left
+    assert Path(path).name in found.problem
+    assert list(found.remove) == [whole_run / each for each in removed]
+
+
+def test_a_whole_run_is_counted(whole_run, capsys):
+    last = print_verified(whole_run)
+    assert last == f"{whole_run}: {len(files_of(whole_run))} files: 0 damaged, 0 left over, 0 cannot be checked"
+    assert capsys.readouterr().out == f"{last}\n"
+
+
+def test_damage_ends_in_one_error_after_all_findings(whole_run, capsys):
+    empty(whole_run / "report.html")
+    flip(whole_run / CLASSIC)
+    with pytest.raises(UserError, match=r"demo: 2 damaged \(the first is .*seed0\.npz\); remove what is listed above"):
+        print_verified(whole_run)
+    first, second, last = capsys.readouterr().out.splitlines()
+    path = whole_run / CLASSIC
+    assert first.startswith(f"damaged: {path}: is not a readable npz file")
+    assert first.endswith(f"; remove it: rm -r {path}")
+    assert second.startswith(f"damaged: {whole_run}/report.html: is empty")
+    assert last.endswith("files: 2 damaged, 0 left over, 0 cannot be checked")
+
+
+def test_what_was_made_from_another_dataset_is_found(whole_run):
+    dataset = Dataset.load(whole_run / DATASET[0])
+    train = dataset.splits["train"]
+    dataset.splits["train"] = replace(train, images=255 - train.images)
+    dataset.save(whole_run / DATASET[0])
+    found = {each.path.relative_to(whole_run).as_posix(): each for each in verify(whole_run)}
+    assert set(found) == {
+        "audit/ct.neighbours.json",
+        *(f"models/ct/{name}/seed0/medbench.json" for name in ("ae", "medienet", "classic")),
+        *(f"features/ct/{split}.safetensors" for split in ("train", "test")),
+        "utility/ct/steps/real/real.json",
+        "utility/ct/steps/real+classic@1/seed0.json",
+    }
+    one = found[f"{MODEL}/medbench.json"]
+    assert one.problem == "was made from another datasets/ct.npz than is there now"
+    assert one.remove == (whole_run / MODEL,)
+
+
+def test_where_samples_and_what_came_of_them_differ_both_go(whole_run):
+    write_npz(whole_run / CLASSIC, read_npz(whole_run / CLASSIC) | {"labels": np.ones(8, int)})
+    features, utility = verify(whole_run)
+    assert features.problem == f"was made from another {CLASSIC} than is there now"
+    assert features.remove == (whole_run / FEATURES, whole_run / CLASSIC)
+    arm = whole_run / "utility/ct/steps/real+classic@1/seed0"
+    assert utility.remove == (arm.with_suffix(".json"), arm.with_suffix(".npz"), whole_run / CLASSIC)
+
+
+def test_another_first_stage_is_found(whole_run):
+    write_json(whole_run / "models/ct/ae/seed0/vae/config.json", {"channels": 8})
+    (found,) = verify(whole_run)
+    assert found.path == whole_run / MODEL / "medbench.json"
+    assert found.remove == (whole_run / MODEL, whole_run / "models/ct/ae/seed0")
+
+
+def test_what_comes_of_a_damaged_file_is_not_damaged(whole_run):
+    cut(whole_run / "models/ct/ae/seed0/vae/config.json")
+    flip(whole_run / "datasets/ct.npz")
+    assert [each.path.name for each in verify(whole_run)] == ["config.json", "ct.npz"]
+
+
+def test_what_states_no_hash_cannot_be_checked(whole_run):
+    card = read_json(whole_run / "datasets/ct.json")
+    write_json(whole_run / "datasets/ct.json", card | {"npz_sha256": None})
+    model = whole_run / "models/ct/classic/seed0/medbench.json"
+    write_json(model, {"made_with": "older"})
+    print_verified(whole_run)
+    assert [each.line() for each in verify(whole_run)] == [
+        f"cannot be checked: {path}: states no hash of datasets/ct.npz, as files of another version do"
+        for path in (whole_run / "datasets/ct.json", model)
+    ]
+    cut(whole_run / "datasets/ct.npz")
+    assert "is not a readable npz file" in verify(whole_run)[0].problem
+
+
+def test_what_was_made_from_a_removed_file_cannot_be_checked(whole_run):
+    gone(whole_run / CLASSIC)
+    found = verify(whole_run)
+    assert {each.kind for each in found} == {Kind.UNCHECKED}
+    assert [each.path.name for each in found] == ["seed0.safetensors", "seed0.json"]
+    assert found[0].problem == f"{CLASSIC}, which it was made from, is not there"
+
+
+def test_a_damaged_checkpoint_is_found(whole_run):
+    folder = whole_run / "checkpoints/train/ct-classic-seed0"
+    write_text(folder / "step00000010-9834876dcfb05cb1.pt", "a")  # sha256 of "aaaaa"
+    write_text(folder / "step00000005-ca978112ca1bbdca.pt", "a")
+    (found,) = verify(whole_run)
+    assert found.command == f"rm -r {folder}/step00000010-9834876dcfb05cb1.pt"
+    assert "goes on from the one before" in found.problem
+
+
+def test_leftovers_of_interrupted_writes_are_no_damage(whole_run):
+    leftovers = [whole_run / ".report.html.a1b2c3d4", whole_run / "models/ct/classic/.seed0.xy_z1234"]
+    for folder in leftovers:
+        write_text(folder / "seed0/medbench.json", "{")
+    found = verify(whole_run)
+    assert [(each.kind, each.remove) for each in found] == [(Kind.LEFTOVER, (folder,)) for folder in leftovers]
+    assert print_verified(whole_run).endswith("0 damaged, 2 left over, 0 cannot be checked")
+
+
+@pytest.mark.parametrize("name", ["it's a run", "-rf", "; echo hi", "größe"])
+def test_commands_are_quoted(whole_run, tmp_path, monkeypatch, name):
+    shutil.move(whole_run, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    empty(Path(name) / "report.html")
+    (found,) = verify(Path(name))
+    subprocess.run(found.command, shell=True, check=True)
+    assert not (tmp_path / name / "report.html").exists()
+    assert verify(Path(name)) == []
+
+
+def test_a_line_tells_how_to_remove_it():
+    found = Finding(Kind.DAMAGED, Path("a b/x.npz"), "is empty", (Path("a b/x.npz"), Path("a b/x.json")))
+    assert found.line() == "damaged: a b/x.npz: is empty; remove it: rm -r 'a b/x.npz' 'a b/x.json'"
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="nothing: no such folder"):
+        verify(tmp_path / "nothing")
+    with pytest.raises(UserError, match="is no run, or an empty one"):
+        verify(tmp_path)
