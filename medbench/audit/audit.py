@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from medbench.audit.crossings import group_crossings
-from medbench.audit.distributions import intensities, intensity_differences, mean_levels, sizes
+from medbench.audit.crossings import group_crossings, torn_groups
+from medbench.audit.distributions import intensities, intensity_differences, sizes
 from medbench.audit.exact import exact_duplicates
 from medbench.audit.findings import findings
-from medbench.audit.flat import BELOW_SD, deviations, flat_images
+from medbench.audit.flat import BELOW_SD, deviations, flat_images, mean_levels
 from medbench.audit.near import near_duplicates
 from medbench.audit.pool import pool_of
 from medbench.audit.protocol import apply_protocol
@@ -47,6 +47,10 @@ def _report(raw: Dataset, dataset: Dataset, protocol: Protocol, seed: int, remov
         dataset=raw.card.name,
         title=raw.card.title,
         source_sha256=raw.card.source_sha256,
+        source=raw.card.source,
+        licence=raw.card.licence,
+        accepted=raw.card.accepted,
+        notes=raw.card.notes,
         protocol=protocol,
         seed=seed,
         classes=pool.classes,
@@ -56,6 +60,7 @@ def _report(raw: Dataset, dataset: Dataset, protocol: Protocol, seed: int, remov
         exact=exact_duplicates(pool),
         near=near_duplicates(pool, sd < BELOW_SD, pool.standing(dataset)),
         groups=group_crossings(pool),
+        groups_after=torn_groups(dataset),
         flat=flat_images(pool, sd),
         skipped=raw.card.skipped,
         sizes={name: sizes(pool, name) for name in SPLITS},

@@ -6,7 +6,7 @@ import numpy as np
 
 from medbench.audit.pool import Pool
 from medbench.audit.report import Crossing, GroupCrossing, Share
-from medbench.data.dataset import SPLITS, SplitName
+from medbench.data.dataset import SPLITS, Dataset, SplitName
 
 # What is scored first: a test image seen in training flatters every number, a val image the choice of the model.
 HELD_OUT: tuple[tuple[SplitName, SplitName], ...] = (("test", "train"), ("val", "train"), ("test", "val"))
@@ -38,6 +38,12 @@ def _share(pool: Pool, inside: np.ndarray, crossing: np.ndarray) -> Share:
 def group_crossings(pool: Pool) -> list[GroupCrossing]:
     """Groups that have images in two splits, each pair of splits that shares any."""
     return [found for split, other in HELD_OUT for found in _shared_groups(pool, split, other)]
+
+
+def torn_groups(dataset: Dataset) -> int:
+    """How many groups have images in more than one split."""
+    own = [np.unique(split.groups) for split in dataset.splits.values()]
+    return int((np.unique(np.concatenate(own), return_counts=True)[1] > 1).sum())
 
 
 def _shared_groups(pool: Pool, split: SplitName, other: SplitName) -> Iterator[GroupCrossing]:

@@ -1,6 +1,15 @@
 """What an audit found, in sentences that a report can quote, worst first."""
 
-from medbench.audit.report import AuditReport, Crossing, FlatImages, GroupCrossing, IntensityDifference, NearDuplicates
+from medbench.audit.distributions import LEAST_IMAGES, STRONG_DISTANCE
+from medbench.audit.report import (
+    AuditReport,
+    Crossing,
+    FlatImages,
+    GroupCrossing,
+    IntensityDifference,
+    NearDuplicates,
+    Share,
+)
 from medbench.data.dataset import SPLITS
 
 MOST_CLASSES = 3  # named one by one; of more, the whole split is told
@@ -11,10 +20,14 @@ NEARLY = ("nearly repeats {}, without being identical to one", "nearly repeat {}
 
 
 def findings(report: AuditReport) -> list[str]:
-    """Sentences on a report whose other parts are complete: leaks, then what else is wrong, then what became of it."""
+    """Sentences on a report whose other parts are complete.
+
+    What is not as published, then leaks, what else is wrong, and what became of it.
+    """
     leaks = [_leaks(crossing, IDENTICAL) for crossing in report.exact.crossings]
     near_leaks = [_leaks(crossing, NEARLY) for crossing in report.near.crossings]
     return [
+        *_accepted(report.accepted),
         *(sentence for sentences in leaks for sentence in sentences),
         *_two_labels(report),
         *(sentence for sentences in near_leaks for sentence in sentences),
@@ -29,17 +42,27 @@ def findings(report: AuditReport) -> list[str]:
     ]
 
 
+def _accepted(differences: list[str]) -> list[str]:
+    told = "; ".join(difference.removesuffix(" (accepted)") for difference in differences)
+    return [f"Not what was published, which was accepted: {told}."] if told else []
+
+
 def _leaks(crossing: Crossing, how: tuple[str, str]) -> list[str]:
     other = "a training image" if crossing.other == "train" else f"a {crossing.other} image"
     affected = {name: share for name, share in crossing.classes.items() if share.images}
     if len(affected) > MOST_CLASSES:
         who = f"{crossing.images:,} of {crossing.of:,} {crossing.split} images, in {len(affected)} classes,"
-        return [f"{who} {how[1].format(other)}."]
+        return [f"{who} {how[1].format(other)}{_distinct(crossing)}."]
     return [
         f"{share.images:,} of {share.of:,} {crossing.split} images of class {name}"
-        f" {how[share.images > 1].format(other)}."
+        f" {how[share.images > 1].format(other)}{_distinct(share)}."
         for name, share in affected.items()
     ]
+
+
+def _distinct(share: Share) -> str:
+    """Nothing where each of them is another image."""
+    return f", {_number(share.distinct, 'distinct image')}" if share.distinct < share.images else ""
 
 
 def _two_labels(report: AuditReport) -> list[str]:
@@ -52,9 +75,11 @@ def _two_labels(report: AuditReport) -> list[str]:
 
 
 def _group(found: GroupCrossing) -> str:
+    one = found.groups == 1
     return (
-        f"{_number(found.groups, 'group')} of {found.split} (such as a patient), with {_number(found.images, 'image')},"
-        f" {'has' if found.groups == 1 else 'have'} images in {found.other} too."
+        f"{_number(found.groups, 'group')} of {found.split}, with {_number(found.images, 'image')},"
+        f" {'carries' if one else 'carry'} the same group name as images of {found.other} (whether"
+        f" {'it is one patient' if one else 'they are the same patients'} may not be known; see the card)."
     )
 
 
@@ -72,9 +97,19 @@ def _content(flat: FlatImages, skipped: list[str]) -> list[str]:
 def _brightness(found: IntensityDifference) -> str:
     return (
         f"Images of {found.split} and {found.other} are not equally bright: the distributions of their mean grey levels"
-        f" are {found.distance:.2f} apart (Kolmogorov–Smirnov distance, 0 to 1, p = {found.p_value:.1g}), which other"
-        " shares of the classes can cause."
+        f" are {found.distance:.2f} apart over all classes{_within_classes(found.classes)} (Kolmogorov–Smirnov"
+        " distance, 0 to 1; distinct images without padding)."
     )
+
+
+def _within_classes(distances: dict[str, float]) -> str:
+    """Other shares of the classes explain a distance over all of them, and none within one."""
+    if not distances:
+        return f"; no class has {LEAST_IMAGES} distinct images in both, so other shares of the classes may be the cause"
+    name, largest = next(iter(distances.items()))
+    if largest >= STRONG_DISTANCE:
+        return f" and {largest:.2f} within class {name}, so it is not only other shares of the classes"
+    return f" but at most {largest:.2f} within a class ({name}), so other shares of the classes may be the cause"
 
 
 def _repeats(report: AuditReport) -> list[str]:
@@ -113,12 +148,19 @@ def _outcome(report: AuditReport) -> str:
         return "Protocol as_published: nothing was taken out, so all of this is in every number made with the dataset."
     total = sum(sum(counts) for counts in report.before.values())
     drawn = " and the rest drawn anew" if report.protocol == "resplit" else ""
-    near = (
-        f"; {_number(report.near.across_after, 'near-duplicate pair')} across splits left" if report.near.total else ""
-    )
-    taken = f"Protocol {report.protocol}: {len(report.removals):,} of {_number(total, 'image')} taken out{drawn}{near}."
+    taken = f"Protocol {report.protocol}: {len(report.removals):,} of {_number(total, 'image')} taken out{drawn}."
     shrunk = [_shrunk(report, k) for k in range(len(report.classes)) if _lost(report, k) >= TOLD_LOSS]
-    return " ".join([taken, *shrunk]) if len(shrunk) <= MOST_CLASSES else taken
+    return " ".join([taken, *_stays(report), *(shrunk if len(shrunk) <= MOST_CLASSES else [])])
+
+
+def _stays(report: AuditReport) -> list[str]:
+    """What a protocol that takes images out leaves as it was."""
+    left = []
+    if report.near.total:
+        left.append(f"near duplicates ({_number(report.near.across_after, 'pair')} across splits)")
+    if report.groups_after:
+        left.append(f"{_number(report.groups_after, 'group')} with images in more than one split")
+    return [f"What stays: {' and '.join(left)}."] if left else []
 
 
 def _shrunk(report: AuditReport, k: int) -> str:

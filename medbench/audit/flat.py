@@ -1,5 +1,7 @@
 """Images without content: constant ones, and those that hardly vary."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from medbench.audit.pool import Pool
@@ -12,14 +14,24 @@ MOST_LISTED = 50
 
 def deviations(pool: Pool) -> np.ndarray:
     """(N,) standard deviation of each image's grey levels over pixels and channels, black padding left out."""
+    return _over_content(pool, lambda values: values.std(axis=1))
+
+
+def mean_levels(pool: Pool) -> np.ndarray:
+    """(N,) mean grey level of each image over pixels and channels, black padding left out."""
+    return _over_content(pool, lambda values: values.mean(axis=1))
+
+
+def _over_content(pool: Pool, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """(N,) what `measure` makes of images, (n, values) uint8 -> (n,)."""
     rows = np.arange(len(pool))
-    found = [pool.images(block).reshape(len(block), -1).std(axis=1) for block in pool.blocks(rows)]
-    sd = np.concatenate(found)
+    found = np.concatenate([measure(pool.images(block).reshape(len(block), -1)) for block in pool.blocks(rows)])
     height, width = pool.stacks[0].shape[1:3]
     sizes = pool.origins.sizes
     for i in np.flatnonzero(sizes[:, 0] * height != sizes[:, 1] * width):
-        sd[i] = unpadded(pool.images(rows[i : i + 1])[0], *sizes[i].tolist()).std()
-    return sd
+        inside = unpadded(pool.images(rows[i : i + 1])[0], *sizes[i].tolist())
+        found[i] = measure(inside.reshape(1, -1))[0]
+    return found
 
 
 def unpadded(image: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from medbench.audit.histogram import steps
-from medbench.audit.neighbours import MOST_MEASURED, NeighbourPair, NeighboursReport
+from medbench.audit.neighbours import CHOSEN_AT, MOST_MEASURED
+from medbench.audit.neighbours_report import NeighbourPair, NeighboursReport
 from medbench.audit.page import rendered
 from medbench.audit.pictures import MOST_SHOWN, Gallery, Shown, thumbnails
 from medbench.data.dataset import Dataset
@@ -35,6 +36,7 @@ def neighbours_page(dataset: Dataset, report: NeighboursReport) -> str:
     context = {
         "report": report,
         "closeness": _closeness(report),
+        "chosen_at": CHOSEN_AT,
         "sampled": report.train.images == MOST_MEASURED,
         "histogram": _histogram(report),
         "pictures": Gallery(shown, report.test.images),

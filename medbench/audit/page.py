@@ -4,10 +4,10 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from medbench.audit.distributions import STRONG_DISTANCE, STRONG_P
+from medbench.audit.distributions import LEAST_IMAGES, STRONG_DISTANCE
 from medbench.audit.histogram import histogram
 from medbench.audit.pictures import across_splits, near_pairs, two_labels
-from medbench.audit.report import AuditReport, Crossing
+from medbench.audit.report import AuditReport, Crossing, IntensityDifference
 from medbench.data.dataset import SPLITS, Dataset
 
 MOST_LISTED = 200  # removals
@@ -43,7 +43,9 @@ def _context(raw: Dataset, report: AuditReport) -> dict[str, Any]:
             "two_labels": two_labels(raw, report.exact),
             "near": near_pairs(raw, report.near),
         },
-        "strong": (STRONG_DISTANCE, STRONG_P),
+        "strong": STRONG_DISTANCE,
+        "least_images": LEAST_IMAGES,
+        "brightness": [row for found in report.intensity_differences for row in _distances(found)],
         "histogram": histogram(report.intensities),
         "removals": report.removals[:MOST_LISTED],
     }
@@ -60,6 +62,14 @@ def _counts(report: AuditReport) -> list[list[str]]:
 
 def _change(before: int, after: int) -> str:
     return f"{before:,}" if before == after else f"{before:,} → {after:,}"
+
+
+def _distances(found: IntensityDifference) -> list[tuple[str, ...]]:
+    """Of a pair of splits: all classes together, then each one that has images enough."""
+    distances = ({"all": found.distance} if found.enough else {}) | found.classes
+    marks = {name: "strong" if distance >= STRONG_DISTANCE else "–" for name, distance in distances.items()}
+    shown = [(name, f"{distances[name]:.3f}", mark) for name, mark in marks.items()]
+    return [(found.split, found.other, *row) for row in shown or [("all", "–", "too few images")]]
 
 
 def _rows(crossings: list[Crossing]) -> list[tuple[str, ...]]:

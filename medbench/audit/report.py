@@ -81,7 +81,7 @@ class NearDuplicates(Part):
 
 
 class GroupCrossing(Part):
-    """Groups (patients) that have images in both splits."""
+    """Groups that have images in both splits; whether they are patients is for the dataset's card to say."""
 
     split: SplitName
     other: SplitName
@@ -122,13 +122,14 @@ class Intensities(Part):
 
 
 class IntensityDifference(Part):
-    """Two-sample Kolmogorov–Smirnov test on the images' mean grey levels."""
+    """Kolmogorov–Smirnov distance of the mean grey levels of the distinct images of two splits, padding left out."""
 
     split: SplitName
     other: SplitName
-    distance: float  # largest difference of the two distribution functions, 0 to 1
-    p_value: float
-    strong: bool
+    distance: float  # largest difference of the two distribution functions, 0 to 1, all classes together
+    enough: bool = True  # whether both splits have images enough for a distance to say anything
+    classes: dict[str, float] = {}  # the distance within each class that has enough in both splits, largest first
+    strong: bool  # of all classes together or of one
 
 
 class Removal(Part):
@@ -141,6 +142,10 @@ class AuditReport(Part):
     dataset: str
     title: str
     source_sha256: str | None
+    source: str = ""
+    licence: str = ""
+    accepted: list[str] = []  # how the raw dataset is not what was published, where that was accepted
+    notes: list[str] = []  # of the raw dataset's card
     protocol: Protocol
     seed: int
     classes: list[str]
@@ -150,6 +155,7 @@ class AuditReport(Part):
     exact: ExactDuplicates
     near: NearDuplicates
     groups: list[GroupCrossing]
+    groups_after: int = 0  # that have images in more than one split once the protocol is applied
     flat: FlatImages
     skipped: list[str]  # broken images, with the reason
     sizes: dict[SplitName, Sizes]

@@ -92,10 +92,19 @@ def test_the_leak_is_found(raw):
 def test_it_is_told_first(raw):
     report = audit(raw, "as_published", 0).report
     assert report.findings[:3] == [
-        "46 of 54 test images of class normal are pixel-identical to a training image.",
-        "10 of 13 val images of class normal are pixel-identical to a training image.",
-        "17 of 54 test images of class normal are pixel-identical to a val image.",
+        "46 of 54 test images of class normal are pixel-identical to a training image, 19 distinct images.",
+        "10 of 13 val images of class normal are pixel-identical to a training image, 8 distinct images.",
+        "17 of 54 test images of class normal are pixel-identical to a val image, 5 distinct images.",
     ]
+
+
+def test_test_images_differ_in_brightness_within_classes(raw):
+    report = audit(raw, "as_published", 0).report
+    found = report.intensity_differences[0]
+    assert (found.split, found.other, found.strong) == ("test", "train", True)
+    assert list(found.classes) == ["adenocarcinoma", "squamous.cell.carcinoma", "large.cell.carcinoma"]
+    assert found.classes["adenocarcinoma"] > 0.75 and found.classes["squamous.cell.carcinoma"] > 0.45
+    assert any("within class adenocarcinoma, so it is not only other shares" in said for said in report.findings)
 
 
 def test_near_duplicates_come_on_top(raw):

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
 from medbench.audit.crossings import group_crossings
-from medbench.audit.distributions import intensities, intensity_differences, mean_levels, sizes
+from medbench.audit.distributions import intensities, intensity_differences, sizes
+from medbench.audit.flat import mean_levels
 from medbench.audit.pool import pool_of
 
 
@@ -50,7 +52,41 @@ def test_a_brighter_split_is_strongly_different(noise):
     assert found["test", "train"].strong
     assert found["test", "val"].strong
     assert not found["val", "train"].strong
-    assert found["val", "train"].p_value > 0.001
+    assert found["val", "train"].enough
+    assert found["val", "train"].classes == {}  # 30 images each
+
+
+def test_a_class_that_differs_is_found_though_all_together_hardly_do(raw):
+    rng = np.random.RandomState(0)
+
+    def rows(levels, label):
+        return [(rng.randint(0, 60, (8, 8)).astype(np.uint8) + np.uint8(level), label) for level in levels]
+
+    train, test = rows([0] * 100, 0) + rows([50] * 60, 1), rows([0] * 100, 0) + rows([0] * 60, 1)
+    pool = pool_of(raw(train=train, val=rows([0] * 3, 0), test=test))
+    found, to_val, _ = intensity_differences(pool, mean_levels(pool))
+    assert list(found.classes) == ["b", "a"]
+    assert found.classes["b"] == 1 and found.classes["a"] < 0.3
+    assert found.strong
+    assert not to_val.enough and not to_val.strong
+
+
+def test_repeats_of_a_bright_image_count_once(raw):
+    rng = np.random.RandomState(0)
+    noise = [(rng.randint(0, 60, (8, 8)).astype(np.uint8), 0) for _ in range(130)]
+    bright = [(np.full((8, 8), 200, np.uint8), 0)] * 60
+    pool = pool_of(raw(train=noise[:60], val=[noise[60]], test=noise[61:] + bright))
+    found = intensity_differences(pool, mean_levels(pool))[0]
+    assert found.distance < 0.3 and not found.strong
+
+
+def test_distances_are_those_of_kolmogorov_and_smirnov(raw):
+    levels = np.random.RandomState(0).randint(0, 40, 90)  # with ties
+    rows = [(np.full((8, 8), level, np.uint8) + np.eye(8, dtype=np.uint8) * k, 0) for k, level in enumerate(levels)]
+    pool = pool_of(raw(train=rows[:60], val=rows[60:62], test=rows[62:]))
+    expected = ks_2samp(levels[62:], levels[:60]).statistic
+    (found, *_) = intensity_differences(pool, levels)
+    assert found.distance == pytest.approx(expected, abs=6e-4)
 
 
 def test_a_few_images_are_no_strong_difference(raw):

@@ -7,6 +7,7 @@ import pytest
 
 from medbench.audit.audit import audit
 from medbench.audit.candidates import candidates
+from medbench.data.dataset import Dataset
 
 
 @pytest.fixture
@@ -57,10 +58,11 @@ def test_near_duplicates_are_told_apart_from_identical_images(raw, picture, told
     )
     sentences = told(data, "clean")
     assert sentences[0] == (
-        "2 of 2 test images of class a nearly repeat a training image, without being identical to one."
+        "2 of 2 test images of class a nearly repeat a training image, without being identical to one, 1"
+        " distinct image."
     )
     assert "1 pair of distinct images shows one picture with small changes." in sentences
-    assert "1 of 6 images taken out; 1 near-duplicate pair across splits left." in sentences[-1]
+    assert "1 of 6 images taken out. What stays: near duplicates (1 pair across splits)." in sentences[-1]
 
 
 def test_groups_flat_and_broken_images_are_told(raw, picture, told):
@@ -75,24 +77,74 @@ def test_groups_flat_and_broken_images_are_told(raw, picture, told):
     broken = data.card.model_copy(update={"skipped": ["x.png: is empty (0 bytes)", "y.png: is empty (0 bytes)"]})
     sentences = told(type(data)(data.splits, broken))
     assert sentences[:4] == [
-        "1 group of test (such as a patient), with 2 images, has images in train too.",
+        "1 group of test, with 2 images, carries the same group name as images of train (whether it is one patient may"
+        " not be known; see the card).",
         "1 image of one grey level and nothing else.",
         "1 image nearly of one grey level (standard deviation below 2 of 255).",
         "2 broken images left out.",
     ]
 
 
-def test_brightness_and_balance_are_told(raw, told):
+def test_groups_that_clean_leaves_in_two_splits_are_told(raw, picture, told):
+    p = picture
+    data = raw(
+        train=[(p(0), 0, 1), (p(1), 1, 2), (p(5), 1, 4)],
+        val=[(p(2), 0, 3)],
+        test=[(p(1), 1, 2), (p(3), 0, 1), (p(4), 1, 9)],
+    )
+    assert "What stays: 1 group with images in more than one split." in told(data, "clean")[-1]
+
+
+def test_what_is_not_as_published_comes_first(leaky, told):
+    accepted = ["92 images of a in test, published are 120 (accepted)", "x.zip has md5 1, published is 2 (accepted)"]
+    sentences = told(Dataset(leaky.splits, leaky.card.model_copy(update={"accepted": accepted})))
+    assert sentences[:2] == [
+        "Not what was published, which was accepted: 92 images of a in test, published are 120; x.zip has md5 1,"
+        " published is 2.",
+        "1 of 2 test images of class a is pixel-identical to a training image.",
+    ]
+
+
+@pytest.fixture
+def noise():
+    """A function that makes n rows of noise of given brightness."""
     rng = np.random.RandomState(0)
 
-    def noise(offset: int, n: int, label: int = 0):
+    def make(offset: int, n: int, label: int = 0):
         return [((rng.randint(0, 60, (8, 8)) + offset).astype(np.uint8), label) for _ in range(n)]
 
-    sentences = told(raw(train=noise(0, 30) + noise(0, 3, 1), val=noise(0, 20), test=noise(60, 20)))
-    assert sentences[0].startswith(
-        "Images of test and train are not equally bright: the distributions of their mean grey levels are 1.00 apart"
+    return make
+
+
+APART = "Images of test and train are not equally bright: the distributions of their mean grey levels are"
+HOW = "(Kolmogorov–Smirnov distance, 0 to 1; distinct images without padding)."
+
+
+def test_brightness_within_a_class_and_balance_are_told(raw, told, noise):
+    sentences = told(raw(train=noise(0, 60) + noise(0, 3, 1), val=noise(0, 20), test=noise(60, 50)))
+    assert sentences[0] == (
+        f"{APART} 1.00 apart over all classes and 1.00 within class a, so it is not only other shares of the classes"
+        f" {HOW}"
     )
-    assert "Class b has 3 training images, class a 30." in sentences
+    assert sentences[1] == "Class b has 3 training images, class a 60."
+
+
+def test_brightness_that_shares_of_the_classes_explain_is_told_as_such(raw, told, noise):
+    train, test = noise(0, 150) + noise(90, 50, 1), noise(0, 50) + noise(90, 150, 1)
+    sentence = told(raw(train=train, val=noise(0, 5), test=test))[0]
+    assert sentence.startswith(f"{APART} 0.5")
+    assert sentence.endswith(f", so other shares of the classes may be the cause {HOW}")
+    assert " but at most 0." in sentence
+
+
+def test_brightness_of_classes_too_small_to_compare(raw, told, noise):
+    sentence = told(raw(train=noise(0, 40) + noise(0, 40, 1), val=noise(0, 5), test=noise(60, 40) + noise(60, 40, 1)))[
+        0
+    ]
+    assert sentence == (
+        f"{APART} 1.00 apart over all classes; no class has 50 distinct images in both, so other shares of the classes"
+        f" may be the cause {HOW}"
+    )
 
 
 def test_what_was_not_compared_is_told(raw, picture, told, monkeypatch):

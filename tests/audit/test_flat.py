@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from medbench.audit.flat import deviations, flat_images, unpadded
+from medbench.audit.flat import deviations, flat_images, mean_levels, unpadded
 from medbench.audit.pool import pool_of
 from medbench.data.dataset import Dataset, Origins, Split
 from medbench.data.images import to_square
@@ -39,7 +39,9 @@ def test_padding_is_no_content(raw, picture):
     flat = [np.asarray(to_square(Image.new("L", size, 90), 32, "pad")) for size in sizes]
     assert flat[0].min() == 0
     data = raw(train=[(image, k % 2) for k, image in enumerate(flat)], val=[(picture(0), 0)], test=[(picture(1), 0)])
-    assert deviations(pool_of(with_sizes(data, sizes)))[:3].tolist() == [0, 0, 0]
+    pool = pool_of(with_sizes(data, sizes))
+    assert deviations(pool)[:3].tolist() == [0, 0, 0]
+    assert mean_levels(pool)[:3].tolist() == [90, 90, 90]
 
 
 def test_content_is_cut_out_as_it_was_padded():

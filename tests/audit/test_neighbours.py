@@ -23,7 +23,7 @@ def dataset():
         rng, splits = np.random.RandomState(0), {}
         for name, labels in zip(SPLITS, (train, [0, 1], test), strict=True):
             images = rng.randint(0, 256, (len(labels), 4, 4)).astype(np.uint8)
-            splits[name] = Split(images, np.array(labels, dtype=np.int64), np.arange(len(labels)))
+            splits[name] = Split(images, np.array(labels, dtype=np.int64), 10**6 * len(splits) + np.arange(len(labels)))
         for (split, row), (other, source) in (repeats or {}).items():
             splits[split].images[row] = splits[other].images[source]
         card = Card(
@@ -72,8 +72,8 @@ def by_brute_force(train, test):
 
 @pytest.mark.parametrize(("queries", "keys"), BLOCKS)
 def test_agrees_with_brute_force(dataset, monkeypatch, queries, keys):
-    monkeypatch.setattr("medbench.audit.neighbours.QUERIES", queries)
-    monkeypatch.setattr("medbench.audit.neighbours.KEYS", keys)
+    monkeypatch.setattr("medbench.audit.nearest.QUERIES", queries)
+    monkeypatch.setattr("medbench.audit.nearest.KEYS", keys)
     train, test = noise(60, 0.1), noise(60, 0.1)[20:45] + noise(25, 0.05, seed=1)
     rows, similarities, among = by_brute_force(train, test)
     report = report_on(dataset([0, 1] * 30, [0] * 25), train, test)
@@ -148,8 +148,8 @@ def test_where_all_images_are_alike_only_the_closest_count(dataset):
 
 @pytest.mark.parametrize(("queries", "keys"), [*BLOCKS, (1, 2)])
 def test_of_equally_near_training_images_the_first_is_named(dataset, monkeypatch, queries, keys):
-    monkeypatch.setattr("medbench.audit.neighbours.QUERIES", queries)
-    monkeypatch.setattr("medbench.audit.neighbours.KEYS", keys)
+    monkeypatch.setattr("medbench.audit.nearest.QUERIES", queries)
+    monkeypatch.setattr("medbench.audit.nearest.KEYS", keys)
     train, test = noise(30), noise(4, seed=1)
     train[[4, 5, 17, 29]] = train[4] * np.array([1, 3, 0.1, 7], np.float32)[:, None]  # equal but for rounding
     test[[1, 2]] = train[29], train[5]
@@ -197,7 +197,8 @@ def test_the_findings_as_a_reader_meets_them(dataset):
     data = dataset([0] * 20, [1, 0, 0, 0, 0, 0], {("test", 0): ("train", 0)})
     assert report_on(data, train, test).findings == [
         "2 of 6 test images lie suspiciously close to a training image in features (cosine similarity 0.99 or more), 1"
-        " of them pixel-identical to it and 1 of them under another label: a hint, not proof, as patients are unknown.",
+        " of them pixel-identical to it and 1 of them under another label: a hint, not proof; no group has two images,"
+        " so which are of one patient is not known.",
         "2 of 6 test images lie closer to a training image than 99 % of distinct training images lie to each other; 1"
         " in 100 would be chance.",
     ]
@@ -206,6 +207,30 @@ def test_the_findings_as_a_reader_meets_them(dataset):
     assert one[0].startswith("1 of 6 test images lies suspiciously")
     assert "none of them pixel-identical to it and none of them under another label" in one[0]
     assert one[1].startswith("1 of 6 test images lies closer")
+
+
+def test_pairs_of_one_group_are_counted_where_groups_are_known(dataset):
+    """Test images 0 to 2 copy training images 0 to 2, and two of these have the groups of the copies."""
+    train, test = noise(20), noise(6, 3, seed=1)
+    test[:3] = train[:3]
+    data = dataset([0] * 20, [0] * 6)
+    data.splits["test"].groups[:] = [100, 1, 2, 200, 200, 3]
+    data.splits["train"].groups[0] = 7
+    report = report_on(data, train, test)
+    assert (report.suspicious, report.one_group) == (3, 2)
+    assert report.findings[0].endswith(
+        "a hint, not proof; 2 of them in the group of that training image (see the card for what a group is)."
+    )
+    drawn = Dataset(data.splits, data.card.model_copy(update={"protocol": "resplit"}))
+    assert "tears no group apart" in report_on(drawn, train, test).findings[0]
+
+
+def test_groups_of_one_image_each_are_no_known_groups(dataset):
+    data = dataset([0] * 20, [0] * 6)
+    for name, first in zip(SPLITS, (0, 100, 200), strict=True):
+        data.splits[name].groups[:] = first + np.arange(len(data.splits[name]))
+    train = noise(20)
+    assert report_on(data, train, train[:6]).one_group is None
 
 
 def test_random_weights_are_said_first(dataset):

@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from medbench.audit.neighbours import NeighboursReport, neighbours
+from medbench.audit.neighbours import neighbours
 from medbench.audit.neighbours_page import neighbours_page, write_neighbours
+from medbench.audit.neighbours_report import NeighboursReport
 from medbench.data.dataset import Dataset
 from medbench.errors import UserError
 from medbench.files import read_json
@@ -65,6 +66,15 @@ def test_sentences_numbers_and_captions_are_there(made):
     assert f"train other training image 8 {train.median:.4f} {train.percentile_99:.4f} {train.largest:.4f}" in text
     assert "inception &lt;weights&gt;" in text
     assert "3 of 3 test images with their nearest training images shown" in text
+
+
+def test_where_the_floor_comes_from_is_said(made):
+    dataset, report = made()
+    text = text_of(neighbours_page(dataset, report))
+    assert "chosen by eye on three public sets at 64 pixels, in features of dimension 768: chest CT" in text
+    assert "untested on any set" not in text
+    deeper = text_of(neighbours_page(dataset, report.model_copy(update={"dimension": 2048})))
+    assert "At dimension 2048, used here, it is untested on any set." in deeper
 
 
 def test_of_many_pairs_the_closest_are_shown(raw, picture):

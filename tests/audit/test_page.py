@@ -75,7 +75,27 @@ def test_findings_counts_and_removals_are_there(shown):
     assert "1 of 1 images that carry several labels shown" in text
     assert "train a train 3 two labels none" in text
     assert "train a train 0 repeat test: test 1" in text
-    assert "As published → after" not in text_of(shown("as_published"))
+    assert "As it came → after the protocol clean." in text
+    assert "As it came → after" not in text_of(shown("as_published"))
+
+
+def test_the_page_begins_with_what_is_not_as_published_and_says_where_it_is_from(shown):
+    notes = ["val (0.1) drawn from the training images by seed 0", "<u>a note</u>"]
+    html = shown(accepted=["9 images of <b> in test (accepted)"], notes=notes, source="a place", licence="CC0")
+    text = text_of(html.partition("<main")[2].join(["</style><main", ""]))
+    told = "Not what was published, which was accepted: 9 images of &lt;b&gt; in test."
+    assert text.strip().startswith(told) and text.count(told) == 1
+    assert "Source a place Licence CC0" in text
+    assert "val (0.1) drawn from the training images by seed 0 &lt;u&gt;a note&lt;/u&gt;" in text
+    assert "Not what was published" not in shown()
+
+
+def test_distances_are_shown_class_by_class(raw, shown):
+    rng = np.random.RandomState(0)
+    rows = [(rng.randint(0, 200, (8, 8)).astype(np.uint8), 0) for _ in range(170)]
+    dark = [(image // 4, 0) for image, _ in rows[60:115]]
+    text = text_of(shown("as_published", raw(train=rows[:60], val=rows[120:130], test=dark)))
+    assert "test train all 1.000 strong test train a 1.000 strong val train all – too few images" in text
 
 
 def test_duplicates_are_shown_side_by_side(shown):
