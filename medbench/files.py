@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -60,6 +61,15 @@ def replacing(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
         finally:
             shutil.rmtree(parent, ignore_errors=True)
+
+
+def remove_stale(path: Path) -> None:
+    """Removes what a process that was killed while `replacing` left beside `path`. For the holder of a lock alone."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as mkdtemp names them
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    for folder in [each for each in beside if pattern.fullmatch(each.name) and each.is_dir()]:
+        if {inner.name for inner in folder.iterdir()} <= {path.name, "replaced"}:
+            remove_folder(folder)
 
 
 @contextlib.contextmanager

@@ -102,6 +102,16 @@ def test_known_datasets_are_listed_and_shown(medbench, tmp_path):
     assert unknown.stderr.startswith("medbench: mnist: is no known dataset (known: pathmnist, ")
 
 
+def test_a_record_is_written_beside_its_file_and_nowhere_else(medbench, tmp_path):
+    section = {"remote": {"source": "weights", "file": "w.pth"}}
+    done = medbench("fetch", "elsewhere.json", "--config", section, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "medbench: elsewhere.json: is not the record of w.pth; write it to resources/weights/w.pth.fetched.json\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_put_in_its_place_is_listed_as_not_verified_yet(medbench, tmp_path):
     place = tmp_path / "resources/chest_ct/chest-ctscan-images.zip"
     place.parent.mkdir(parents=True)

@@ -7,6 +7,7 @@ import errno
 import gzip
 import io
 import lzma
+import os
 import re
 import reprlib
 import shutil
@@ -30,13 +31,15 @@ PARTS, PART = 64, 255  # parts in a name (Python fails to remove a thousand nest
 LISTED = 2**20, 256, 4096  # bytes that a listing may take: in any case, and for each member of a zip or of a tar
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # a member, or the end of an empty archive
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound on what one read yields
+Seal = Callable[[Path], object]
 OPENERS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 TAR_LINKS = {tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link"}
 
 # What Python's readers raise on damaged bytes. RuntimeError: headers in headers until Python stops the recursion.
 BAD_BYTES = zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError
 DAMAGED = *BAD_BYTES, EOFError, OSError, OverflowError, RuntimeError, ValueError
-DISTRUST = "fetch it again from its publisher, or unpack it yourself if you trust it"
+BY_HAND = "unpack it yourself for a dataset of kind: folder"
+DISTRUST = f"fetch it again from its publisher, or {BY_HAND}"
 DOWNLOAD = "remove it and download it again"
 
 SHORT = reprlib.Repr()  # what could move a terminal's cursor is escaped, and the middle of a long name is left out
@@ -52,13 +55,11 @@ class Limits:
     ratio: float = 200.0  # unpacked to packed size, of the archive and of every member of a zip
 
 
-def extract(archive: Path, folder: Path, limits: Limits = Limits()) -> tuple[int, int]:
+def extract(archive: Path, folder: Path, limits: Limits = Limits(), seal: Seal | None = None) -> tuple[int, int]:
     """Unpacks a zip or tar (plain, gz, bz2 or xz; told by content) into `folder`, which is replaced whole.
 
-    Modes and times in the archive are not applied, and what macOS adds (`__MACOSX`, `.DS_Store`, `._*`) is left out.
-
-    Returns:
-        Files and bytes written.
+    Modes and times in it are not applied, what macOS adds (`__MACOSX`, `.DS_Store`, `._*`) is left out, and `seal` is
+    called with what was unpacked before that takes its place. Returns files and bytes written.
 
     Raises:
         UserError: the archive is unsafe, too big, locked or damaged, or the disk has no room; `folder` is untouched.
@@ -73,6 +74,8 @@ def extract(archive: Path, folder: Path, limits: Limits = Limits()) -> tuple[int
         _check_room(archive, folder, len(judge.files), size)
         with replacing(folder) as temporary:
             _unpack(archive, judge, temporary)
+            if seal:
+                seal(temporary)
     return len(judge.files), size
 
 
@@ -146,11 +149,9 @@ def _parts(archive: Path, member: _Member) -> list[str]:
     problems = {
         "holds a name with a NUL": "\0" in path,
         "holds an absolute name": path.startswith("/") or re.match("[A-Za-z]:", path) is not None,
-        "holds a name that leads out of its folder": any(part.strip() == ".." for part in parts),
+        "holds a name that leads out of its folder": ".." in map(str.strip, parts),
         "holds an empty name": not path or not (parts or member.folder),
-        f"holds a name with a part of more than {PART} bytes": any(
-            len(part.encode(errors="surrogateescape")) > PART for part in parts
-        ),
+        f"holds a name with a part of more than {PART} bytes": any(len(os.fsencode(part)) > PART for part in parts),
         f"holds a name of more than {PARTS} parts": len(parts) > PARTS,
     }
     if True in problems.values():
@@ -192,10 +193,9 @@ def _zip_members(archive: Path, file: _Rationed, limits: Limits) -> Iterator[_Me
     for info in opened.infolist():
         mode = info.external_attr >> 16  # of Unix; 0 where the zip was made elsewhere
         if info.flag_bits & 1:
-            raise _refusal(archive, "is locked with a password", info.filename, "unpack it yourself, with the password")
-        if info.compress_type not in ZIP_METHODS:
-            what = f"is compressed by method {info.compress_type}, which is not read here"
-            raise _refusal(archive, what, info.filename, "unpack it yourself")
+            raise _refusal(archive, "is locked with a password", info.filename, BY_HAND)
+        if (method := info.compress_type) not in ZIP_METHODS:
+            raise _refusal(archive, f"is compressed by method {method}, which is not read here", info.filename, BY_HAND)
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             what = "a symbolic link" if stat.S_ISLNK(mode) else "a device or a pipe"
             raise _refusal(archive, f"holds {what}", info.filename)

@@ -7,6 +7,7 @@ from pathlib import Path
 from medbench.data.dataset import SplitName
 from medbench.data.expected import differences
 from medbench.data.listing import ALIASES
+from medbench.data.manifest import check_contents
 from medbench.data.reading import Listing, read_listing
 from medbench.data.record import fetched
 from medbench.data.sections import ImageFilesDataset
@@ -36,6 +37,8 @@ def read_known(
         raise ValueError(f"{section} is no published dataset")
     record = fetched(facts.remote)
     listed = listing(facts.remote.folder)
+    read = [listed.root / item.name for item in listed.items] + ([listed.table] if listed.table else [])
+    check_contents(facts.remote, read)
     changed = differences(facts, listed.items, record, section.accept == "changed")
     items = [dataclasses.replace(item, split=_joined(item.split, joined or {})) for item in listed.items]
     source = read_listing(

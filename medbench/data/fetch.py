@@ -1,17 +1,22 @@
 """The stage `fetch`: a published file is here, proved, and unpacked if it is an archive; a record says so."""
 
-import hashlib
-from pathlib import Path
+from functools import partial
 
 from medbench.data.archive import extract
-from medbench.data.download import Network, obtain
+from medbench.data.download import Network, alone, mismatch, obtain
+from medbench.data.download.partial import Partial
+from medbench.data.manifest import is_whole, manifest_path, read_manifest, write_manifest
+from medbench.data.provenance import came_from, provenance_path
 from medbench.data.record import Record
 from medbench.data.remote import Remote
-from medbench.files import sha256_of, write_json
+from medbench.errors import UserError
+from medbench.files import remove_stale, sha256_of, write_json
 
 
 def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
     """Downloads a file, or finds it where a user has put it, and writes its record.
+
+    One process does all of it; another that wants the same file waits, and finds it fetched and unpacked.
 
     Args:
         remote: the file.
@@ -19,38 +24,51 @@ def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
         network: offline, a mirror, waits.
 
     Raises:
-        UserError: it cannot be had, is not what it should be, or is an archive that is not safe to unpack.
+        UserError: it cannot be had, is not what it should be, is an archive that is not safe to unpack, or a folder
+            lies where it would be unpacked.
     """
-    asked = remote.model_copy(update={"hash": None, "size": None}) if accept_changed else remote
-    address = obtain(asked, network)
-    differs = _difference(remote)
-    members = extract(remote.path, remote.folder)[0] if remote.extract else None
-    published = remote.hash or (f"{remote.size} bytes" if remote.size else None)
-    record = Record(
-        file=remote.file,
-        size=remote.path.stat().st_size,
-        sha256=sha256_of(remote.path),
-        address=address,
-        proved_by=published if published and not differs else "content",
-        differs=differs,
-        members=members,
-    )
-    write_json(remote.record, record.model_dump(mode="json"))
+    with alone(remote.path):
+        _clear(remote)
+        asked = remote.model_copy(update={"hash": None, "size": None}) if accept_changed else remote
+        address = obtain(asked, network)
+        wrong = mismatch(remote, remote.path) if accept_changed else None  # else it was proved on its way
+        proof = None if wrong else remote.hash
+        sha256 = _sha256(remote, proof)
+        record = Record(
+            file=remote.file,
+            size=remote.path.stat().st_size,
+            sha256=sha256,
+            address=came_from(remote, address, sha256),
+            proved_by=proof,
+            differs=f"{remote.file} {wrong}" if wrong else None,
+        )
+        if remote.extract:
+            record = record.model_copy(update=_unpacked(remote, sha256))
+        write_json(remote.record, record.model_dump(mode="json"))
     return record
 
 
-def _difference(remote: Remote) -> str | None:
-    """How the file is not the published one, in words; None: it is, or nothing is published."""
-    size = remote.path.stat().st_size
-    if remote.size is not None and size != remote.size:
-        return f"{remote.file} has {size} bytes, published are {remote.size}"
-    if remote.hash is None:
-        return None
-    algorithm, _, expected = remote.hash.partition(":")
-    found = _hash_of(remote.path, algorithm)
-    return None if found == expected else f"{remote.file} has {algorithm} {found}, published is {expected}"
+def _clear(remote: Remote) -> None:
+    """Removes what a killed process left half written, and nothing that a user has put here."""
+    manifest = manifest_path(remote)
+    if remote.extract and remote.folder.exists() and not manifest.is_file():
+        raise UserError(
+            f"{remote.folder}: is in the way: {remote.file} is unpacked there, and without {manifest.name} beside it"
+            " it may be a folder of yours; move it away and run again"
+        )
+    notes = Partial(remote.path).notes_path
+    for path in (remote.folder, manifest, notes, provenance_path(remote), remote.record):
+        remove_stale(path)
 
 
-def _hash_of(path: Path, algorithm: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+def _sha256(remote: Remote, proof: str | None) -> str:
+    algorithm, _, digits = (proof or "").partition(":")
+    return digits if algorithm == "sha256" else sha256_of(remote.path)
+
+
+def _unpacked(remote: Remote, sha256: str) -> dict[str, int | str]:
+    """Unpacks the archive, unless that was done before and nothing has changed since."""
+    if not is_whole(remote, sha256):
+        # The manifest comes first: a folder never lies here without one.
+        extract(remote.path, remote.folder, seal=partial(write_manifest, remote, archive=sha256))
+    return {"members": len(read_manifest(remote).files), "manifest": sha256_of(manifest_path(remote))}

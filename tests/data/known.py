@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from medbench.data.manifest import manifest_path, write_manifest
 from medbench.data.record import Record
 from medbench.data.remote import Remote
 from medbench.files import sha256_of, write_json
@@ -26,12 +27,16 @@ def unpacked(remote: Remote, names: Iterable[str], suffix: str = ".png") -> Path
     return remote.folder
 
 
-def record(remote: Remote, differs: str | None = None) -> None:
+def record(remote: Remote, differs: str | None = None, proved_by: str | None = None) -> None:
     """Says that what lies here was fetched."""
-    members = sum(path.is_file() for path in remote.folder.rglob("*")) if remote.extract else None
-    sha256 = "0" * 64 if remote.extract else sha256_of(remote.path)
-    found = Record(file=remote.file, size=1, sha256=sha256, address="a test", proved_by="content")
-    write_json(remote.record, found.model_copy(update={"members": members, "differs": differs}).model_dump(mode="json"))
+    found = {"file": remote.file, "address": "a test", "differs": differs, "proved_by": proved_by}
+    if remote.extract:
+        write_manifest(remote, remote.folder, "0" * 64)
+        members = sum(path.is_file() for path in remote.folder.rglob("*"))
+        found |= {"size": 1, "sha256": "0" * 64, "members": members, "manifest": sha256_of(manifest_path(remote))}
+    else:
+        found |= {"size": remote.path.stat().st_size, "sha256": sha256_of(remote.path)}
+    write_json(remote.record, Record(**found).model_dump(mode="json"))
 
 
 def numbered(folders: dict[str, int], name: str = "{n}") -> list[str]:

@@ -141,6 +141,17 @@ def test_a_zip_made_on_windows_gets_folders(tmp_path):
     assert files_of(tmp_path / "out") == {"set/ill/1.png": b"one"}
 
 
+def test_a_seal_sees_all_files_before_they_take_their_place(tmp_path):
+    sealed = []
+
+    def seal(folder):
+        assert not (tmp_path / "out").exists()
+        sealed.append(files_of(folder))
+
+    extract(zip_of(tmp_path / "a.zip", *GOOD.items()), tmp_path / "out", seal=seal)
+    assert sealed == [GOOD]
+
+
 def test_progress_is_told(tmp_path, capsys):
     extract(zip_of(tmp_path / "a.zip", *GOOD.items()), tmp_path / "out")
     assert capsys.readouterr().err.startswith("unpacking a.zip: 4/4 files, ")
@@ -297,7 +308,7 @@ def test_a_size_is_counted_not_believed(tmp_path, refused, stated, amount, metho
 
 def test_a_password_is_named(tmp_path, refused):
     archive = listed(zip_of(tmp_path / "a.zip", ("secret.png", b"x")), FLAGS, b"\x01")
-    refused(archive, "is locked with a password, e.g. 'secret.png'; unpack it yourself, with the password")
+    refused(archive, "is locked with a password, e.g. 'secret.png'; unpack it yourself for a dataset of kind: folder")
 
 
 def test_an_unbounded_compression_is_not_used(tmp_path, refused):

@@ -89,6 +89,16 @@ def test_what_was_not_fetched_or_was_changed_since_is_said():
         prepare(ct_section(), "ct", 0)
 
 
+def test_a_file_changed_since_it_was_unpacked_is_named_even_if_it_has_its_size():
+    folder = unpacked(CHEST_CT.remote, ct_names())
+    changed = folder / "Data/test/normal/0.png"
+    content = bytearray(changed.read_bytes())
+    content[-1] ^= 1
+    changed.write_bytes(content)
+    with pytest.raises(UserError, match=r"Data/test/normal/0\.png"):
+        prepare(ct_section(), "ct", 0)
+
+
 def test_jpeg_data_under_png_names_and_every_mode_are_read():
     folder = unpacked(CHEST_CT.remote, ct_names())
     shutil.rmtree(folder / "Data/test/normal")
@@ -97,6 +107,7 @@ def test_jpeg_data_under_png_names_and_every_mode_are_read():
         (folder / f"Data/test/normal/{n}.jpg").rename(folder / f"Data/test/normal/{n}.png")
     write_image(folder / "Data/train/normal/0.png", 7000, mode="RGBA")
     write_image(folder / "Data/train/normal/1.png", 7001, mode="LA")
+    record(CHEST_CT.remote)
     assert prepare(ct_section(), "ct", 0).card.counts["test"] == list(CHEST_CT.counts["test"].values())
 
 

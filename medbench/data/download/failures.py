@@ -30,18 +30,26 @@ FOR_NOW: list[tuple[type[Exception], str]] = [  # the closest first: urllib3 cou
     (IncompleteRead, "the body was cut short"),
     (ssl.SSLError, "the encrypted connection broke"),
 ]
+UNREACHABLE = (NameResolutionError, ConnectionRefusedError, NewConnectionError)
 
 
 class Refused(Exception):
-    """This address does not give the file, now or later."""
+    """This address does not give the file, now or later; `advice`: what else to do about it."""
+
+    def __init__(self, reason: str, advice: str | None = None):
+        super().__init__(reason)
+        self.advice = advice
 
 
 class Transient(Exception):
-    """This address may give the file on another try, not sooner than `after` seconds from now."""
+    """This address may give the file on another try, not sooner than `after` seconds from now.
 
-    def __init__(self, reason: str, after: float = 0.0):
+    `unreachable`: there may be no network at all, so that a long wait is rarely worth it.
+    """
+
+    def __init__(self, reason: str, after: float = 0.0, unreachable: bool = False):
         super().__init__(reason)
-        self.after = after
+        self.after, self.unreachable = after, unreachable
 
 
 def failure(error: requests.RequestException | HTTPError) -> Refused | Transient:
@@ -52,7 +60,7 @@ def failure(error: requests.RequestException | HTTPError) -> Refused | Transient
             return Refused(reason)
     for kind, reason in FOR_NOW:
         if any(isinstance(link, kind) for link in chain):
-            return Transient(reason)
+            return Transient(reason, unreachable=kind in UNREACHABLE)
     return Transient("the connection broke")
 
 

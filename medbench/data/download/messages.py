@@ -5,10 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from medbench.data.download.failures import Refused
 from medbench.data.remote import Remote
 from medbench.errors import UserError
 
 MIB = 2**20
+REBUILT = "if its publisher has rebuilt it, go on with it by accept: changed in its dataset's section"
+NO_NETWORK = "without a network set MEDBENCH_OFFLINE=1, or set MEDBENCH_MIRROR to a copy that can be reached"
 
 
 def say(text: str) -> None:
@@ -27,15 +30,22 @@ def nothing_to_download(remote: Remote, offline: bool) -> UserError:
     return UserError(f"{remote.path}: is not here, and {why}; {_by_hand(remote)}")
 
 
-def all_failed(remote: Remote, reasons: Sequence[tuple[str, str]]) -> UserError:
+def all_failed(remote: Remote, reasons: Sequence[tuple[str, Refused]]) -> UserError:
     """`reasons`: each address with why it gave no file."""
-    tried = "; ".join(f"{address} ({reason})" for address, reason in reasons)
-    return UserError(f"{remote.path}: cannot be had from {tried}; {_by_hand(remote)}")
+    tried = "; ".join(f"{address} ({refusal})" for address, refusal in reasons)
+    advice = dict.fromkeys(refusal.advice for _, refusal in reasons if refusal.advice)
+    return UserError("; ".join([f"{remote.path}: cannot be had from {tried}", _by_hand(remote), *advice]))
 
 
 def wrong_file(remote: Remote, wrong: str) -> UserError:
     """What lies at the file's place is not the file."""
-    return UserError(f"{remote.path}: {wrong}; move it away and run again, or {_by_hand(remote)}")
+    advice = [f"{remote.path}: {wrong}; move it away and run again, or {_by_hand(remote)}", rebuilt(remote)]
+    return UserError("; ".join(filter(None, advice)))
+
+
+def rebuilt(remote: Remote) -> str | None:
+    """What to do about a file that its publisher has made anew; None: nothing of it is published."""
+    return REBUILT if remote.hash or remote.size else None
 
 
 def no_space(path: Path, needed: int, free: int) -> UserError:

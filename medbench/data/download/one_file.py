@@ -10,7 +10,15 @@ import pooch
 from filelock import FileLock, Timeout
 
 from medbench.data.download.failures import Refused
-from medbench.data.download.messages import all_failed, disk_full, nothing_to_download, say, shown, wrong_file
+from medbench.data.download.messages import (
+    all_failed,
+    disk_full,
+    nothing_to_download,
+    rebuilt,
+    say,
+    shown,
+    wrong_file,
+)
 from medbench.data.download.network import Network, is_web
 from medbench.data.download.partial import Partial
 from medbench.data.download.sources import from_folder, from_web
@@ -35,7 +43,7 @@ def obtain(remote: Remote, network: Network) -> str:
     addresses = _addresses(remote, network)
     if not addresses:
         raise nothing_to_download(remote, network.offline)
-    with _local_errors(remote.path), _alone(remote.path):
+    with _local_errors(remote.path), alone(remote.path):
         return PLACED if _is_here(remote) else _first_of(addresses, remote, network)
 
 
@@ -68,7 +76,7 @@ def _first_of(addresses: list[str], remote: Remote, network: Network) -> str:
             _fetch(address, remote, network)
             return shown(address)
         except Refused as refusal:
-            reasons.append((shown(address), str(refusal)))
+            reasons.append((shown(address), refusal))
             if address != addresses[-1]:
                 say(f"{shown(address)}: {refusal}; trying the next address")
     raise all_failed(remote, reasons)
@@ -97,19 +105,24 @@ def _prove(remote: Remote, part: Partial) -> None:
     if wrong:
         kept = keep_aside(remote, part.path)
         part.forget()
-        raise Refused(f"what it sent {wrong}; kept as {kept}, not used")
+        raise Refused(f"what it sent {wrong}; kept as {kept}, not used", rebuilt(remote))
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One job fetches a file; the others wait here, and find it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{path}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"{path}: another job is fetching it; waiting")
-        lock.acquire()
+def alone(path: Path) -> Iterator[None]:
+    """One job fetches a file; the others wait here, and find it. Whoever holds it may ask for it again.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    lock = FileLock(f"{path}.lock", is_singleton=True)
+    with _local_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"{path}: another job is fetching it; waiting")
+            lock.acquire()
     try:
         yield
     finally:

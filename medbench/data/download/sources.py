@@ -9,7 +9,7 @@ import requests
 
 from medbench.data.download.failures import Refused, Transient
 from medbench.data.download.kaggle import kaggle_auth
-from medbench.data.download.messages import say, shown
+from medbench.data.download.messages import NO_NETWORK, say, shown
 from medbench.data.download.network import Network
 from medbench.data.download.partial import Partial
 from medbench.data.download.request import CHUNK, request
@@ -17,6 +17,7 @@ from medbench.data.download.transfer import Transfer
 from medbench.data.remote import Remote
 
 MOST_REDIRECTS = 10
+FEW = 3  # retries where no host ever answered
 
 
 def from_web(url: str, remote: Remote, part: Partial, network: Network) -> None:
@@ -25,7 +26,8 @@ def from_web(url: str, remote: Remote, part: Partial, network: Network) -> None:
     Raises:
         Refused: the address does not have it, or `network.waits` ran out without a new byte.
     """
-    waits, reached = iter(network.waits), part.size
+    began = reached = part.size
+    waited = 0  # times, since the last new byte
     with requests.Session() as session:
         session.max_redirects = MOST_REDIRECTS
         session.auth = kaggle_auth(url)  # requests drops it where a redirect leaves the host
@@ -34,13 +36,19 @@ def from_web(url: str, remote: Remote, part: Partial, network: Network) -> None:
                 return request(session, url, remote, part, network.timeout)
             except Transient as failure:
                 if part.size > reached:  # a network that drops every connection still gets there
-                    waits, reached = iter(network.waits), part.size
-                wait = next(waits, None)
-                if wait is None:
-                    raise Refused(str(failure)) from failure
-                wait = max(wait, failure.after)
-                say(f"{shown(url)}: {failure}; trying again in {wait:g} s")
-                sleep(wait)
+                    waited, reached = 0, part.size
+                # Where no byte ever came there may be no network.
+                waits = network.waits[:FEW] if failure.unreachable and part.size == began else network.waits
+                if waited == len(waits):
+                    raise Refused(str(failure), NO_NETWORK if failure.unreachable else None) from failure
+                _wait(url, failure, waits[waited])
+                waited += 1
+
+
+def _wait(url: str, failure: Transient, least: float) -> None:
+    seconds = max(least, failure.after)
+    say(f"{shown(url)}: {failure}; trying again in {seconds:g} s")
+    sleep(seconds)
 
 
 def from_folder(source: Path, remote: Remote, part: Partial) -> None:

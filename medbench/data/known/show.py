@@ -49,7 +49,7 @@ def show_known(name: str) -> str:
 
 def _row(sizes: Sequence[Facts]) -> tuple[str, ...]:
     facts = sizes[0]
-    here = [f"{_state(each)} ({each.sizes})" if len(sizes) > 1 else _state(each) for each in sizes if _is_here(each)]
+    here = [f"{each.sizes}: {_state(each)}" if len(sizes) > 1 else _state(each) for each in sizes if _is_here(each)]
     return (
         facts.name,
         facts.task,
@@ -98,10 +98,16 @@ def _state(facts: Facts) -> str:
     if not facts.remote.record.exists():
         return "here, not verified yet"
     try:
-        record = fetched(facts.remote)
+        record = fetched(facts.remote, quick=True)
     except UserError:
         return "was changed since it was fetched"
-    return "here, accepted although it differs" if record.differs else "verified"
+    if record.differs:
+        return "here, accepted although it differs"
+    if record.proved_by:
+        algorithm, _, digits = record.proved_by.partition(":")
+        return f"verified ({algorithm} {digits[:8]}...)"
+    of_size = ", of the published size" if facts.remote.size else ""
+    return f"here{of_size}, its content is counted when it is prepared"
 
 
 def _proof(facts: Facts) -> str:

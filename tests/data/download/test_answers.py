@@ -11,6 +11,7 @@ from medbench.data.download import Network, obtain, sources
 from medbench.errors import UserError
 
 DATA = Path("resources/test/data.bin")
+CLOSED = "http://127.0.0.1:1/closed"
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ def test_all_addresses_failed_is_one_line_with_each_reason(server, remote, netwo
     assert str(error.value) == (
         f"resources/test/data.bin: cannot be had from {server.url}/first (HTTP 403 Forbidden);"
         " http://127.0.0.1:1/closed (connection refused); get it from https://example.org/get and put it there"
-        f" ({asked.hash}, 300000 bytes)"
+        f" ({asked.hash}, 300000 bytes); without a network set MEDBENCH_OFFLINE=1, or set MEDBENCH_MIRROR to a copy"
+        " that can be reached"
     )
 
 
@@ -75,6 +77,19 @@ def test_patience_ends(server, remote, network):
     with pytest.raises(UserError, match="HTTP 500 Internal Server Error"):
         obtain(remote(), network)
     assert len(server.log) == 1 + len(network.waits)
+
+
+def test_a_host_that_never_answered_is_given_up_sooner(remote, waited):
+    with pytest.raises(UserError, match="MEDBENCH_OFFLINE=1"):
+        obtain(remote(urls=("http://127.0.0.1:1/closed",)), Network(waits=(1, 2, 4, 8, 16, 32)))
+    assert waited == [1, 2, 4]
+
+
+def test_a_host_that_has_sent_bytes_is_worth_all_the_patience(server, remote, waited):
+    server.plan("/file", server.file(stop=200_000, reset=False), server.status(302, {"Location": CLOSED}))
+    with pytest.raises(UserError, match=r"\(connection refused\)"):
+        obtain(remote(), Network(waits=(1, 2, 4, 8)))
+    assert waited == [1, 2, 4, 8]
 
 
 def test_a_silent_server_is_given_up(server, remote):

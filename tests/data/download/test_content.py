@@ -53,6 +53,7 @@ def test_a_wrong_hash_is_kept_aside_and_not_used(server, remote, network):
     kept = f"{DATA}.wrong-{sha256[:8]}"
     expected = f"what it sent has sha256:{sha256}, expected {remote().hash}; kept as {kept}, not used"
     assert f"{server.url}/file ({expected}); get it" in str(error.value)
+    assert "if its publisher has rebuilt it, go on with it by accept: changed" in str(error.value)
     assert Path(kept).read_bytes() == other
     assert sorted(path.name for path in DATA.parent.iterdir()) == ["data.bin.lock", Path(kept).name]
 

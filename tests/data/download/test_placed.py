@@ -69,7 +69,8 @@ def test_a_wrong_file_is_named_and_left_alone(remote, place):
         obtain(remote(hash=f"sha256:{'0' * 64}", page="https://example.org/get"), Network())
     assert str(error.value) == (
         f"resources/test/data.bin: has sha256:{SHA256_OF_A}, expected sha256:{'0' * 64};"
-        f" move it away and run again, or get it from https://example.org/get and put it there (sha256:{'0' * 64})"
+        f" move it away and run again, or get it from https://example.org/get and put it there (sha256:{'0' * 64});"
+        " if its publisher has rebuilt it, go on with it by accept: changed in its dataset's section"
     )
     assert path.read_bytes() == b"a"
 
@@ -89,6 +90,13 @@ def test_without_a_hash_size_and_kind_are_checked(remote, place, file, content, 
     place(content, file)
     with pytest.raises(UserError, match=rf"^resources/test/{file}: {wrong}; move it away and run again, or get it "):
         obtain(remote(file=file, hash=None, **known), OFFLINE)
+
+
+def test_what_was_never_described_cannot_have_been_rebuilt(remote, place):
+    place(b"a", "data.zip")
+    with pytest.raises(UserError) as error:
+        obtain(remote(file="data.zip", hash=None), OFFLINE)
+    assert "accept" not in str(error.value)
 
 
 def test_without_a_hash_a_real_archive_is_used(remote, place):
