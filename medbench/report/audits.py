@@ -17,11 +17,11 @@ Report = TypeVar("Report", bound=BaseModel)
 
 # What each protocol does with the images, as the end of a sentence.
 PROTOCOLS = {
-    AS_PUBLISHED: "all images, in the splits as they were published",
+    AS_PUBLISHED: "all images, in the splits that they came with; a split that did not come is drawn by seed",
     "clean": "one copy of each distinct image, kept in test before val before train, and none whose copies carry"
     " different labels",
     "resplit": "one copy of each distinct image and none whose copies carry different labels, all pooled and drawn anew"
-    " by seed in the published proportions, stratified by class, no known patient in two splits",
+    " by seed in the proportions of the splits before, stratified by class, no known patient in two splits",
 }
 
 
@@ -61,13 +61,24 @@ def _read(model: type[Report], path: Path) -> Report:
 
 
 def leaks_text(audit: AuditReport) -> str:
-    """How many images of a split are, pixel by pixel, images of another one too."""
-    shared = [
-        f"{found.images:,} of {found.of:,} {found.split} images stand in {found.other} too"
-        for found in audit.exact.crossings
-        if found.images
+    """How many images of a split stand in another one too: pixel by pixel, nearly so, or by their group."""
+    alike = [(found, f"stand in {found.other} too") for found in audit.exact.crossings]
+    alike += [(found, f"have a near duplicate in {found.other}") for found in audit.near.crossings]
+    said = [f"{found.images:,} of {found.of:,} {found.split} images {how}" for found, how in alike if found.images]
+    said += [
+        f"{found.images:,} of {sum(audit.before[found.split]):,} {found.split} images carry one of"
+        f" {found.groups:,} group names of {found.other} too (whether these are the same patients may not be known)"
+        for found in audit.groups
     ]
-    return ", ".join(shared) or "no test or val image stands in another split too"
+    return ", ".join(said) or "no test or val image is known in another split, nor a near duplicate or group of it"
+
+
+def stays_text(audit: AuditReport) -> str:
+    """What leaks on once `clean` is applied; empty: nothing that is known."""
+    pairs, groups = audit.near.across_after, audit.groups_after
+    said = [f"{pairs:,} pairs of near duplicates in different splits"] if pairs else []
+    said += [f"{groups:,} groups with images in more than one split"] if groups else []
+    return " and ".join(said)
 
 
 def removed_text(audit: AuditReport) -> str:

@@ -183,7 +183,7 @@ def _spread(values: np.ndarray) -> float:
 @cache  # seconds of bootstrap, which all figures, or all tables, of one process share
 def _measured(results: StudyResults, dataset: str) -> dict[ArmKey, Measured]:
     """Every arm of a dataset that was run, on the same draws of its test images."""
-    wanted = {(b, a): _scores(results, dataset, b, a) for b in results.budgets for a in results.arms}
+    wanted = {(b, a): asked_scores(results, dataset, b, a) for b in results.budgets for a in results.arms}
     there = {key: found for key, found in wanted.items() if found is not None}
     if not there:
         return {}
@@ -202,7 +202,7 @@ def _measure(scores: ArmScores, images: np.ndarray, runs: np.ndarray) -> Measure
     return Measured(aurocs, of_images, auroc_draws(of_images, runs), run_of)
 
 
-def _scores(results: StudyResults, dataset: str, budget: str, arm: str) -> ArmScores | None:
+def asked_scores(results: StudyResults, dataset: str, budget: str, arm: str) -> ArmScores | None:
     """Those of the study's classifier seeds: a file that an earlier config left may hold others."""
     found = arm_scores(results, dataset, budget, arm)
     if found is None:

@@ -173,6 +173,25 @@ def leaking(name: str) -> Dataset:
     return Dataset(splits, Card(name=name, **stated, classes=CT, channels=1, image_size=(12, 12), counts=counts))
 
 
+@pytest.fixture(scope="session")
+def write_raw():
+    """A function that writes a raw dataset with the 90 test images of ct_aspub, some of which stand in train or val."""
+    return _write_raw
+
+
+def _write_raw(folder: Path, in_train: Sequence[int] = (), in_val: Sequence[int] = (), **card) -> None:
+    """`in_train`, `in_val`: rows of test; `card`: what its card says otherwise."""
+    images = np.random.RandomState(1).randint(0, 256, (150, 12, 12)).astype(np.uint8)
+    images[90 : 90 + len(in_train)] = images[list(in_train)]
+    images[120 : 120 + len(in_val)] = images[list(in_val)]
+    whole = Split(images, np.arange(150) % 3, np.arange(150), origins_of(images, list(map(str, range(150)))))
+    rows = {"test": range(90), "train": range(90, 120), "val": range(120, 150)}
+    splits = {split: whole.rows(np.array(own)) for split, own in rows.items()}
+    stated = dict.fromkeys(("title", "source", "licence", "citation"), "") | card
+    sizes = {"classes": CT, "channels": 1, "image_size": (12, 12), "counts": class_counts(splits, len(CT))}
+    Dataset(splits, Card(name="ct_aspub", **stated, **sizes)).save(folder / "datasets/ct_aspub.raw.npz")
+
+
 # A run of many kinds of augmenters, as its stages would leave it ----------------------------------------------------
 
 LATENT = {"kind": "medienet", "first_stage": "ae", "steps": 30, "batch_size": 8, "sample_steps": 5}

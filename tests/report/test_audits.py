@@ -2,9 +2,10 @@
 
 import pytest
 
+from medbench.audit.report import Crossing, GroupCrossing
 from medbench.errors import UserError
 from medbench.files import read_json, write_json, write_text
-from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text
+from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text, stays_text
 
 
 @pytest.fixture
@@ -19,6 +20,22 @@ def test_what_the_audit_found_and_the_protocol_removed_is_told(results):
     # Test keeps its copy of each image that train holds too; of the image with two labels none is kept.
     assert removed_text(clean) == "5 of 60 images removed, 3 that repeat another and 2 with two labels: 5 of train"
     assert {published.protocol, clean.protocol} < set(PROTOCOLS)
+
+
+def test_near_duplicates_and_groups_that_cross_are_told_and_stay_under_clean(results):
+    found = audit_of(results, "ct")
+    assert stays_text(found) == ""
+    share = {"split": "test", "other": "train", "images": 4, "of": 12, "distinct": 4, "classes": {}}
+    near = found.near.model_copy(update={"crossings": [Crossing(**share)], "across_after": 7})
+    group = GroupCrossing(split="val", other="train", groups=2, images=5)
+    found = found.model_copy(update={"near": near, "groups": [group], "groups_after": 2})
+    assert leaks_text(found) == (
+        "3 of 12 test images stand in train too, 4 of 12 test images have a near duplicate in train, 5 of 12 val images"
+        " carry one of 2 group names of train too (whether these are the same patients may not be known)"
+    )
+    assert stays_text(found) == (
+        "7 pairs of near duplicates in different splits and 2 groups with images in more than one split"
+    )
 
 
 def test_an_audit_that_is_not_there_or_of_another_version_is_a_gap(results):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medbench.files import read_npz, write_npz
+from medbench.files import read_json, read_npz, write_json, write_npz
 from medbench.report.effects import between_datasets, effects
-from medbench.report.leakage import leaks, n_test_images, pair_name
+from medbench.report.leakage import is_identical, leaks, n_test_images, pair_name, same_test_images, study_title
 
 
 def aurocs(results, dataset: str, arm: str) -> np.ndarray:
@@ -88,3 +88,44 @@ def test_pairs_are_named_and_counted_by_their_cards(protocol_run, tmp_path):
     (tmp_path / "datasets/ct.json").unlink()
     assert pair_name(results, "ct_aspub", "ct") == "ct_aspub → ct"
     assert n_test_images(results, "ct") is None
+
+
+def test_a_test_split_that_was_drawn_is_not_called_published(protocol_run, tmp_path):
+    results = protocol_run(tmp_path, arms=("real",))
+    change(
+        tmp_path / "datasets/ct_aspub.json", notes=["val (0.1) and test (0.2) drawn from the training images by seed 0"]
+    )
+    assert pair_name(results, "ct_aspub", "ct") == "ct_aspub (as it came) → ct (clean)"
+
+
+def test_datasets_of_which_nothing_was_removed_are_identical_and_have_no_difference(protocol_run, tmp_path):
+    results = protocol_run(tmp_path, arms=("real",))
+    assert not is_identical(results, "ct_aspub", "ct")
+    assert same_test_images(results, "ct_aspub", "ct")  # the fixture removes training images alone
+    change(tmp_path / "audit/ct.json", removals=[])
+    (leak,) = leaks(results)
+    assert leak.identical
+    assert leak.difference is None
+    assert not leak.is_gap
+    assert pair_name(results, "ct_aspub", "ct") == "ct_aspub → ct (clean), identical"
+
+
+def test_equal_files_are_identical_without_an_audit(protocol_run, tmp_path):
+    results = protocol_run(tmp_path, arms=("real",))
+    (tmp_path / "audit/ct.json").unlink()
+    assert not is_identical(results, "ct_aspub", "ct")
+    for name in results.datasets:
+        change(tmp_path / f"datasets/{name}.json", npz_sha256="a" * 64)
+    assert is_identical(results, "ct_aspub", "ct")
+    assert not is_identical(results, "ct_aspub", "no such")
+
+
+def test_images_drawn_anew_are_not_identical_though_none_was_removed(protocol_run, tmp_path):
+    results = protocol_run(tmp_path, arms=("real",), protocol="resplit")
+    change(tmp_path / "audit/ct.json", removals=[])
+    assert not is_identical(results, "ct_aspub", "ct")
+    assert study_title(results) == "What the protocol changes: AUROC as published and resplit"
+
+
+def change(path, **values) -> None:
+    write_json(path, read_json(path) | values)

@@ -1,4 +1,4 @@
-"""AUROC on a split as published, joined to that on the same images under another protocol."""
+"""AUROC on a dataset as published, joined to that on the same images under another protocol."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,12 +26,14 @@ from medbench.report.figures.auroc import (
 )
 from medbench.report.leakage import Leak, leaks, pair_name
 from medbench.report.results import StudyResults
+from medbench.report.within import within_models
 
 MARK: dict[str, Any] = {"marker": "o", "markersize": 4.5}
+REST: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.6, "linestyle": "none"}
 RUNS_OFF = 3.5  # points from the line: as published above, the other protocol below
 WHAT = (
-    "AUROC on the test split as published, joined to that of the same arm on the same dataset under another protocol."
-    " The test sets differ: not all of a difference is leakage."
+    "AUROC as published, joined to that of the same arm on the same images under another protocol: training set, test"
+    " set and the shares of the classes change, not leakage alone."
 )
 
 
@@ -45,7 +47,8 @@ def leakage_by_arm(results: StudyResults, stem: Path) -> None:
     if runs.empty:
         return
     with mpl.rc_context(style.STYLE | {"axes.grid.axis": "x"}):
-        low, high = limits_around(runs["value"])
+        rests = _rests(results)
+        low, high = limits_around(pd.concat([runs["value"], pd.Series(rests, dtype=float)]))
         figure, panels = arm_panels(results, len(results.protocols), (low, high))
         for row, pair in zip(panels, results.protocols, strict=True):
             for ax, budget in zip(row, results.budgets, strict=True):
@@ -53,9 +56,13 @@ def leakage_by_arm(results: StudyResults, stem: Path) -> None:
                 ax.axvline(0.5, **CHANCE)
                 own = [leak for leak in found if (leak.published, leak.other) == tuple(pair) and leak.budget == budget]
                 for place, leak in enumerate(own):
-                    _line(ax, place, leak, style.arm_look(results, leak.arm).colour, runs)
+                    colour = style.arm_look(results, leak.arm).colour
+                    _line(ax, place, leak, colour, runs)
+                    rest = rests.get((leak.published, leak.budget, leak.arm))
+                    if rest is not None:
+                        ax.plot(rest, place, **REST, color=colour, zorder=5)
         title = f"{WHAT} {budget_note(results.budgets)}{style.missing_note(_missing(found))}"
-        style.legend_below(figure, title, *_keys(with_chance=low < 0.5 < high))
+        style.legend_below(figure, title, *_keys(bool(rests), with_chance=low < 0.5 < high))
     style.save(figure, stem)
 
 
@@ -65,6 +72,12 @@ def _runs_of(results: StudyResults, found: Sequence[Leak]) -> pd.DataFrame:
         return pd.DataFrame()
     runs = auroc_runs(results)
     return runs[runs["dataset"].isin({name for leak in found for name in (leak.published, leak.other)})]
+
+
+def _rests(results: StudyResults) -> dict[tuple[str, str, str], float]:
+    """Dataset, budget and arm -> mean AUROC without the test images that stand in train or val, where it is defined."""
+    found = [within for within in within_models(results) if not within.reason]
+    return {(w.dataset, w.budget, w.arm): float(w.runs["rest"].mean()) for w in found}
 
 
 def _line(ax: Axes, place: int, leak: Leak, colour: str, runs: pd.DataFrame) -> None:
@@ -89,13 +102,15 @@ def _missing(found: Sequence[Leak]) -> list[str]:
     return gap_names(effect for effect in effects.values() if effect["missing_runs"])
 
 
-def _keys(with_chance: bool) -> tuple[list[Artist], list[str]]:
+def _keys(with_rest: bool, with_chance: bool) -> tuple[list[Artist], list[str]]:
     grey: dict[str, Any] = {"color": "0.45", "linestyle": "none", "markeredgecolor": "0.45"}
     keys: dict[str, Artist] = {
         "mean as published": Line2D([], [], **MARK, **grey, markerfacecolor="white"),
         "mean under the other protocol": Line2D([], [], **MARK, **grey),
         "one run: above the line as published, below it otherwise": Line2D([], [], **RUN),
     }
+    if with_rest:
+        keys["same classifiers, test copies of train or val left out"] = Line2D([], [], **REST, color="0.45")
     if with_chance:
         keys["chance"] = Line2D([], [], **CHANCE)
     return list(keys.values()), list(keys)

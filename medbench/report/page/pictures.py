@@ -74,9 +74,10 @@ KINDS = (
     Kind(
         "leakage",
         "leakage",
-        "What the published split adds",
-        "Each arm's test AUROC on the split as published, joined to that on the same images under another protocol. The"
-        " two test sets differ too, so that not all of a difference is leakage.",
+        "What the protocol changes",
+        "Each arm's test AUROC on the dataset as published, joined to that on the same images under another protocol."
+        " Training set, test set and the shares of the classes change with it, so that a difference is not leakage"
+        " alone.",
     ),
     Kind("confusion", "utility", "Confusion matrices", "In per cent of the true class, on the real test split."),
     Kind(

@@ -8,7 +8,7 @@ import yaml
 from medbench.config import Config, WeightsFile, reached
 from medbench.data.dataset import Card
 from medbench.data.remote import Remote
-from medbench.data.sections import FolderDataset, NpzDataset
+from medbench.data.sections import FolderDataset, ImageFilesDataset, NpzDataset
 from medbench.report.page.generator_choices import augmenters_of
 from medbench.report.page.provenance import Checkout
 
@@ -19,6 +19,7 @@ class NeededFile:
     where: str  # a path, or the address that it is downloaded from
     sha256: str | None
     fetched: bool = False  # whether it comes by itself
+    listing: bool = False  # whether sha256 is that of a list: each used file's name with its own sha256
     page: str | None = None  # where a person gets it, who must put it at `where`
 
 
@@ -30,7 +31,7 @@ def commands(name: str, code: Checkout | None) -> str:
 
 
 def needed_files(config: Config, cards: Mapping[str, Card]) -> list[NeededFile]:
-    """What the listed studies read that medbench does not make, each file once; a folder of images has no hash."""
+    """What the listed studies read that medbench does not make, each file once."""
     names = dict.fromkeys(name for study in reached(config).values() for name in study.datasets)
     return [*_own(config, names, cards), *_published(config, names, cards), *_of_augmenters(config), *_weights(config)]
 
@@ -41,7 +42,8 @@ def _own(config: Config, names: Iterable[str], cards: Mapping[str, Card]) -> lis
     for name in names:
         section = config.datasets[name]
         if isinstance(section, NpzDataset | FolderDataset):
-            files.append(NeededFile(f"dataset {name}", section.path, _sha256(cards, name)))
+            listing = isinstance(section, FolderDataset)
+            files.append(NeededFile(f"dataset {name}", section.path, _sha256(cards, [name]), listing=listing))
         if isinstance(section, FolderDataset) and section.table:
             files.append(NeededFile(f"table of dataset {name}", section.table, None))
     return files
@@ -57,15 +59,17 @@ def _published(config: Config, names: Iterable[str], cards: Mapping[str, Card]) 
     files = []
     for remote, entries in made_of.items():
         what = f"dataset{'s' * (len(entries) > 1)} {', '.join(entries)}"
-        sha256 = next(filter(None, (_sha256(cards, name) for name in entries)), None)
         where = remote.urls[0] if remote.urls else remote.path.as_posix()
-        files.append(NeededFile(what, where, sha256, bool(remote.urls), None if remote.urls else remote.page))
+        page = None if remote.urls else remote.page
+        listing = isinstance(config.datasets[entries[0]], ImageFilesDataset)
+        files.append(NeededFile(what, where, _sha256(cards, entries), bool(remote.urls), listing, page))
     return files
 
 
-def _sha256(cards: Mapping[str, Card], name: str) -> str | None:
-    """Of the file that was read."""
-    return cards[name].source_sha256 if name in cards else None
+def _sha256(cards: Mapping[str, Card], names: Iterable[str]) -> str | None:
+    """Of what was read; None: it is not known, or the entries used different files of one archive."""
+    found = {cards[name].source_sha256 for name in names if name in cards}
+    return found.pop() if len(found) == 1 else None
 
 
 def _of_augmenters(config: Config) -> list[NeededFile]:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from medbench.report.effects import effects
+from medbench.report.leakage import study_title
 from medbench.report.page.cautions import reading_notes
 from medbench.report.page.fidelity_answer import fidelity_answer
 from medbench.report.page.pictures import Group, Picture, study_pictures
@@ -26,6 +27,7 @@ from medbench.report.tables.markup import Table
 from medbench.report.tables.sampling_table import sampling_notes, sampling_tables
 from medbench.report.tables.utility_notes import utility_notes
 from medbench.report.tables.utility_table import utility_tables
+from medbench.report.tables.within_table import within_notes, within_tables
 from medbench.report.utility_results import utility_rows
 
 
@@ -89,8 +91,10 @@ def _blocks(results: StudyResults, effect: pd.DataFrame, pages: Path) -> Iterato
         found = (utility_tables(results, effect, rows), utility_notes(results, rows), pictures["utility"])
         yield Block("utility", "Utility: classifiers", _files(tables, "utility", figures), None, *found)
     if results.arms and results.protocols:
-        leak = (leakage_tables(results), leakage_notes(results), pictures["leakage"])
-        yield Block("leakage", "Leakage: the published split", _files(tables, "leakage", figures), None, *leak)
+        both = [*leakage_tables(results), *within_tables(results)]
+        notes = [*leakage_notes(results), *within_notes(results)]
+        where_from = _files(tables, "leakage", figures)
+        yield Block("leakage", study_title(results), where_from, None, both, notes, pictures["leakage"])
     if results.augmenters:
         yield Block("samples", "Samples", [figures], pictures=pictures["samples"])
 

@@ -6,23 +6,25 @@ from typing import Any
 import pandas as pd
 
 from medbench.arms import Arm
-from medbench.report.effects import DIFFERENCE_INTERVAL
 from medbench.report.gaps import MISSING
 from medbench.report.leakage import Leak, leaks, n_test_images
 from medbench.report.published import published_values
 from medbench.report.results import CONDITION, StudyResults
+from medbench.report.tables.leakage_notes import UNPAIRED
 from medbench.report.tables.utility_long import dataset_warnings
+from medbench.report.tables.within_table import within_rows
 from medbench.report.utility_results import utility_rows
 
 COLUMNS = ["study", "source", "as_published", "other", "dataset", "protocol", "budget", "arm", "augmenter", "ratio"]
 COLUMNS += ["generator_seed", "classifier_seed", "metric", "value", "low", "high", "n_test", "warning", "note"]
-INTERVAL = f"95 % {DIFFERENCE_INTERVAL} over seeds and the test images of both, which are drawn on their own"
+INTERVAL = f"95 %, over seeds and the test images of both: {UNPAIRED}"
 
 
 def long_form(results: StudyResults) -> pd.DataFrame:
     """One row a value of a run, a mean over runs, a difference between the datasets of a pair, or a published value.
 
-    `dataset` is the one of the pair that a value is of; it is empty for a difference.
+    `dataset` is the one of the pair that a value is of; it is empty for a difference. `auroc_without_copies` and what
+    belongs to it are of the dataset as published alone: `n_test` is then how many test images are left.
     """
     rows = utility_rows(results)
     runs = rows[(rows["metric"] == "auroc") & rows["class"].isna()]
@@ -31,7 +33,7 @@ def long_form(results: StudyResults) -> pd.DataFrame:
         for leak in leaks(results)
         for row in (*_of_datasets(results, leak, runs), *_differences(leak))
     ]
-    whole = pd.DataFrame([*ours, *_published(results)]).assign(study=results.study)
+    whole = pd.DataFrame([*ours, *within_rows(results), *_published(results)]).assign(study=results.study)
     conditions = sorted(str(name) for name in whole if str(name).startswith(CONDITION))
     # Converted, because a seed beside none would otherwise be written as 0.0.
     return whole.reindex(columns=[*COLUMNS, *conditions]).convert_dtypes()
@@ -60,7 +62,8 @@ def _of_datasets(results: StudyResults, leak: Leak, runs: pd.DataFrame) -> Itera
 def _differences(leak: Leak) -> Iterator[dict[str, Any]]:
     found = leak.difference
     if found is None:
-        yield {"metric": "auroc_difference", "note": MISSING if leak.is_gap else "no seeds in common"}
+        why = "both datasets are identical" if leak.identical else "no seeds in common"
+        yield {"metric": "auroc_difference", "note": MISSING if leak.is_gap else why}
         return
     note = "no interval with one classifier seed" if pd.isna(found.low) else INTERVAL
     bounds = {"low": found.low, "high": found.high, "note": note}

@@ -1,20 +1,31 @@
-"""The sentences under the leakage tables: what was removed, and what the difference does not show."""
+"""The sentences under the table of two protocols: what was removed, and what the difference does not show."""
 
 from dataclasses import replace
 
-from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text
+from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text, stays_text
 from medbench.report.conditions import AS_PUBLISHED, accepted_notes
-from medbench.report.effects import DIFFERENCE_INTERVAL
 from medbench.report.gaps import gap_sentences
+from medbench.report.leakage import AS_IT_CAME, is_identical, same_test_images
 from medbench.report.published import published_values
 from medbench.report.results import StudyResults
 from medbench.report.run_files import parts_of
+from medbench.report.splits import drawn_splits, splits_text
 from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
 from medbench.report.tables.utility_notes import ONE_GENERATOR, phantom_notes, reliance
 
 OTHER_SETS = (
-    "The two test sets are not the same images, nor are the training sets: part of a difference is that one test set is"
-    " harder than the other, or that fewer images were learned from, and not leakage alone."
+    "A difference of two protocols is not the share of an AUROC that is leakage: training set, test set and the shares"
+    " of the classes all change. Part of a difference is that one test set is harder than the other, or that fewer"
+    " images were learned from. Where no test image was removed, only the training and validation images differ."
+)
+CLEAN_LEAKS = (
+    "clean is not free of leaks: near duplicates and groups (such as patients) that stand in two splits stay, so that"
+    " leakage is underestimated, if anything."
+)
+UNPAIRED = (
+    "multi-reader multi-case interval for unpaired cases (after Obuchowski and Rockette 1995): the variance from test"
+    " images is the sum of both sets', each drawn on its own; degrees of freedom as Hillis 2007 gives them for paired"
+    " cases"
 )
 
 
@@ -26,11 +37,12 @@ def leakage_notes(results: StudyResults) -> list[str]:
         *accepted_notes(pairs),
         *phantom_notes(pairs),
         "Each row is one arm, trained and tested on a dataset as published and, with the same seeds, on the same images"
-        " under another protocol. Difference: AUROC as published minus that under the other protocol; above 0, the"
-        " split as published flatters.",
+        " under another protocol. Difference: AUROC as published minus that under the other protocol; above 0, the one"
+        " as published is higher.",
         *_protocols(pairs),
+        *_splits(pairs),
         *(sentence for pair in pairs.protocols for sentence in _removed(pairs, *pair)),
-        OTHER_SETS,
+        *_limits(pairs),
         *_statistics(pairs),
         *_published(pairs),
         "The utility tables say how the classifiers were trained.",
@@ -51,11 +63,39 @@ def _protocols(results: StudyResults) -> list[str]:
     return [f"Protocols. {'; '.join(said)}."]
 
 
+def _splits(results: StudyResults) -> list[str]:
+    """Of each dataset as published, which splits were published and which drawn."""
+    cards = [card for name in dict.fromkeys(own for own, _ in results.protocols) if (card := results.card(name))]
+    said = [f"Splits of {card.name}: {splits_text(card)}." for card in cards]
+    if any("test" in drawn_splits(card) for card in cards):
+        said.append(
+            f"A dataset whose test split was not published is marked `{AS_IT_CAME}`: it tests no published split."
+        )
+    return said
+
+
 def _removed(results: StudyResults, published: str, other: str) -> list[str]:
-    """What the audits of a pair say: what leaks as published, and what the protocol did about it."""
+    """What the audits of a pair say: what leaks as published, what the protocol did about it, and what stays."""
     before, after = audit_of(results, published), audit_of(results, other)
-    removed = removed_text(after) if after else "how many images were removed is not known, as its audit is not there"
-    return [*([f"{published}: {leaks_text(before)}."] if before else []), f"{other}: {removed}."]
+    if after is None:
+        done = "how many images were removed is not known, as its audit is not there"
+    else:
+        stays = stays_text(after) if after.protocol == "clean" else ""
+        done = removed_text(after) + (f"; what stays: {stays}" if stays else "")
+    said = [*([f"{published}: {leaks_text(before)}."] if before else []), f"{other}: {done}."]
+    if is_identical(results, published, other):
+        said.append(f"{published} and {other} are identical, as nothing was removed: no difference is shown.")
+    elif same_test_images(results, published, other):
+        said.append(f"{published} and {other} have the same test images; what was learned from differs.")
+    return said
+
+
+def _limits(results: StudyResults) -> list[str]:
+    """What no pair shows; nothing of differences where there is none."""
+    cards = [results.card(other) for _, other in results.protocols]
+    clean = any(card and card.protocol == "clean" for card in cards)
+    differ = not all(is_identical(results, *pair) for pair in results.protocols)
+    return [*([OTHER_SETS] if differ else []), *([CLEAN_LEAKS] if clean else [])]
 
 
 def _statistics(results: StudyResults) -> list[str]:
@@ -66,8 +106,8 @@ def _statistics(results: StudyResults) -> list[str]:
     return [
         f"{seeds}. ± of an AUROC is the standard deviation over an arm's runs, of a difference that over classifier"
         " seeds (N − 1).",
-        f"95 % interval of a difference: {DIFFERENCE_INTERVAL}, paired by seeds, the test images of each of the two"
-        " sets drawn on their own. It covers classifier seeds and both sets of test"
+        f"95 % interval of a difference: {UNPAIRED}. Seeds are paired: those of the two runs that share a seed are"
+        " subtracted, and their spread is taken over seeds. It covers classifier seeds and both sets of test"
         f" images{covered}.{reliance(results)} Images that stand in both sets make it wider than it need be; copies of"
         " an image, each of which counts in a split as published, make it narrower.",
         f"{MARK_CLEAR} The interval leaves out 0, from {SEEDS_TO_CLAIM} classifier seeds on; without the mark no"

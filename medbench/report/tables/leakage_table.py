@@ -1,4 +1,4 @@
-"""AUROC on a split as published beside that on the same images under another protocol, and the difference."""
+"""AUROC on a dataset as published beside that on the same images under another protocol, and the difference."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pandas as pd
 from medbench.files import write_text
 from medbench.report.effects import BUDGETS, Effect, arm_label
 from medbench.report.gaps import MISSING, runs_text
-from medbench.report.leakage import Leak, leaks, n_test_images, pair_name
+from medbench.report.leakage import Leak, leaks, n_test_images, pair_name, study_title
 from medbench.report.numbers import NOT_KNOWN, signed
 from medbench.report.published import MIXED, REAL, published_values
 from medbench.report.results import StudyResults
@@ -15,6 +15,7 @@ from medbench.report.tables.auroc_cells import DIGITS, interval_cell, mean_text
 from medbench.report.tables.leakage_long import long_form
 from medbench.report.tables.leakage_notes import leakage_notes
 from medbench.report.tables.markup import Table, latex_page, markdown_page
+from medbench.report.tables.within_table import within_notes, within_tables
 
 COLUMNS = ["dataset", "arm", "test images", "as published", "other protocol", "difference", "95 % interval"]
 
@@ -25,8 +26,9 @@ def write_leakage_tables(results: StudyResults, folder: Path) -> None:
     Raises:
         UserError: a file of the study cannot be read, or the folder cannot be written.
     """
-    tables, notes = leakage_tables(results), leakage_notes(results)
-    title = f"How much of an AUROC is leakage, study {results.study}"
+    tables = [*leakage_tables(results), *within_tables(results)]
+    notes = [*leakage_notes(results), *within_notes(results)]
+    title = f"{study_title(results)}, study {results.study}"
     write_text(folder / "leakage.csv", long_form(results).to_csv(index=False, lineterminator="\n"))
     write_text(folder / "leakage.md", markdown_page(title, tables, notes, None))
     write_text(folder / "leakage.tex", latex_page(tables, notes, None))

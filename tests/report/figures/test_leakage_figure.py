@@ -7,6 +7,7 @@ import numpy as np
 from medbench.report.effects import effects
 from medbench.report.figures.leakage import leakage_by_arm
 from medbench.report.figures.write import write_figures
+from medbench.report.within import within_models
 
 
 def means(ax) -> list[tuple[float, float]]:
@@ -42,8 +43,21 @@ def test_a_line_joins_both_means_of_an_arm(protocol_run, tmp_path, drawn, texts,
     low, high = ax.get_xlim()
     assert low < np.min(expected) < np.max(expected) < high
     said = words(texts, figure)
-    for text in ("ct_aspub → ct (clean)", "mean as published", "not all of a difference is leakage"):
+    for text in ("ct_aspub → ct (clean)", "mean as published", "not leakage alone"):
         assert text in said
+    check_legible(figure)
+
+
+def test_a_tick_shows_the_mean_without_copies(protocol_run, write_raw, tmp_path, drawn, texts, check_legible):
+    results = protocol_run(tmp_path, seeds=(0, 1))
+    write_raw(tmp_path, in_train=range(20))
+    leakage_by_arm(results, tmp_path / "leakage")
+    (figure,) = drawn
+    (ax,) = figure.axes
+    ticks = [(*line.get_xdata(), *line.get_ydata()) for line in ax.lines if line.get_marker() == "|"]
+    expected = [(within.runs["rest"].mean(), place) for place, within in enumerate(within_models(results))]
+    np.testing.assert_allclose(ticks, expected)
+    assert "same classifiers, test copies of train or val left out" in words(texts, figure)
     check_legible(figure)
 
 

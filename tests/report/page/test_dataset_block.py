@@ -131,10 +131,12 @@ def test_leakage_has_its_place_after_utility(page, tmp_path):
     blocks = re.findall(r'<div class="block" id="demo-(\w+)">', html)
     assert blocks[blocks.index("utility") + 1] == "leakage"
     part = html[html.index('id="demo-leakage"') :].split('<div class="block"')[0]
-    assert "<strong>What the published split adds.</strong>" in part
+    assert "<strong>What the protocol changes.</strong>" in part
+    assert "What the protocol changes: AUROC as published and clean" in part
+    assert "Same classifiers, test images that also stand in train or val left out" in part
     assert "tables/demo/leakage.csv" in part
     assert "ct_aspub → ct (clean)" in part
-    assert "The two test sets are not the same images" in part
+    assert "A difference of two protocols is not the share of an AUROC that is leakage" in part
 
 
 def test_files_are_listed_once_by_how_they_come(page):
@@ -145,6 +147,7 @@ def test_files_are_listed_once_by_how_they_come(page):
         "https://www.kaggle.com/api/v1/datasets/download/mohamedhanyyy/chest-ctscan-images",
         "c" * 64,
         fetched=True,
+        listing=True,
     )
     assert others == [
         NeededFile("dataset own", "own.npz", None),
@@ -152,6 +155,7 @@ def test_files_are_listed_once_by_how_they_come(page):
             "dataset tongue",
             "resources/tonguexpert/TonguExpertDatabase.zip",
             None,
+            listing=True,
             page="https://www.biosino.org/TonguExpert",
         ),
     ]
@@ -160,6 +164,29 @@ def test_files_are_listed_once_by_how_they_come(page):
     assert "datasets ct_aspub, ct: https://www.kaggle.com" in by_themselves
     assert "which you get by hand from https://www.biosino.org/TonguExpert" in placed
     assert "dataset own: own.npz" in placed
+
+
+def test_a_hash_stands_by_its_file_and_says_what_it_is_of(page):
+    def change(folder):
+        for name in ("ct_aspub", "ct"):
+            path = folder / f"datasets/{name}.json"
+            write_json(path, read_json(path) | {"source_sha256": "c" * 64})
+
+    text = text_of(page(change).partition('id="regenerate"')[2])
+    assert f"sha256 of the list of its used files, each with its own sha256 {'c' * 64}" in " ".join(text.split())
+    assert "sha256" not in text_of(page().partition('id="regenerate"')[2]).partition("The config, defaults")[0]
+
+
+def test_entries_that_used_different_files_of_one_archive_share_no_hash():
+    cards = {name: card(name, sha256) for name, sha256 in (("ct", "c" * 64), ("ct_aspub", "d" * 64))}
+    (ct,) = [file for file in needed_files(Config.model_validate(CONFIG), cards) if file.fetched]
+    assert ct.sha256 is None
+
+
+def test_the_hash_of_one_file_is_called_no_list():
+    cards = {"own": card("own", "e" * 64)}
+    found = {file.what: file for file in needed_files(Config.model_validate(CONFIG), cards)}
+    assert found["dataset own"] == NeededFile("dataset own", "own.npz", "e" * 64)
 
 
 def card(name: str, sha256: str | None) -> Card:

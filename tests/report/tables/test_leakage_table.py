@@ -76,23 +76,66 @@ def test_notes_say_what_was_removed_and_what_a_difference_is_not(protocol_run, t
     results = protocol_run(tmp_path, papers=["medienet2025"])
     said = " ".join(leakage_notes(results))
     for sentence in (
-        "as published: all images, in the splits as they were published; clean: one copy of each distinct image",
+        "as published: all images, in the splits that they came with; a split that did not come is drawn by seed;"
+        " clean: one copy of each distinct image",
+        "Splits of ct_aspub: train, val and test as published.",
+        "ct_aspub and ct have the same test images; what was learned from differs.",
+        "clean is not free of leaks: near duplicates and groups (such as patients) that stand in two splits stay",
         "ct_aspub: 3 of 12 test images stand in train too.",
         "ct: 5 of 60 images removed, 3 that repeat another and 2 with two labels: 5 of train.",
-        "The two test sets are not the same images",
-        "the test images of each of the two sets drawn on their own",
+        "A difference of two protocols is not the share of an AUROC that is leakage: training set, test set and the",
+        "multi-reader multi-case interval for unpaired cases",
+        "degrees of freedom as Hillis 2007 gives them for paired cases",
         "With 3 classifier seeds it errs more often",
         "They stand under `as published`, as the paper names no other split. Not public: splits,",
         "not of the augmenter in general",
     ):
         assert sentence in said
-    assert "resplit" not in said
-    assert "resplit: " in " ".join(leakage_notes(protocol_run(tmp_path, protocol="resplit")))
+    for word in ("resplit", "flatters", "as it came"):
+        assert word not in said
+    resplit = " ".join(leakage_notes(protocol_run(tmp_path, protocol="resplit")))
+    assert "resplit: " in resplit
+    assert "clean is not free of leaks" not in resplit
     for name in ("ct", "ct_aspub"):
         (tmp_path / f"audit/{name}.json").unlink()
     without = leakage_notes(results)
     assert "ct: how many images were removed is not known, as its audit is not there." in without
     assert not any(sentence.startswith("ct_aspub:") for sentence in without)
+
+
+def test_near_duplicates_and_groups_that_stay_are_told_below(protocol_run, tmp_path):
+    results = protocol_run(tmp_path, arms=("real",))
+    for name in results.datasets:
+        path = tmp_path / f"audit/{name}.json"
+        found = read_json(path)
+        groups = [{"split": "test", "other": "train", "groups": 4, "images": 9}]
+        write_json(path, found | {"groups": groups, "groups_after": 4, "near": found["near"] | {"across_after": 6}})
+    said = leakage_notes(results)
+    assert any("9 of 12 test images carry one of 4 group names of train too" in s for s in said)
+    assert any("; what stays: 6 pairs of near duplicates in different splits and 4 groups with" in s for s in said)
+
+
+def test_identical_datasets_have_no_difference_and_a_drawn_split_is_not_called_published(protocol_run, tmp_path):
+    results = protocol_run(tmp_path, arms=("real",))
+    change(tmp_path / "audit/ct.json", removals=[])
+    note = "val (0.1) and test (0.2) drawn from the training images by seed 0: stratified by class, whole groups"
+    change(tmp_path / "datasets/ct_aspub.json", notes=[note])
+    found = rows(results)["ct_aspub (as it came) → ct (clean), identical", "real"]
+    assert found[3:] == ["–", "–"]
+    assert "–" not in found[:3]
+    said = leakage_notes(results)
+    assert "ct_aspub and ct are identical, as nothing was removed: no difference is shown." in said
+    assert f"Splits of ct_aspub: neither val nor test was published; {note}." in said
+    assert any("is marked `as it came`: it tests no published split" in sentence for sentence in said)
+    assert not any("one test set is harder" in sentence for sentence in said)
+    write_leakage_tables(results, tmp_path / "out")
+    told = csv.DictReader(io.StringIO((tmp_path / "out/leakage.csv").read_text("utf-8")))
+    (difference,) = [row for row in told if row["metric"] == "auroc_difference"]
+    assert (difference["value"], difference["note"]) == ("", "both datasets are identical")
+
+
+def change(path, **values) -> None:
+    write_json(path, read_json(path) | values)
 
 
 def test_only_gaps_and_cautions_of_the_pair_stand_below(protocol_run, tmp_path):
@@ -135,7 +178,7 @@ def test_each_budget_has_its_table_and_latex_holds_it(protocol_run, tmp_path):
     assert [table.key for table in leakage_tables(results)] == ["leakage-steps", "leakage-epochs"]
     write_leakage_tables(results, tmp_path / "out")
     latex = (tmp_path / "out/leakage.tex").read_text("utf-8")
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 4  # each with that within models
     assert r"ct\_aspub $\rightarrow$ ct (clean)" in latex
     assert latex.isascii()
 
