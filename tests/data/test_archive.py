@@ -363,7 +363,9 @@ def test_a_tar_that_never_ends_is_refused(tmp_path, refused):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<!DOCTYPE html>", b"\x89PNG\r\n\x1a\n" + bytes(2000), gzip.compress(b"csv")]
+    "content",
+    [b"", b"<!DOCTYPE html>", b"\x89PNG\r\n\x1a\n" + bytes(2000), gzip.compress(b"csv", mtime=0)],
+    ids=["empty", "html", "png", "gzip"],
 )
 def test_what_is_no_archive_is_named(tmp_path, refused, content):
     (tmp_path / "a.zip").write_bytes(content)
