@@ -120,9 +120,10 @@ def _audit(results: StudyResults, name: str, page: Path) -> DatasetAudit | None:
     found, close = audit_of(results, name), neighbours_of(results, name)
     if found is None:
         return None
+    findings = found.findings[bool(found.accepted) :]  # what was accepted has a place of its own below
     return DatasetAudit(
-        findings=found.findings[:SHOWN_FINDINGS],
-        more=max(0, len(found.findings) - SHOWN_FINDINGS),
+        findings=findings[:SHOWN_FINDINGS],
+        more=max(0, len(findings) - SHOWN_FINDINGS),
         outcome=removed_text(found),
         page=_link(results.folder / f"audit/{name}.html", page),
         neighbours=close.findings if close else [],
