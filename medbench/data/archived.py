@@ -38,11 +38,11 @@ def read_known(
     record = fetched(facts.remote)
     listed = listing(facts.remote.folder)
     read = [listed.root / item.name for item in listed.items] + ([listed.table] if listed.table else [])
-    check_contents(facts.remote, read)
+    hashes = check_contents(facts.remote, read)
     changed = differences(facts, listed.items, record, section.accept == "changed")
     items = [dataclasses.replace(item, split=_joined(item.split, joined or {})) for item in listed.items]
     source = read_listing(
-        section, dataclasses.replace(listed, items=items), seed, f"{facts.title} ({facts.remote.file})"
+        section, dataclasses.replace(listed, items=items, hashes=hashes), seed, f"{facts.title} ({facts.remote.file})"
     )
     return dataclasses.replace(
         source,

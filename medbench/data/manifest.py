@@ -83,18 +83,23 @@ def first_difference(remote: Remote) -> str | None:
     return None
 
 
-def check_contents(remote: Remote, paths: Iterable[Path]) -> None:
+def check_contents(remote: Remote, paths: Iterable[Path]) -> dict[Path, str]:
     """Reads these files in the folder and compares each with its line.
+
+    Returns:
+        the sha256 of each.
 
     Raises:
         UserError: the first that is not what was unpacked.
     """
-    expected = manifest_of(remote)
+    expected, found = manifest_of(remote), {}
     for path in paths:
-        if sha256_of(path) != expected.get(path.relative_to(remote.folder).as_posix()):
+        found[path] = sha256_of(path)
+        if found[path] != expected.get(path.relative_to(remote.folder).as_posix()):
             raise UserError(
                 f"{path}: is not what was unpacked from {remote.file}; remove {remote.record} and run again"
             )
+    return found
 
 
 def is_whole(remote: Remote, archive: str) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Listing:
     where: str  # for errors
     table: Path | None = None  # that the items were listed in, where there is one
     notes: tuple[str, ...] = ()  # what a reader must know of how they were found
+    hashes: Mapping[Path, str] = field(default_factory=dict)  # sha256 of files that were read to be proved
 
 
 @dataclass
@@ -180,7 +182,8 @@ def _notes(section: ImageFilesDataset, reading: _Reading) -> list[str]:
 
 def _content_hash(listing: Listing, items: list[Item]) -> str:
     """sha256 over a line a used file, `<path below the root> <its sha256>`, and one for the table."""
-    lines = [f"{item.name} {sha256_of(listing.root / item.name)}" for item in items]
-    if listing.table:
-        lines.append(f"table {sha256_of(listing.table)}")
+    files = {item.name: listing.root / item.name for item in items} | (
+        {"table": listing.table} if listing.table else {}
+    )
+    lines = [f"{name} {listing.hashes.get(path) or sha256_of(path)}" for name, path in files.items()]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from medbench.arms import Arm
-from medbench.files import write_text
 from medbench.report.ablation import (
     PARTS,
     REFERENCE,
@@ -30,7 +29,7 @@ from medbench.report.tables.auroc_cells import difference_text, mean_text
 from medbench.report.tables.differences import SEEDS_TO_CLAIM, paired_difference
 from medbench.report.tables.fid_cells import by_dimension, dimensions, values
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
-from medbench.report.tables.markup import Table, latex_page, markdown_page
+from medbench.report.tables.markup import Table, write_three
 
 
 def write_ablation_tables(results: StudyResults, folder: Path) -> None:
@@ -42,9 +41,7 @@ def write_ablation_tables(results: StudyResults, folder: Path) -> None:
     tables, notes = ablation_tables(results), ablation_notes(results)
     warning = RANDOM_WEIGHTS if results.random_weights else None
     title = f"What the parts of {results.ablation} are worth, study {results.study}"
-    write_text(folder / "ablation.csv", long_form(results).to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "ablation.md", markdown_page(title, tables, notes, warning))
-    write_text(folder / "ablation.tex", latex_page(tables, notes, warning))
+    write_three(folder / "ablation", title, long_form(results), tables, notes, warning)
 
 
 def ablation_tables(results: StudyResults) -> list[Table]:

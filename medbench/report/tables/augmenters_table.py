@@ -7,13 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.files import write_text
 from medbench.report.conditions import accepted_notes
 from medbench.report.facts import facts
 from medbench.report.gaps import MISSING, gap_sentences, runs_text
 from medbench.report.numbers import NOT_KNOWN, counted, spelled
 from medbench.report.results import LOSS_NAMES, StudyResults
-from medbench.report.tables.markup import Table, latex_page, markdown_page
+from medbench.report.tables.markup import Table, write_three
 
 SIZES = {
     "parameters": "parameters",
@@ -33,9 +32,7 @@ def write_augmenter_tables(results: StudyResults, folder: Path) -> None:
     """
     tables, notes = augmenter_tables(results), augmenter_notes(results)
     title = f"The augmenters, study {results.study}"
-    write_text(folder / "augmenters.csv", long_form(results).to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "augmenters.md", markdown_page(title, tables, notes, None))
-    write_text(folder / "augmenters.tex", latex_page(tables, notes, None))
+    write_three(folder / "augmenters", title, long_form(results), tables, notes)
 
 
 def augmenter_tables(results: StudyResults) -> list[Table]:

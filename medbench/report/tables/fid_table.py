@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medbench.files import write_text
 from medbench.report.conditions import accepted_note
 from medbench.report.gaps import MISSING, runs_text
 from medbench.report.numbers import NOT_KNOWN
@@ -14,7 +13,7 @@ from medbench.report.results import LOSS_NAMES, StudyResults
 from medbench.report.tables.differences import difference_rows
 from medbench.report.tables.fid_cells import by_dimension, dimensions, label
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS, few_images, fid_notes
-from medbench.report.tables.markup import Table, latex_page, markdown_page
+from medbench.report.tables.markup import Table, write_three
 
 LONG_COLUMNS = (
     "study",
@@ -42,9 +41,7 @@ def write_fid_tables(results: StudyResults, folder: Path) -> None:
     """
     tables, notes = fid_tables(results), fid_notes(results)
     warning = RANDOM_WEIGHTS if results.random_weights else None
-    write_text(folder / "fid.csv", long_form(results).to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "fid.md", markdown_page(f"FID, study {results.study}", tables, notes, warning))
-    write_text(folder / "fid.tex", latex_page(tables, notes, warning))
+    write_three(folder / "fid", f"FID, study {results.study}", long_form(results), tables, notes, warning)
 
 
 def fid_tables(results: StudyResults) -> list[Table]:

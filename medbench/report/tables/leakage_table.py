@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from medbench.files import write_text
 from medbench.report.effects import BUDGETS, Effect, arm_label
 from medbench.report.gaps import MISSING, runs_text
 from medbench.report.leakage import Leak, leaks, n_test_images, pair_name, study_title
@@ -14,7 +13,7 @@ from medbench.report.results import StudyResults
 from medbench.report.tables.auroc_cells import DIGITS, interval_cell, mean_text
 from medbench.report.tables.leakage_long import long_form
 from medbench.report.tables.leakage_notes import leakage_notes
-from medbench.report.tables.markup import Table, latex_page, markdown_page
+from medbench.report.tables.markup import Table, write_three
 from medbench.report.tables.within_table import within_notes, within_tables
 
 COLUMNS = ["dataset", "arm", "test images", "as published", "other protocol", "difference", "95 % interval"]
@@ -29,9 +28,7 @@ def write_leakage_tables(results: StudyResults, folder: Path) -> None:
     tables = [*leakage_tables(results), *within_tables(results)]
     notes = [*leakage_notes(results), *within_notes(results)]
     title = f"{study_title(results)}, study {results.study}"
-    write_text(folder / "leakage.csv", long_form(results).to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "leakage.md", markdown_page(title, tables, notes, None))
-    write_text(folder / "leakage.tex", latex_page(tables, notes, None))
+    write_three(folder / "leakage", title, long_form(results), tables, notes)
 
 
 def leakage_tables(results: StudyResults) -> list[Table]:

@@ -3,6 +3,11 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from medbench.files import write_text
 
 _TEX = str.maketrans(
     {
@@ -52,6 +57,24 @@ class Table:
 def tex(text: str) -> str:
     """`text` so that LaTeX prints it as it stands."""
     return text.translate(_TEX)
+
+
+def write_three(
+    stem: Path,
+    title: str,
+    rows: pd.DataFrame,
+    tables: Sequence[Table],
+    notes: Sequence[str],
+    warning: str | None = None,
+) -> None:
+    """Writes <stem>.csv with `rows`, and <stem>.md and <stem>.tex with the tables and the notes under them.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    write_text(stem.with_suffix(".csv"), rows.to_csv(index=False, lineterminator="\n"))
+    write_text(stem.with_suffix(".md"), markdown_page(title, tables, notes, warning))
+    write_text(stem.with_suffix(".tex"), latex_page(tables, notes, warning))
 
 
 def markdown_page(title: str, tables: Sequence[Table], notes: Sequence[str], warning: str | None) -> str:

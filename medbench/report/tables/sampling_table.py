@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.files import write_text
 from medbench.report.conditions import accepted_notes
 from medbench.report.gaps import MISSING, gap_sentences, runs_text
 from medbench.report.numbers import NOT_KNOWN
@@ -15,7 +14,7 @@ from medbench.report.results import StudyResults
 from medbench.report.sampling import settings_of, ways
 from medbench.report.tables.fid_cells import by_dimension, dimensions, values
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS, number_notes
-from medbench.report.tables.markup import Table, latex_page, markdown_page
+from medbench.report.tables.markup import Table, write_three
 from medbench.report.tables.settings_notes import settings_notes
 
 REFERENCE = "test"
@@ -39,9 +38,7 @@ def write_sampling_tables(results: StudyResults, folder: Path) -> None:
     tables, notes = sampling_tables(results), sampling_notes(results)
     warning = RANDOM_WEIGHTS if results.random_weights else None
     title = f"Ways to sample {results.sampling}, study {results.study}"
-    write_text(folder / "sampling.csv", long_form(results).to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "sampling.md", markdown_page(title, tables, notes, warning))
-    write_text(folder / "sampling.tex", latex_page(tables, notes, warning))
+    write_three(folder / "sampling", title, long_form(results), tables, notes, warning)
 
 
 def sampling_tables(results: StudyResults) -> list[Table]:

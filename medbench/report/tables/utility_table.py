@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from medbench.arms import OVERSAMPLE, Arm
-from medbench.files import write_text
 from medbench.report.conditions import card_of
 from medbench.report.effects import BUDGETS, Effect, arm_label, compared_with, direction, effects
 from medbench.report.gaps import MISSING, runs_text
@@ -16,7 +15,7 @@ from medbench.report.numbers import NOT_KNOWN, signed
 from medbench.report.published import MIXED, REAL, published_values
 from medbench.report.results import StudyResults
 from medbench.report.tables.auroc_cells import DIGITS, difference_text, mean_text
-from medbench.report.tables.markup import Table, latex_page, markdown_page
+from medbench.report.tables.markup import Table, write_three
 from medbench.report.tables.utility_long import long_form
 from medbench.report.tables.utility_notes import classifier_name, ordinal, utility_notes
 from medbench.report.utility_results import utility_rows
@@ -41,9 +40,7 @@ def write_utility_tables(results: StudyResults, folder: Path) -> None:
     found, rows = effects(results), utility_rows(results)
     tables, notes = utility_tables(results, found, rows), utility_notes(results, rows)
     title = f"What generated images do to a classifier, study {results.study}"
-    write_text(folder / "utility.csv", long_form(results, found, rows).to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "utility.md", markdown_page(title, tables, notes, None))
-    write_text(folder / "utility.tex", latex_page(tables, notes, None))
+    write_three(folder / "utility", title, long_form(results, found, rows), tables, notes)
 
 
 def utility_tables(results: StudyResults, found: pd.DataFrame, rows: pd.DataFrame) -> list[Table]:

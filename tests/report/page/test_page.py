@@ -5,7 +5,6 @@ import html
 import io
 import itertools
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from medbench.errors import UserError
 from medbench.files import read_json, write_json, write_npz, write_text
 from medbench.report.page.pictures import strip
 from medbench.report.page.write import write_page
+from tests.parsed_page import Page
 
 CLASSES = ["<b>dark</b>", "bright"]
 RAW = {
@@ -42,7 +42,6 @@ RAW = {
     "run": ["arms"],
 }
 RUNTIME = {"device": "cpu", "precision": "fp32", "torch_threads": 1, "deterministic": False, "versions": {"torch": "2"}}
-VOID = {"meta", "img", "br", "hr", "input", "link"}
 
 
 @pytest.fixture
@@ -120,29 +119,6 @@ def write_scores(path: Path, made_with: str, seed: int) -> None:
     arrays = {"test_scores": scores, "test_labels": labels, "test_groups": np.arange(20), "val_scores": scores}
     arrays |= {"val_labels": labels, "thresholds": np.full((2, 2), 0.5), "classifier_seeds": np.arange(2)}
     write_npz(path.with_suffix(".npz"), arrays | {"best_steps": np.array([50, 50])})
-
-
-class Page(HTMLParser):
-    """Collects tags and checks on the way that each one is closed in its turn."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, (tag, self.getpos())
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def text_of(page: str) -> str:
