@@ -35,6 +35,7 @@ IGNORED = {
     "medbench.config",
     "medbench.cuda_devices",
     "medbench.data",
+    "medbench.data.sections",
     "medbench.errors",
     "medbench.fingerprint",
     "medbench.leases",

@@ -164,3 +164,14 @@ def test_sampling_code_does_not_train_again(monkeypatch):
     clear()
     after = {stage: code_of(stage, "cddpm") for stage in ("train", "sample")}
     assert [before[stage] == after[stage] for stage in ("train", "sample")] == [True, False]
+
+
+def test_what_is_known_of_one_published_set_does_not_prepare_another_again(monkeypatch):
+    """An edited citation would otherwise train everything again."""
+    read, real = [], module._read
+    monkeypatch.setattr(module, "_read", lambda name, path: read.append(name) or real(name, path))
+    module.fingerprint.__wrapped__("medbench.data.prepare", "medbench.data.chest_ct")
+    assert [name for name in read if name.startswith("medbench.data.known.")] == [
+        "medbench.data.known.chest_ct",
+        "medbench.data.known.facts",
+    ]
