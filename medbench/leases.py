@@ -21,6 +21,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Set by a lease, so that what its holder starts computes on the same devices; set it to `off` and no job takes a lease.
 LEASED = "MEDBENCH_GPU_LEASE"
 SCHEDULED = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")  # set within a job of Slurm, PBS, LSF
+TEMPORARY = "/tmp"  # nosec B108 # what is made there is looked at before it is believed
 REMIND = 60  # seconds between two lines of one that waits
 
 
@@ -42,6 +43,7 @@ def visible_devices() -> list[str]:
 
 def lease(
     count: int = 1,
+    who: str = "the job",
     visible: Callable[[], list[str]] = visible_devices,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -52,6 +54,7 @@ def lease(
 
     Args:
         count: how many GPUs, all or none.
+        who: asks for so many, for errors.
         visible: the devices that CUDA would show, in its order.
         sleep: how to wait so many seconds.
 
@@ -65,7 +68,7 @@ def lease(
         return
     if count > len(devices):
         shown = f"{VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else "this machine"
-        raise UserError(f"the job asks for {count} GPUs, but {shown} has {len(devices)}: ask for {len(devices)}")
+        raise UserError(f"{who}: asks for {count} GPUs, but {shown} has {len(devices)}; ask for {len(devices)}")
     taken = _wait_for(count, [file_of(device) for device in devices], sleep)
     spelled = _spellings(len(devices))
     os.environ[VISIBLE] = os.environ[LEASED] = ",".join(spelled[number] for number in taken)
@@ -131,7 +134,7 @@ def _folder() -> Path:
     XDG_RUNTIME_DIR is not: it is removed, leases and all, when the user logs out, and cron jobs have none. Nor does
     tempfile.gettempdir() always answer the same: it turns elsewhere while the disk is full.
     """
-    folder = Path(os.environ.get("TMPDIR") or "/tmp") / f"medbench-{os.geteuid()}"
+    folder = Path(os.environ.get("TMPDIR") or TEMPORARY) / f"medbench-{os.geteuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()

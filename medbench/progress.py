@@ -1,5 +1,7 @@
 """Progress of long work: a bar on a terminal, a plain line now and then in a log."""
 
+import contextlib
+import math
 import sys
 import time
 
@@ -13,7 +15,7 @@ class Progress:
 
     def __init__(self, what: str, total: int, unit: str, start: int = 0):
         self.what, self.total, self.unit, self.start, self.done = what, total, unit, start, start
-        self.began = self.last = time.monotonic()
+        self.began, self.last = time.monotonic(), -math.inf  # the first line comes with the first unit
         self.bar = tqdm(total=total, initial=start, desc=what, unit=unit) if sys.stderr.isatty() else None
 
     def update(self, done: int, note: str = "") -> None:
@@ -34,4 +36,5 @@ class Progress:
         rate = (done - self.start) / max(self.last - self.began, 1e-9)
         left = (self.total - done) / rate if rate else 0
         text = f"{self.what}: {done}/{self.total} {self.unit}s, {rate:.2f} {self.unit}s/s, {left:.0f} s left"
-        print(f"{text}, {note}" if note else text, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # a log on a full disk is no reason to lose the work
+            print(f"{text}, {note}" if note else text, file=sys.stderr, flush=True)

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from medbench.leases import lease
+from medbench.devices import say_where, take
 from medbench.stages import RuntimeStage
+from medbench.training.team import join
 
 PACKAGES = ("torch", "torchvision", "diffusers", "accelerate", "torch-fidelity", "numpy", "scipy")
 
@@ -21,6 +22,7 @@ class Runtime:
     precision: str  # fp32 or bf16, resolved
     torch_threads: int
     deterministic: bool
+    processes: int = 1  # that train together, a GPU each
 
     @property
     def torch_device(self) -> torch.device:
@@ -30,8 +32,8 @@ class Runtime:
         return Accelerator(cpu=self.device == "cpu", mixed_precision="bf16" if self.precision == "bf16" else "no")
 
     def conditions(self) -> dict[str, Any]:
-        """Device, precision, threads and package versions: two runs that differ here may differ in the last digits."""
-        hardware = torch.cuda.get_device_name() if self.device == "cuda" else platform.machine()
+        """Device, precision, threads, processes, versions: two runs that differ here may differ in the last digits."""
+        hardware = _gpus(self.processes) if self.device == "cuda" else platform.machine()
         return {**asdict(self), "hardware": hardware, "versions": {name: version(name) for name in PACKAGES}}
 
 
@@ -41,17 +43,31 @@ def start(section: RuntimeStage) -> Runtime:
     `auto` precision follows the hardware's capability, never a timing.
 
     Raises:
-        UserError: see medbench.leases.lease.
+        UserError: see medbench.devices.take.
     """
     torch.set_num_threads(section.torch_threads)
     if section.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    if torch.backends.cuda.is_built():
-        lease()  # before CUDA is asked anything, which fixes the devices that it shows
-    cuda = torch.cuda.is_available()
-    capable = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    device = take()  # before CUDA is asked anything, which fixes the devices that it shows
+    say_where(device)
+    processes = join(device)
+    capable = device == "cuda" and _have_bf16(processes)
     precision = section.precision if section.precision != "auto" else "bf16" if capable else "fp32"
     if precision == "fp32":  # TF32, a GPU's default for convolutions, keeps 10 bits of the mantissa
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    return Runtime("cuda" if cuda else "cpu", precision, section.torch_threads, section.deterministic)
+    return Runtime(device, precision, section.torch_threads, section.deterministic, processes)
+
+
+def _have_bf16(processes: int) -> bool:
+    """Whether all GPUs that compute have it: the same precision in every process."""
+    others = range(processes) if processes > 1 else []
+    own = torch.cuda.is_bf16_supported(including_emulation=False)
+    return own and all(torch.cuda.get_device_properties(gpu).major >= 8 for gpu in others)
+
+
+def _gpus(processes: int) -> str:
+    """Names of the GPUs that compute; of several alike, one name."""
+    if processes == 1:
+        return torch.cuda.get_device_name()
+    return ", ".join(dict.fromkeys(map(torch.cuda.get_device_name, range(processes))))

@@ -59,6 +59,11 @@ class TrainStage(RuntimeStage):
     seed: Seed
 
     @property
+    def gpu(self) -> int:
+        """GPUs that train it; a kind that is not trained step by step has no such setting."""
+        return getattr(self.augmenter, "gpu", 1)
+
+    @property
     def left_out(self) -> set[str]:
         """Settings of sampling, which train nothing again; checks of fidelity during the training do sample."""
         section = self.augmenter

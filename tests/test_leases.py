@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from medbench import leases, runtime
+from medbench import devices, leases, runtime
 from medbench.errors import UserError
 from medbench.leases import LEASED, SCHEDULED, VISIBLE, file_of, lease, visible_devices
 from medbench.run_lock import claim
@@ -17,8 +17,8 @@ JOB = """
 import os, sys, time
 from medbench.leases import lease
 names = {"0": "aa", "1": "bb", "GPU-aa": "aa", "GPU-bb": "bb"}
-shown = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1").split(",")
-lease(int(sys.argv[1]), lambda: [names[name.strip()] for name in shown if name], lambda seconds: time.sleep(0.02))
+shown = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "0,1").split(",") if name]
+lease(int(sys.argv[1]), "the job", lambda: [names[name] for name in shown], lambda seconds: time.sleep(0.02))
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 sys.stdin.read()
 """
@@ -121,11 +121,12 @@ def test_a_job_of_two_gpus_takes_both_or_none(job):
 
 
 def test_more_gpus_than_there_are_is_one_line(machine):
-    with pytest.raises(UserError, match=r"^the job asks for 3 GPUs, but this machine has 2: ask for 2$"):
-        lease(3, lambda: ["aa", "bb"])
+    with pytest.raises(UserError, match=r"^the job: asks for 3 GPUs, but this machine has 2; ask for 2$"):
+        lease(3, visible=lambda: ["aa", "bb"])
     machine.setenv(VISIBLE, "1")
-    with pytest.raises(UserError, match=r"asks for 2 GPUs, but CUDA_VISIBLE_DEVICES=1 has 1: ask for 1$"):
-        lease(2, lambda: ["bb"])
+    said = r"^augmenters\.ldm\.gpu: asks for 2 GPUs, but CUDA_VISIBLE_DEVICES=1 has 1; ask for 1$"
+    with pytest.raises(UserError, match=said):
+        lease(2, "augmenters.ldm.gpu", lambda: ["bb"])
 
 
 @pytest.mark.parametrize("shown", [None, ""])
@@ -285,7 +286,7 @@ def test_the_devices_are_those_that_torch_sees():
 def test_a_stage_takes_its_lease_before_cuda_is_asked(machine):
     asked = []
     machine.setattr(runtime.torch.backends.cuda, "is_built", lambda: True)
-    machine.setattr(runtime, "lease", lambda: asked.append("lease"))
+    machine.setattr(devices, "lease", lambda *_: asked.append("lease"))
     machine.setattr(runtime.torch.cuda, "is_available", lambda: asked.append("cuda") or False)
     assert runtime.start(RuntimeStage(torch_threads=1)).device == "cpu"
     assert asked == ["lease", "cuda"]

@@ -133,11 +133,11 @@ class NoisePrediction(Task):
         self._fixed = self._fixed_set(val, job)
 
     def loss(self, batch: Batch) -> Tensor:
-        x, generator = to_model_range(batch.images), batch.generator
+        x, draws = to_model_range(batch.images), batch.draws
         if self.flips:
-            x = mirrored(x, generator)
-        timestep = torch.randint(self.section.timesteps, (len(x),), generator=generator, device=x.device)
-        noise = torch.randn(x.shape, generator=generator, device=x.device)
+            x = mirrored(x, draws)
+        timestep = draws.randint(0, self.section.timesteps, (len(x),))
+        noise = draws.randn(x.shape)
         predicted = self._predict(self.add_noise(x, noise, timestep), timestep, batch.labels)
         return noise_loss(predicted, noise, self.section.loss, self.section.huber_beta)
 

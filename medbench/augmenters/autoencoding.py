@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
-from medbench.augmenters.codec import Padding
+from medbench.augmenters.codec import Padding, drawn
 from medbench.augmenters.diffusion import to_model_range, to_uint8
 from medbench.augmenters.discriminator import PatchDiscriminator
 from medbench.augmenters.sections import Autoencoder
@@ -61,9 +61,9 @@ class Autoencoding(Task):
         Rombach et al.'s code sums |x − x̂| over an image and the KL over its latents. Here both sums are divided by the
         number of the image's elements, so that kl_weight means what it means there.
         """
-        x = self._padded(mirrored(batch.images, batch.generator) if self.flips else batch.images)
+        x = self._padded(mirrored(batch.images, batch.draws) if self.flips else batch.images)
         posterior = self._posterior(x)
-        reconstruction = self._decode(posterior.sample(batch.generator))
+        reconstruction = self._decode(drawn(posterior, batch.draws))
         loss = self._l1(reconstruction, x) + self.section.kl_weight * posterior.kl().sum() / x.numel()
         if self._is_adversarial(batch.step):
             discriminator = self.networks["discriminator"].requires_grad_(False)  # it learns in its own turn

@@ -1,5 +1,6 @@
 """Sampling in batches: image i depends on (seed, i) alone, and what is finished survives a kill."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -58,14 +59,16 @@ def sample_in_batches(
     with stop_on_signals() as stop:
         owner = np.zeros_like(labels) if owner is None else owner
         for rows in _batches(owner, state["done"].numpy(), batch_size):
-            drawn = draw(rows, labels[rows], stop)
+            drawn = None
+            with contextlib.suppress(Interrupted), stop.breaking_off():
+                drawn = draw(rows, labels[rows], stop)
             if drawn is not None:
                 _put(state, rows, drawn)
             if stop or time.monotonic() - saved > SAVE_INTERVAL:
                 store.save(int(state["done"].sum()), state)
                 saved = time.monotonic()
             if stop:
-                raise Interrupted(stop.signal_number, f"{job.title}: stopped; run again to go on")
+                raise stop.interrupted(f"{job.title}: stopped after {int(state['done'].sum())} images")
             progress.update(int(state["done"].sum()))
     progress.close()
     trajectory = as_stored(state["trajectory"])

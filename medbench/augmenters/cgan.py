@@ -16,6 +16,7 @@ from medbench.augmenters.sections import CGAN
 from medbench.data.dataset import Split
 from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
+from medbench.training.draws import Draws
 from medbench.training.hinge import discriminator_hinge, generator_hinge
 from medbench.training.loop import Batch, Schedule, Task, TrainingData, count_parameters, train_network
 from medbench.utility.augmentation import mirrored
@@ -97,7 +98,7 @@ class HingeGame(Task):
         self.latent = torch.randn(len(rows), section.latent_dim, generator=drawn).to(job.runtime.torch_device)
 
     def probe(self) -> dict[str, float]:
-        draws = torch.Generator(self.latent.device).manual_seed(self.probe_seed)
+        draws = Draws(torch.Generator(self.latent.device).manual_seed(self.probe_seed))
         real, fake = [], []
         size = self.section.batch_size
         pieces = zip(self.fixed.images.split(size), self.fixed.labels.split(size), self.latent.split(size), strict=True)
@@ -111,22 +112,21 @@ class HingeGame(Task):
     def _generator_loss(self, batch: Batch) -> Tensor | None:
         if batch.step % GENERATOR_EVERY != 1:
             return None
-        return generator_hinge(self._scores(self._made(batch), batch.labels, batch.generator))
+        return generator_hinge(self._scores(self._made(batch), batch.labels, batch.draws))
 
     def _discriminator_loss(self, batch: Batch) -> Tensor:
         real = to_model_range(batch.images)
         if self.flips:
-            real = mirrored(real, batch.generator)
+            real = mirrored(real, batch.draws)
         with torch.no_grad():
             fake = self._made(batch)
-        scores = self._scores(torch.cat([real, fake]), batch.labels.repeat(2), batch.generator)
+        scores = self._scores(torch.cat([real, fake]), batch.labels.repeat(2), batch.draws)
         return discriminator_hinge(*scores.chunk(2))
 
     def _made(self, batch: Batch) -> Tensor:
         """Images of fresh latents for the batch's labels, in the batch's proportions of classes therefore."""
-        shape = len(batch.labels), self.section.latent_dim
-        latent = torch.randn(shape, generator=batch.generator, device=batch.labels.device)
+        latent = batch.draws.randn((len(batch.labels), self.section.latent_dim))
         return self.networks["generator"](latent, batch.labels).float()
 
-    def _scores(self, images: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
+    def _scores(self, images: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         return self.networks["discriminator"](diff_augment(images.float(), self.policies, draws), labels)

@@ -5,10 +5,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
 from medbench.augmenters.diffusion import to_model_range
 from medbench.errors import UserError
+from medbench.training.draws import Draws
 
 
 class Padding:
@@ -58,7 +60,7 @@ class PixelCodec:
     def to(self, device: torch.device | str) -> "PixelCodec":
         return self
 
-    def encode(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+    def encode(self, images: Tensor, draws: Draws | None) -> Tensor:
         """uint8 (B, C, H, W) -> float32 (B, *shape) in [-1, 1]; nothing is drawn."""
         return self.padding.pad(to_model_range(images))
 
@@ -119,12 +121,12 @@ class LatentCodec:
         return self
 
     @torch.no_grad()
-    def encode(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
-        """uint8 (B, C, H, W) -> float32 (B, *shape): a draw from the posterior, its mean without a generator."""
+    def encode(self, images: Tensor, draws: Draws | None) -> Tensor:
+        """uint8 (B, C, H, W) -> float32 (B, *shape): a draw from the posterior, its mean without draws."""
         x = self.padding.pad(to_model_range(images)).expand(-1, self.vae.config.in_channels, -1, -1)
         with torch.autocast(images.device.type, enabled=False):
             posterior = self.vae.encode(x).latent_dist
-        latents = posterior.mode() if generator is None else posterior.sample(generator)
+        latents = posterior.mode() if draws is None else drawn(posterior, draws)
         scaled: Tensor = self.vae.config.scaling_factor * latents
         return scaled
 
@@ -135,7 +137,7 @@ class LatentCodec:
             images = self.padding.crop(self.vae.decode(latents).sample)
         return images if images.shape[1] == self.channels else images.mean(1, keepdim=True)
 
-    def calibrate(self, images: Tensor, batch_size: int, generator: torch.Generator) -> None:
+    def calibrate(self, images: Tensor, batch_size: int, draws: Draws) -> None:
         """Sets the scale factor to 1/std of the latents of these images (N, C, H, W) uint8, over all their elements.
 
         Source: Rombach et al. 2022, appendix G, with all training images for their first batch.
@@ -143,6 +145,12 @@ class LatentCodec:
         self.vae.register_to_config(scaling_factor=1.0)
         n, total, squares = 0, 0.0, 0.0
         for piece in images.split(batch_size):
-            latents = self.encode(piece, generator).double()
+            latents = self.encode(piece, draws).double()
             n, total, squares = n + latents.numel(), total + float(latents.sum()), squares + float((latents**2).sum())
         self.vae.register_to_config(scaling_factor=(squares / n - (total / n) ** 2) ** -0.5)
+
+
+def drawn(posterior: DiagonalGaussianDistribution, draws: Draws) -> Tensor:
+    """As posterior.sample, in float32: latents (B, ...)."""
+    latents: Tensor = posterior.mean + posterior.std * draws.randn(posterior.mean.shape)
+    return latents

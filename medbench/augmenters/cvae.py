@@ -84,6 +84,6 @@ class EvidenceBound(Task):
     def _loss(self, batch: Batch) -> Tensor:
         x = to_model_range(batch.images)
         if self.flips:
-            x = mirrored(x, batch.generator)
-        reconstructions, kl = self.networks["vae"](x, batch.labels, batch.generator)
-        return negative_bound(x, reconstructions, kl, self.section.kl_weight)
+            x = mirrored(x, batch.draws)
+        reconstructions, kl = self.networks["vae"](x, batch.labels, batch.draws)
+        return negative_bound(x, reconstructions, kl, self.section.kl_weight, batch.mean)

@@ -1,6 +1,7 @@
 """The networks of the conditional variational autoencoder and its bound."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -10,7 +11,9 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor, nn
 
+from medbench.augmenters.codec import drawn
 from medbench.augmenters.latent_decoder import ConditionalNorm, LatentDecoder, halved_sizes, stage_widths
+from medbench.training.draws import Draws
 
 # Pixels are whole grey levels, 2/255 apart in [-1, 1]: the variance of what rounding took away.
 ROUNDING_VARIANCE = (2 / 255) ** 2 / 12
@@ -75,19 +78,23 @@ class ConditionalVAE(ModelMixin, ConfigMixin):
         self.encoder = Encoder(channels, (size[0], size[1]), n_classes, width, latent_dim)
         self.decoder = LatentDecoder(channels, size, n_classes, width, latent_dim)
 
-    def forward(
-        self, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, labels: Tensor, draws: Draws | None = None) -> tuple[Tensor, Tensor]:
         """images (B, C, H, W) in [-1, 1], labels (B,) -> reconstructions alike, KL(q ‖ N(0, 1)) (B,) in nats.
 
-        The latent is drawn from q by the generator, or is q's mean where there is none.
+        The latent is drawn from q, or is q's mean where there are no draws.
         """
         posterior = self.encoder(images, labels)
-        latent = posterior.mode() if generator is None else posterior.sample(generator)
+        latent = posterior.mode() if draws is None else drawn(posterior, draws)
         return self.decoder(latent.flatten(1), labels), posterior.kl()
 
 
-def negative_bound(images: Tensor, reconstructions: Tensor, kl: Tensor, kl_weight: float) -> Tensor:
+def negative_bound(
+    images: Tensor,
+    reconstructions: Tensor,
+    kl: Tensor,
+    kl_weight: float,
+    mean: Callable[[Tensor], Tensor] = lambda value: value,
+) -> Tensor:
     """What training lowers: −log p(x | z) + kl_weight × KL, the batch's mean in nats a pixel and channel.
 
     The likelihood is Gaussian with one σ for all pixels at its best value for the batch, σ² = the mean squared error
@@ -97,7 +104,8 @@ def negative_bound(images: Tensor, reconstructions: Tensor, kl: Tensor, kl_weigh
         images, reconstructions: (B, C, H, W) in [-1, 1].
         kl: (B,) nats an image.
         kl_weight: 1 is the evidence bound.
+        mean: from a mean over these images to that over their whole batch, whose σ it is (Batch.mean).
     """
-    variance = F.mse_loss(reconstructions.float(), images) + ROUNDING_VARIANCE
+    variance = mean(F.mse_loss(reconstructions.float(), images)) + ROUNDING_VARIANCE
     nll = 0.5 * (torch.log(2 * math.pi * variance) + 1)
     return nll + kl_weight * kl.mean() / images[0].numel()

@@ -20,6 +20,7 @@ from medbench.errors import UserError
 from medbench.rng import seed_for
 from medbench.sections import WeightsFile
 from medbench.training.checkpoint import CheckpointStore
+from medbench.training.draws import Draws
 from medbench.training.loop import Schedule, TrainingData, channels_first, count_parameters, train_network
 from medbench.training.signals import StopRequest
 from medbench.weights import load_state
@@ -45,7 +46,7 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
         weights = self.section.weights
         scores = self._published(weights, probed, job) if weights else self._trained(data, probed, job)
         generator = torch.Generator(job.runtime.torch_device).manual_seed(seed_for(job.seed, "latent scale"))
-        self._codec(job).calibrate(data.images, self.section.batch_size, generator)
+        self._codec(job).calibrate(data.images, self.section.batch_size, Draws(generator))
         return [{"component": "vae", **row} for row in scores]
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:

@@ -53,13 +53,13 @@ class ConditionalTask(Task):
         self._fixed = self._fixed_set(val)
 
     def loss(self, batch: Batch) -> Tensor:
-        section, generator, device = self.section, batch.generator, batch.images.device
-        images, augment = augmented(batch.images, section.augment_probability, section.shift, self.flips, generator)
-        x = self.codec.encode(images, generator)
-        dropped = torch.rand(len(x), generator=generator, device=device) < section.label_dropout
+        section, draws = self.section, batch.draws
+        images, augment = augmented(batch.images, section.augment_probability, section.shift, self.flips, draws)
+        x = self.codec.encode(images, draws)
+        dropped = draws.rand((len(x),)) < section.label_dropout
         labels = torch.where(dropped, self.null_class, batch.labels)
-        timestep = torch.randint(section.timesteps, (len(x),), generator=generator, device=device)
-        noise = torch.randn(x.shape, generator=generator, device=device)
+        timestep = draws.randint(0, section.timesteps, (len(x),))
+        noise = draws.randn(x.shape)
         x_t, velocity = self._mixed(x, noise, timestep)
         predicted = self._predict(x_t, timestep, labels, augment)
         target = noise if section.prediction == "epsilon" else velocity

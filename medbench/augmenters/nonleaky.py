@@ -3,14 +3,13 @@
 import torch
 from torch import Tensor
 
+from medbench.training.draws import Draws
 from medbench.utility.augmentation import moved
 
 TRANSFORMS = 3  # mirrored or not; shift by rows and by columns, in the largest shift
 
 
-def augmented(
-    images: Tensor, probability: float, shift: float, flips: bool, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def augmented(images: Tensor, probability: float, shift: float, flips: bool, draws: Draws) -> tuple[Tensor, Tensor]:
     """Mirrored and shifted images, and what was done to each.
 
     Args:
@@ -18,19 +17,19 @@ def augmented(
         probability: of each transform for each image.
         shift: the largest, of the shorter side; what comes in is a reflection.
         flips: whether mirroring keeps the meaning.
-        generator: on the images' device.
+        draws: on the images' device.
 
     Returns:
         images (B, C, H, W) and the vectors (B, TRANSFORMS), zero where an image is as it was.
 
     Source: Karras et al. 2022, appendix F.2, with the two transforms that small medical images bear.
     """
-    batch, device = len(images), images.device
-    chosen = torch.rand(2, batch, generator=generator, device=device) < probability
+    batch = len(images)
+    chosen = draws.rand((2, batch), dim=1) < probability
     mirror = chosen[0] & flips
     images = torch.where(mirror[:, None, None, None], images.flip(-1), images)
     most = int(shift * min(images.shape[-2:]))
-    drawn = torch.randint(-most, most + 1, (batch, 2), generator=generator, device=device)
+    drawn = draws.randint(-most, most + 1, (batch, 2))
     offsets = torch.where(chosen[1][:, None], drawn, 0)
     vectors = torch.cat([mirror[:, None].float(), offsets / max(most, 1)], dim=1)
     return moved(images, offsets, most), vectors

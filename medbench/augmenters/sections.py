@@ -46,6 +46,14 @@ class AugmenterSection(Section):
 class TrainedSection(AugmenterSection, TrainingSection):
     """An augmenter that is trained."""
 
+    gpu: PositiveInt = 1  # GPUs that share each batch, with the same draws: numbers differ in the last digits
+
+    @model_validator(mode="after")
+    def _gpus_share_a_batch_equally(self) -> "TrainedSection":
+        if self.batch_size % self.gpu:
+            raise ValueError(f"gpu {self.gpu}: batch_size {self.batch_size} must be a multiple of it")
+        return self
+
 
 # Diffusion ------------------------------------------------------------------------------------------------------
 
@@ -242,6 +250,12 @@ class Autoencoder(TrainedSection):
     @property
     def reads_file(self) -> WeightsFile | str | None:
         return self.weights
+
+    @model_validator(mode="after")
+    def _published_weights_need_one_gpu(self) -> "Autoencoder":
+        if self.weights is not None and self.gpu > 1:
+            raise ValueError(f"gpu {self.gpu}: published weights are not trained; leave gpu out")
+        return self
 
 
 # Others ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from medbench.errors import UserError
-from medbench.files import canonical_json, replacing
+from medbench.files import canonical_json, remove_all_stale, replacing
 
 KEEP = 2  # the newest, and the one before in case the newest is damaged
 
@@ -29,21 +29,29 @@ class CheckpointStore:
         self.key = hashlib.sha256(canonical_json(belongs_to).encode()).hexdigest()
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Writes a checkpoint and removes all but the newest KEEP."""
+        """Writes a checkpoint and removes all but it and the newest before it.
+
+        Raises:
+            UserError: the folder cannot be written, or the disk is full; the older checkpoints are as they were.
+        """
         buffer = io.BytesIO()
         torch.save({"key": self.key, "step": step, "state": state}, buffer)
-        content = buffer.getvalue()
-        with replacing(self.folder / f"step{step:08d}-{_digest(content)}.pt") as temporary:
+        content = buffer.getbuffer()
+        path = self.folder / f"step{step:08d}-{_digest(content)}.pt"
+        with replacing(path) as temporary:
             temporary.write_bytes(content)
-        for old in self._newest_first()[KEEP:]:
-            old.unlink()
+        # One of a later step is damaged: the job went on from an earlier one, and is here only now.
+        older = [each for each in self._newest_first() if each.name[:12] < path.name[:12]]
+        for other in set(self._newest_first()) - {path, *older[: KEEP - 1]}:
+            other.unlink(missing_ok=True)
 
     def latest(self) -> tuple[int, dict[str, Any]] | None:
         """Step and state of the newest undamaged checkpoint, or None.
 
         Raises:
-            UserError: the checkpoint belongs to another section, dataset, seed or precision.
+            UserError: the checkpoint belongs to another section, dataset, seed or precision, or cannot be read.
         """
+        remove_all_stale(self.folder)
         for path, content in self._undamaged():
             # Our own tensors and plain values; weights_only keeps a planted file from running code.
             checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -59,13 +67,22 @@ class CheckpointStore:
         return sorted(self.folder.glob("step*.pt"), reverse=True)
 
     def _undamaged(self) -> Iterator[tuple[Path, bytes]]:
-        for path in self._newest_first():
-            content = path.read_bytes()
+        paths = self._newest_first()
+        for place, path in enumerate(paths, start=1):
+            content = _read(path)
             if _digest(content) == path.stem.partition("-")[2]:
                 yield path, content
             else:
-                print(f"medbench: {path}: damaged checkpoint, going back to the one before", file=sys.stderr)
+                instead = "going back to the one before" if place < len(paths) else "no other is left, starting anew"
+                print(f"medbench: {path}: damaged checkpoint, {instead}", file=sys.stderr)
 
 
-def _digest(content: bytes) -> str:
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; make it readable, or remove it") from error
+
+
+def _digest(content: bytes | memoryview) -> str:
     return hashlib.sha256(content).hexdigest()[:16]

@@ -19,19 +19,26 @@ from medbench.rng import seed_for
 from medbench.runtime import Runtime
 from medbench.sections import TrainingSection
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.signals import stop_on_signals
+from medbench.training.draws import Draws
+from medbench.training.signals import StopRequest, stop_on_signals
+from medbench.training.team import Team
 
 History = list[dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from: images (B, C, H, W) uint8, labels (B,) int64; every draw comes from `generator`."""
+    """What one step learns from: images (B, C, H, W) uint8, labels (B,) int64; every draw comes from `draws`.
+
+    Of several processes each has its share of a batch, and the mean of their losses is descended. A loss that is a mean
+    over images is then that of the whole batch; what else it takes of the batch it asks of `mean`.
+    """
 
     images: Tensor
     labels: Tensor
     step: int  # from 1
-    generator: torch.Generator  # on the images' device
+    draws: Draws  # on the images' device
+    mean: Callable[[Tensor], Tensor] = lambda value: value  # from a mean over these images to that over the batch
 
 
 class Task:
@@ -39,6 +46,9 @@ class Task:
 
     `networks` and `losses` have the same keys. The first network is the one that is wanted; any other is its adversary,
     descends its own loss in the same step, and is not averaged. A loss of None leaves its network as it is.
+
+    A signal may break off a probe or a check anywhere; the same is then asked again after the resume, from what `state`
+    gives at that moment.
     """
 
     networks: dict[str, Any]  # of nn.Module; the loop puts the prepared ones in their place
@@ -128,6 +138,10 @@ def train_network(
     its averaged weights, and ends with them. The last step is kept as a checkpoint until the caller has written what it
     led to.
 
+    Several processes (medbench.training.team) do the same steps, each on its share of every batch, and all end with the
+    same networks; the first writes the checkpoints. Their sums are in another order than one process's, and what draws
+    from the global generator, dropout, draws other masks.
+
     Returns:
         one row a logging interval: step, images_seen, loss (mean over the interval), loss_<name> for every network but
         the first, and the probe's numbers.
@@ -138,17 +152,23 @@ def train_network(
     """
     loop, steps = _Loop(task, data, schedule, seed, store, runtime), schedule.steps
     start = loop.resume()
+    loop.team.require_same(start)
     progress = Progress(title, steps, "step", start)
     with stop_on_signals() as stop:
-        for step in range(start + 1, steps + 1):
-            loop.step(step)
-            if step in schedule.log_steps | schedule.check_steps:
-                loop.log(step, title)
-            if stop or step == steps or step % schedule.checkpoint_every == 0:
+        for step in range(start, steps + 1):
+            new = step > start  # else the step of the checkpoint, whose probe may have been broken off
+            if new:
+                loop.step(step)
+            if loop.must_log(step):
+                with contextlib.suppress(Interrupted):
+                    loop.log(step, title, stop)
+            stop.signal_number = loop.team.largest(stop.signal_number)
+            if stop or (new and (step == steps or step % schedule.checkpoint_every == 0)):
                 loop.save(step)
             if stop:
-                raise Interrupted(stop.signal_number, f"{title}: stopped after step {step}; run again to go on")
-            progress.update(step, f"loss {loop.history[-1]['loss']:.4f}" if loop.history else "")
+                raise stop.interrupted(f"{title}: stopped after step {step}")
+            if new:
+                progress.update(step, f"loss {loop.history[-1]['loss']:.4f}" if loop.history else "")
     progress.close()
     return loop.finish()
 
@@ -167,12 +187,17 @@ class _Loop:
     ):
         self.task, self.data, self.schedule, self.seed, self.store = task, data, schedule, seed, store
         self.accelerator = runtime.accelerator()
+        self.team = Team(self.accelerator)
+        self.share = self.team.share(schedule.batch_size)
         self.device = runtime.torch_device
         self.optimizers = {}
         for name, network in task.networks.items():
             network.to(self.device, memory_format=torch.channels_last).train()
+            self.team.start_equal(network)
             optimizer = schedule.optimizer([each for each in network.parameters() if each.requires_grad])
-            task.networks[name], self.optimizers[name] = self.accelerator.prepare(network, optimizer)
+            # In evaluation mode: with everything but the wrapper for several processes, see medbench.training.team.
+            task.networks[name] = self.accelerator.prepare_model(network, evaluation_mode=True)
+            self.optimizers[name] = self.accelerator.prepare_optimizer(optimizer)
         self.first = next(iter(task.networks))
         self.ema = _ema(self._parameters(), schedule.ema_decay) if schedule.ema_decay else None
         self.history: History = []
@@ -181,10 +206,12 @@ class _Loop:
         self.counts = dict.fromkeys(task.networks, 0)
 
     def step(self, step: int) -> None:
-        torch.manual_seed(seed_for(self.seed, "global", step))  # for what takes no generator, such as dropout
+        # For what takes no generator, such as dropout: no two processes mask their images alike.
+        torch.manual_seed(seed_for(self.seed, "global", step, *([self.team.rank] if self.team.rank else [])))
         generator = torch.Generator(self.device).manual_seed(seed_for(self.seed, "step", step))
-        rows = batch_rows(len(self.data.labels), self.schedule.batch_size, step, self.seed).to(self.device)
-        batch = Batch(self.data.images[rows], self.data.labels[rows], step, generator)
+        whole = batch_rows(len(self.data.labels), self.schedule.batch_size, step, self.seed)
+        rows, draws = self.share.of(whole).to(self.device), Draws(generator, self.share)
+        batch = Batch(self.data.images[rows], self.data.labels[rows], step, draws, self.team.mean)
         for name in self.task.networks:
             self._descend(name, batch)
         if self.ema:
@@ -201,15 +228,22 @@ class _Loop:
             group["lr"] = self.schedule.learning_rate(batch.step)
         optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
+        loss = self.team.average(self.task.networks[name], loss.detach())
         optimizer.step()
-        self.sums[name] += loss.detach()
+        self.sums[name] += loss
         self.counts[name] += 1
 
-    def log(self, step: int, title: str) -> None:
+    def must_log(self, step: int) -> bool:
+        """Whether a probe is due after this step and has not been made."""
+        logged = self.history[-1]["step"] if self.history else 0
+        return step in self.schedule.log_steps | self.schedule.check_steps and logged < step
+
+    def log(self, step: int, title: str, stop: StopRequest) -> None:
+        """Raises Interrupted where a signal breaks off the probe, and is then as if it had not been called."""
         means = {name: float(self.sums[name]) / max(self.counts[name], 1) for name in self.sums}
         if not all(map(math.isfinite, means.values())):
             raise UserError(f"{title}: the loss is not finite at step {step}: lower learning_rate")
-        with evaluating(self.task.networks), self._averaged(), self.accelerator.autocast():
+        with evaluating(self.task.networks), self._averaged(), self.accelerator.autocast(), stop.breaking_off():
             probe = self.task.probe() | (self.task.check(step) if step in self.schedule.check_steps else {})
         row = {"step": step, "images_seen": step * self.schedule.batch_size, "loss": means.pop(self.first)}
         self.history.append({**row, **{f"loss_{name}": mean for name, mean in means.items()}, **probe})
@@ -218,6 +252,8 @@ class _Loop:
             self.counts[name] = 0
 
     def save(self, step: int) -> None:
+        if not self.team.leads:
+            return
         state: dict[str, Any] = {
             "networks": {name: network.state_dict() for name, network in self._unwrapped().items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},

@@ -1,10 +1,15 @@
-"""SIGTERM and SIGINT as a request: the loop ends its step, saves, and goes."""
+"""SIGTERM and SIGINT: what can be done again ends at once, what would be lost ends where it can be saved."""
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+
+from medbench.errors import Interrupted
+
+HANDLED = (signal.SIGTERM, signal.SIGINT)
+Handler = Callable[[int, FrameType | None], None]
 
 
 class StopRequest:
@@ -12,25 +17,66 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number = 0
+        self._breaks_off = False
 
     def __bool__(self) -> bool:
         return self.signal_number != 0
 
     def __call__(self, signal_number: int, frame: FrameType | None) -> None:
         self.signal_number = signal_number
+        if self._breaks_off:
+            raise self.interrupted()
+
+    def interrupted(self, what: str = "stopped") -> Interrupted:
+        return Interrupted(self.signal_number, f"{what}; run again to go on")
+
+    @contextlib.contextmanager
+    def breaking_off(self) -> Iterator[None]:
+        """Within the block, which changes nothing that is kept, a signal, also one from before, raises Interrupted."""
+        try:
+            self._breaks_off = True
+            if self:
+                raise self.interrupted()
+            yield
+        finally:
+            self._breaks_off = False
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Within the block, SIGTERM and SIGINT set the request instead of ending the process."""
+    """Within the block, SIGTERM and SIGINT set the request instead of ending the process.
+
+    Raises:
+        Interrupted: after a block that did not look at its request again.
+    """
     request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request  # only the main thread may handle signals
-        return
-    handled = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, request) for number in handled]
-    try:
+    with _handled_by(request):
         yield request
+    if request:
+        raise request.interrupted()
+
+
+@contextlib.contextmanager
+def end_on_signals() -> Iterator[None]:
+    """Within the block, SIGTERM and SIGINT raise Interrupted at once; a second one ends the process where it is."""
+
+    def end(signal_number: int, frame: FrameType | None) -> None:
+        for number in HANDLED:
+            signal.signal(number, signal.SIG_DFL)
+        raise Interrupted(signal_number, f"stopped by {signal.Signals(signal_number).name}; run again to go on")
+
+    with _handled_by(end):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Handler) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+    before = [signal.signal(number, handler) for number in HANDLED]
+    try:
+        yield
     finally:
-        for number, handler in zip(handled, before, strict=True):
-            signal.signal(number, handler)
+        for number, earlier in zip(HANDLED, before, strict=True):
+            signal.signal(number, earlier)

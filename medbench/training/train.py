@@ -17,6 +17,9 @@ from medbench.fingerprint import code_of
 from medbench.rng import seed_for
 from medbench.runtime import start
 from medbench.stages import TrainStage
+from medbench.sums import require_folder, write_sums
+from medbench.training.launch import is_follower
+from medbench.training.team import leave
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,16 @@ def train(
         inception=_inception(stage, inputs),
     )
     rows = fitted(augmenter, dataset.splits["train"], dataset.splits["val"], job, stage.name)
+    leave()
+    if is_follower():
+        return  # all have learned the same, and the first process writes it
     with replacing(model_folder) as temporary:
         saved(augmenter, temporary, stage.name)
         described |= {"parameters": augmenter.parameters(), "images_seen": _images_seen(rows)}
         write_json(temporary / "medbench.json", described)
         _write_csv(temporary / "training.csv", rows)
         write_model_card(temporary / "README.md", described, card, rows)
+        write_sums(temporary)
     remove_folder(checkpoints)
 
 
@@ -112,6 +119,7 @@ def _origin(stage: TrainStage, card: Card, inputs: Inputs) -> dict[str, str | No
 
 
 def _require_same_images(first_stage: Path, card: Card, stage: TrainStage) -> None:
+    require_folder(first_stage)
     model = read_json(first_stage / "medbench.json")
     made_for = ImageSpec.of(model["images"])
     where = f"{first_stage}: the first stage of {stage.name}"

@@ -4,18 +4,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from medbench.training.draws import Draws
 
-def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
+
+def shifted(images: Tensor, most: int, draws: Draws) -> Tensor:
     """Each image moved by its own whole number of pixels, at most `most` each way; what comes in is a reflection.
 
     Args:
         images: (B, C, H, W), any type.
         most: pixels, below H and W.
-        generator: on the images' device.
+        draws: on the images' device.
     """
     if most == 0:
         return images
-    corner = torch.randint(2 * most + 1, (2, len(images)), generator=generator, device=images.device)
+    corner = draws.randint(0, 2 * most + 1, (2, len(images)), dim=1)
     return moved(images, most - corner.T, most)
 
 
@@ -40,7 +42,7 @@ def moved(images: Tensor, offsets: Tensor, most: int) -> Tensor:
     return padded[which[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
+def mirrored(images: Tensor, draws: Draws) -> Tensor:
     """Half of the images (B, C, H, W), by chance, left and right exchanged."""
-    flip = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
+    flip = draws.rand((len(images), 1, 1, 1)) < 0.5
     return torch.where(flip, images.flip(-1), images)

@@ -42,12 +42,12 @@ class Classification(Task):
         return network
 
     def loss(self, batch: Batch) -> Tensor:
-        images = shifted(batch.images, round(self.section.shift * self.section.image_size), batch.generator)
+        images = shifted(batch.images, round(self.section.shift * self.section.image_size), batch.draws)
         if self.flips:
-            images = mirrored(images, batch.generator)
+            images = mirrored(images, batch.draws)
         inputs, targets = to_network_range(images), batch.labels
         if self.mixing:
-            inputs, targets = self.mixing(inputs, targets, batch.generator)
+            inputs, targets = self.mixing(inputs, targets, batch.draws)
         logits: Tensor = self.network(inputs)
         return F.cross_entropy(logits.float(), targets)
 

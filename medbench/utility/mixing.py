@@ -8,6 +8,7 @@ from torchvision.transforms import v2
 
 from medbench.arms import Arm
 from medbench.augmenters.sections import CutMix, MixUp
+from medbench.training.draws import Draws
 
 TRANSFORMS = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
 
@@ -35,15 +36,15 @@ class Mixing:
             return None
         return Mixing(TRANSFORMS[section.kind](alpha=section.alpha, num_classes=n_classes), arm.ratio / arm.size)
 
-    def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def __call__(self, images: Tensor, labels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Float images (B, C, H, W), labels (B,) -> images (B, C, H, W), labels (B, K) if mixed, else (B,).
 
-        The chance comes from `generator`. Weights and boxes come from torch's global generator, which the training loop
+        The chance comes from `draws`. Weights and boxes come from torch's global generator, which the training loop
         seeds at each step; torchvision's transforms take no other.
 
         Source: Zhang et al. 2018; Yun et al. 2019. Each image is mixed with the one before it in the batch.
         """
-        if torch.rand((), generator=generator, device=generator.device) >= self.probability:
+        if draws.rand(()) >= self.probability:
             return images, labels
         mixed, soft = self.transform(images, labels)
         return mixed.contiguous(memory_format=torch.channels_last), soft

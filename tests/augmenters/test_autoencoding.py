@@ -8,6 +8,7 @@ from medbench.augmenters.autoencoding import Autoencoding, color_whitening, reco
 from medbench.augmenters.codec import Padding
 from medbench.augmenters.sections import Autoencoder
 from medbench.rng import numpy_rng
+from medbench.training.draws import Draws
 from medbench.training.loop import Batch
 
 
@@ -24,7 +25,7 @@ def images(n: int) -> torch.Tensor:
 
 
 def batch(step: int, n: int = 8) -> Batch:
-    return Batch(images(n), torch.zeros(n, dtype=torch.int64), step, torch.Generator().manual_seed(5))
+    return Batch(images(n), torch.zeros(n, dtype=torch.int64), step, Draws(torch.Generator().manual_seed(5)))
 
 
 def test_the_loss_is_l1_and_the_kl_of_the_latents_per_element_of_the_image():

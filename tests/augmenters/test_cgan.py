@@ -12,6 +12,7 @@ from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.latent_decoder import LatentDecoder
 from medbench.augmenters.sections import CGAN
 from medbench.runtime import Runtime
+from medbench.training.draws import Draws
 from medbench.training.loop import Batch
 
 
@@ -75,7 +76,7 @@ def game(tiny_dataset, tmp_path):
         task.networks["discriminator"].register_forward_pre_hook(lambda module, given: seen.append(given))
         train = dataset.splits["train"]
         images = torch.from_numpy(train.images)[:, None]
-        return task, Batch(images, torch.from_numpy(train.labels), 1, torch.Generator().manual_seed(0)), seen
+        return task, Batch(images, torch.from_numpy(train.labels), 1, Draws(torch.Generator().manual_seed(0))), seen
 
     return make
 

@@ -32,7 +32,7 @@ class Noise(Augmenter[NoiseSection]):
     result: object = None
 
     def _answer(self, *arguments):
-        if isinstance(self.result, Exception):
+        if isinstance(self.result, BaseException):
             raise self.result
         return self.result(*arguments) if callable(self.result) else self.result
 

@@ -5,6 +5,7 @@ from diffusers import AutoencoderKL
 
 from medbench.augmenters.codec import LatentCodec, Padding, PixelCodec
 from medbench.errors import UserError
+from medbench.training.draws import Draws
 
 
 def vae(channels: int = 1, scaling_factor: float = 0.37, **settings) -> AutoencoderKL:
@@ -29,6 +30,10 @@ def vae(channels: int = 1, scaling_factor: float = 0.37, **settings) -> Autoenco
 def images(n: int = 6, channels: int = 1, size: tuple[int, int] = (12, 12)) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.randint(0, 256, (n, channels, *size), dtype=torch.uint8, generator=generator)
+
+
+def draws(seed: int) -> Draws:
+    return Draws(torch.Generator().manual_seed(seed))
 
 
 def in_model_range(x: torch.Tensor) -> torch.Tensor:
@@ -64,18 +69,18 @@ def test_pixel_codec_changes_range_and_padding_alone():
     assert codec.shape == codes.shape[1:] == (3, 32, 16)
     assert (codes.dtype, codes.min(), codes.max()) == (torch.float32, -1, 1)
     assert torch.equal(codec.decode(codes), in_model_range(x))
-    assert torch.equal(codec.encode(x, torch.Generator()), codes)
+    assert torch.equal(codec.encode(x, Draws(torch.Generator())), codes)
 
 
 def test_latents_of_the_images_it_was_calibrated_on_have_unit_deviation():
     codec, x = LatentCodec(vae(), 1, (12, 12), divisor=2), images(60)
-    assert not 0.8 < codec.encode(x, torch.Generator().manual_seed(0)).std() < 1.25
-    codec.calibrate(x, batch_size=7, generator=torch.Generator().manual_seed(0))
+    assert not 0.8 < codec.encode(x, draws(0)).std() < 1.25
+    codec.calibrate(x, batch_size=7, draws=draws(0))
     # The same draws batch by batch have deviation 1 to rounding; others, of 60 × 108 latents, to within 4/√(2 · 6480).
-    pieces, generator = x.split(7), torch.Generator().manual_seed(0)
-    latents = torch.cat([codec.encode(piece, generator) for piece in pieces])
+    pieces, same = x.split(7), draws(0)
+    latents = torch.cat([codec.encode(piece, same) for piece in pieces])
     assert latents.std(correction=0).item() == pytest.approx(1, abs=1e-5)
-    assert codec.encode(x, torch.Generator().manual_seed(1)).std().item() == pytest.approx(1, abs=0.035)
+    assert codec.encode(x, draws(1)).std().item() == pytest.approx(1, abs=0.035)
 
 
 def test_codes_are_scaled_latents_and_decoding_undoes_the_scale():
@@ -86,7 +91,7 @@ def test_codes_are_scaled_latents_and_decoding_undoes_the_scale():
         reconstruction = network.decode(posterior.mode()).sample
     assert codec.shape == (3, 6, 6)
     torch.testing.assert_close(codec.encode(x, None), 0.37 * posterior.mode())
-    drawn = codec.encode(x, torch.Generator().manual_seed(3))
+    drawn = codec.encode(x, draws(3))
     torch.testing.assert_close(drawn, 0.37 * posterior.sample(torch.Generator().manual_seed(3)))
     # Dividing what was multiplied rounds the last bit of float32, which the network then spreads.
     torch.testing.assert_close(codec.decode(codec.encode(x, None)), reconstruction, rtol=1e-4, atol=1e-5)

@@ -24,6 +24,7 @@ from medbench.errors import Interrupted
 from medbench.files import sha256_of, sha256_of_folder
 from medbench.runtime import Runtime
 from medbench.stages import TrainStage
+from medbench.training.draws import Draws
 from medbench.training.loop import Batch
 from medbench.training.train import Inputs, train
 
@@ -68,7 +69,7 @@ def task(job, network, flips=True, **settings) -> ConditionalTask:
 def batch(n=64, seed=5, gray=True) -> Batch:
     noise = torch.randint(0, 256, (n, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images = torch.full_like(noise, GRAY) if gray else noise
-    return Batch(images, torch.arange(n) % 2, 1, torch.Generator().manual_seed(seed))
+    return Batch(images, torch.arange(n) % 2, 1, Draws(torch.Generator().manual_seed(seed)))
 
 
 # The task -------------------------------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ def test_the_network_is_told_how_an_image_was_augmented(job, flips):
     network, wanted = Knowing(), batch(gray=False)
     task(job, network, flips, augment_probability=0.7, shift=0.25).loss(batch(gray=False))
     x, timestep, _, augment = network.asked[0]
-    images, vectors = augmented(wanted.images, 0.7, 0.25, flips, torch.Generator().manual_seed(5))
+    images, vectors = augmented(wanted.images, 0.7, 0.25, flips, Draws(torch.Generator().manual_seed(5)))
     assert torch.equal(augment, vectors)
     assert augment[:, 0].any() == flips
     a, b = (coefficient[timestep][:, None, None, None] for coefficient in (network.a, network.b))

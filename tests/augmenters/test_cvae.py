@@ -11,6 +11,7 @@ from medbench.augmenters.cvae_network import ROUNDING_VARIANCE, ConditionalVAE, 
 from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.sections import CVAE
 from medbench.runtime import Runtime
+from medbench.training.draws import Draws
 from medbench.training.loop import Batch
 
 
@@ -63,7 +64,7 @@ def test_encoder_and_decoder_are_both_told_the_class(network):
 def test_the_bound_is_full_precision_where_the_network_is_not(network):
     images, labels = torch.rand(3, 1, 12, 12), torch.tensor([0, 1, 0])
     with torch.autocast("cpu", torch.bfloat16):
-        reconstructions, kl = network(images, labels, torch.Generator().manual_seed(0))
+        reconstructions, kl = network(images, labels, Draws(torch.Generator().manual_seed(0)))
         bound = negative_bound(images, reconstructions, kl, 1.0)
     assert (reconstructions.dtype, kl.dtype, bound.dtype) == (torch.bfloat16, torch.float32, torch.float32)
     assert torch.isfinite(bound)
@@ -72,7 +73,7 @@ def test_the_bound_is_full_precision_where_the_network_is_not(network):
 class Seen(torch.nn.Module):
     """In place of the network: returns the images that it is given."""
 
-    def forward(self, images, labels, generator=None):
+    def forward(self, images, labels, draws=None):
         return images, torch.zeros(len(images))
 
 
@@ -85,7 +86,7 @@ def test_training_images_are_mirrored_only_where_asked(tiny_dataset, tmp_path, m
     seen = []
     monkeypatch.setattr("medbench.augmenters.cvae.negative_bound", lambda images, *rest: seen.append(images))
     images = torch.from_numpy(dataset.splits["train"].images)[:, None]
-    task.losses["vae"](Batch(images, torch.zeros(40, dtype=torch.int64), 1, torch.Generator().manual_seed(0)))
+    task.losses["vae"](Batch(images, torch.zeros(40, dtype=torch.int64), 1, Draws(torch.Generator().manual_seed(0))))
     given = to_model_range(images)
     same, turned = ((seen[0] == each).flatten(1).all(1) for each in (given, given.flip(-1)))
     assert (same | turned).all()

@@ -5,16 +5,17 @@ import torch
 import torch.nn.functional as F
 
 from medbench.augmenters.diff_augment import POLICIES, diff_augment
+from medbench.training.draws import Draws
 
 ALL = tuple(POLICIES)
 
 
 def drawn(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return Draws(torch.Generator().manual_seed(seed))
 
 
 def pictures(n=64, channels=3, height=16, width=24):
-    return torch.rand(n, channels, height, width, generator=drawn(9), dtype=torch.float64) * 2 - 1
+    return drawn(9).rand((n, channels, height, width), dtype=torch.float64) * 2 - 1
 
 
 def test_translation_moves_by_whole_pixels_and_fills_with_zero():

@@ -16,6 +16,7 @@ from medbench.errors import Interrupted, UserError
 from medbench.files import sha256_of
 from medbench.rng import numpy_rng
 from medbench.runtime import Runtime
+from medbench.training.draws import Draws
 
 STEPS = 8
 
@@ -141,7 +142,7 @@ def test_samples_do_not_depend_on_the_batch_size_and_use_each_image_once_before_
 def test_latents_of_the_training_images_have_unit_deviation_after_fit(fitted):
     augmenter, _, dataset = fitted(size=30, widths=(8, 8, 8))
     x = torch.from_numpy(dataset.splits["train"].images)[:, None]
-    codes = LatentCodec(augmenter.vae, 1, (30, 30), 1).encode(x, torch.Generator().manual_seed(7))
+    codes = LatentCodec(augmenter.vae, 1, (30, 30), 1).encode(x, Draws(torch.Generator().manual_seed(7)))
     # 40 × 4 × 64 latents: other draws change the deviation by a few times 1/√(2 · 10240).
     assert codes.std().item() == pytest.approx(1, abs=0.03)
 
@@ -187,7 +188,7 @@ def test_published_weights_are_taken_as_they_are(fitted, published, quant_conv, 
     assert set(found) == set(wanted)
     assert all(torch.equal(weight, found[name]) for name, weight in wanted.items())
     x = torch.from_numpy(dataset.splits["train"].images)[:, None]
-    codes = LatentCodec(augmenter.vae, 1, (12, 12), 1).encode(x, torch.Generator().manual_seed(7))
+    codes = LatentCodec(augmenter.vae, 1, (12, 12), 1).encode(x, Draws(torch.Generator().manual_seed(7)))
     assert codes.std().item() == pytest.approx(1, abs=0.05)  # 40 × 4 × 36 latents, other draws
 
 

@@ -2,13 +2,14 @@ import pytest
 import torch
 
 from medbench.augmenters.nonleaky import TRANSFORMS, augmented
+from medbench.training.draws import Draws
 
 IMAGES = torch.randint(0, 256, (400, 2, 10, 14), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 MOST = 2  # pixels: a fifth of the shorter side
 
 
 def made(probability=0.6, shift=0.2, flips=True):
-    return augmented(IMAGES, probability, shift, flips, torch.Generator().manual_seed(1))
+    return augmented(IMAGES, probability, shift, flips, Draws(torch.Generator().manual_seed(1)))
 
 
 def test_the_vector_says_exactly_what_was_done():

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -11,6 +12,7 @@ from medbench.errors import Interrupted, UserError
 from medbench.files import read_npz, sha256_of
 from medbench.stages import SampleStage, TrainStage
 from medbench.training.train import train
+from tests.damage import flip
 
 TRAINING = {"timesteps": 12, "steps": 3, "batch_size": 8, "sample_batch_size": 4}
 ANNOTATED = {"kind": "annotated_ddpm", "width": 8, "multipliers": (1, 2), "conditioning": "label"}
@@ -138,3 +140,21 @@ def test_there_are_enough_images_for_fidelity_and_for_every_arm(tmp_path, model,
     """Of 40 training images."""
     wanted = stage(n, kind=PIXELS, sample_steps=1).model_copy(update={"ratio": ratio})
     assert len(sampled(model(kind=PIXELS), tmp_path / "s.npz", wanted)["images"]) == images
+
+
+def test_a_damaged_model_is_refused_and_made_again_the_images_are_the_same(tmp_path, model):
+    folder = model()
+    sampled(folder, tmp_path / "before.npz", stage())
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        flip(path)
+        with pytest.raises(UserError, match=rf"model/.*: is damaged \(.*\); remove it: rm -r {folder}$"):
+            sample(folder, tmp_path / "s.npz", stage(), 0, tmp_path / "sampling")
+        path.write_bytes(content)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"model/notes\.txt: is damaged \(SHA256SUMS does not list it\)"):
+        sample(folder, tmp_path / "s.npz", stage(), 0, tmp_path / "sampling")
+    assert not (tmp_path / "s.npz").exists()
+    shutil.rmtree(folder)
+    sampled(model(), tmp_path / "after.npz", stage())
+    assert sha256_of(tmp_path / "after.npz") == sha256_of(tmp_path / "before.npz")

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 import torch
 
@@ -30,10 +33,40 @@ def test_a_damaged_newest_falls_back_to_the_one_before(store, damage, capsys):
     assert "damaged checkpoint, going back" in capsys.readouterr().err
 
 
-def test_none_is_left(store):
+def test_none_is_left(store, capsys):
     for path in store.folder.iterdir():
         path.write_bytes(b"damaged")
     assert store.latest() is None
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("damaged checkpoint, going back to the one before")
+    assert second.endswith("damaged checkpoint, no other is left, starting anew")
+
+
+def test_a_damaged_one_of_a_later_step_does_not_outlive_those_that_follow(store):
+    sorted(store.folder.iterdir())[-1].write_bytes(b"damaged")
+    store.save(25, {})
+    assert [path.name[:12] for path in sorted(store.folder.iterdir())] == ["step00000020", "step00000025"]
+
+
+def test_a_disk_without_room_leaves_the_older_ones(store, monkeypatch):
+    before = sorted(store.folder.iterdir())
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(type(store.folder), "write_bytes", full)
+    with pytest.raises(UserError, match="cannot be written: No space left on device"):
+        store.save(40, {})
+    assert sorted(store.folder.iterdir()) == before
+    assert store.latest()[0] == 30
+
+
+def test_what_a_kill_left_is_removed(store):
+    left = store.folder / ".step00000040-0123456789abcdef.pt.abcd1234"
+    left.mkdir()
+    (left / "step00000040-0123456789abcdef.pt").write_bytes(b"half")
+    assert store.latest()[0] == 30
+    assert not left.exists()
 
 
 def test_a_checkpoint_of_another_section_is_refused_and_kept(store):

@@ -38,7 +38,7 @@ class Regression(Task):
         if self.calls == self.signal_at:
             os.kill(os.getpid(), self.signal_number)
         x = batch.images.float() / 255
-        noisy = x + torch.randn(x.shape, generator=batch.generator)
+        noisy = x + batch.draws.randn(x.shape)
         return (self.network(noisy) - x).pow(2).mean() + 0 * batch.labels.sum()
 
     def state(self):
@@ -147,7 +147,7 @@ class Adversaries(Task):
         self.signal_at, self.warm_up, self.asked = signal_at, warm_up, []
 
     def _fake(self, batch):
-        return self.networks["generator"](torch.randn(batch.images.shape, generator=batch.generator))
+        return self.networks["generator"](batch.draws.randn(batch.images.shape))
 
     def _generator_loss(self, batch):
         self.asked.append(("generator", batch.step))

@@ -24,6 +24,7 @@ from medbench.files import read_json, read_npz, remove_folder, sha256_of
 from medbench.stages import SampleStage, TrainStage
 from medbench.training import train as stage_module
 from medbench.training.train import Inputs, train
+from tests.damage import flip
 
 SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "conditioning": "label", "timesteps": 10}
 SECTION |= {"steps": 200, "batch_size": 8, "log_every": 7, "checkpoint_every": 5, "probe_images": 8}
@@ -238,7 +239,15 @@ def test_what_is_no_first_stage_is_refused(tmp_path, dataset, made):
     assert refused_first_stage(tmp_path, dataset, made("cddpm")) == (
         "cddpm: holds no first stage (expected a folder vae in it); train it again"
     )
-    assert refused_first_stage(tmp_path, dataset, tmp_path).startswith("medbench.json: cannot be read: No such file")
+    assert "holds no SHA256SUMS: it is none that this version" in refused_first_stage(tmp_path, dataset, tmp_path)
+
+
+def test_a_damaged_first_stage_is_refused_with_the_command_that_removes_it(tmp_path, dataset, made):
+    first = made("ae")
+    flip(first / "vae" / "diffusion_pytorch_model.safetensors")
+    said = refused_first_stage(tmp_path, dataset, first)
+    assert said.startswith("ae/vae/diffusion_pytorch_model.safetensors: is damaged (its content is not what SHA256SUMS")
+    assert said.endswith("; remove it: rm -r ae")
 
 
 def test_the_command_line_says_so_with_exit_code_2(tmp_path, dataset, tiny_dataset, made, medbench):
@@ -249,9 +258,8 @@ def test_the_command_line_says_so_with_exit_code_2(tmp_path, dataset, tiny_datas
         *("train", tmp_path / "other.npz", tmp_path / "m", "--config", section, "--seed", 0),
         *("--checkpoints", tmp_path / "c", "--first-stage", first),
     )
-    said = [line for line in done.stderr.splitlines() if line.startswith("medbench: ")]
-    assert (done.returncode, len(said)) == (2, 1)
-    assert said[0].endswith("was trained on other images than tiny; train a first stage on tiny")
+    assert done.returncode == 2
+    assert done.stderr.rstrip().endswith("was trained on other images than tiny; train a first stage on tiny")
     assert "Traceback" not in done.stderr
 
 

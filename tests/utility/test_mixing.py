@@ -5,6 +5,7 @@ from scipy import stats
 
 from medbench.arms import Arm
 from medbench.augmenters.sections import CutMix, MixUp
+from medbench.training.draws import Draws
 from medbench.utility.mixing import Mixing
 
 SECTIONS = {"mixup": MixUp(kind="mixup", alpha=0.4), "cutmix": CutMix(kind="cutmix", alpha=1.0)}
@@ -24,7 +25,7 @@ def mixing(kind: str, arm: str) -> Mixing:
 
 def mixed(kind: str, seed: int = 0, arm: str = "only-m"):
     torch.manual_seed(seed)
-    return mixing(kind, arm)(images(), LABELS, torch.Generator().manual_seed(seed))
+    return mixing(kind, arm)(images(), LABELS, Draws(torch.Generator().manual_seed(seed)))
 
 
 @pytest.mark.parametrize(("arm", "probability"), [("real+m@1", 0.5), ("real+m@3", 0.75), ("only-m", 1)])
@@ -41,7 +42,7 @@ def test_an_arm_with_ready_images_is_not_mixed():
 def test_a_batch_that_is_not_mixed_is_as_it_was():
     untouched = Mixing(mixing("mixup", "only-m").transform, probability=0.0)
     before = images()
-    after, labels = untouched(before, LABELS, torch.Generator())
+    after, labels = untouched(before, LABELS, Draws(torch.Generator()))
     assert after is before
     assert labels is LABELS
 

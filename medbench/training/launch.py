@@ -1,0 +1,164 @@
+"""Starts one process a GPU, which train one augmenter together, and ends all of them with the first that fails.
+
+They are this very command again, told by environment variables which of them each is. They meet at a file
+(medbench.training.team) and talk to each other over the loopback interface, which no other machine can reach.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from medbench.errors import UserError
+from medbench.training.signals import HANDLED, stop_on_signals
+
+RENDEZVOUS = "MEDBENCH_RENDEZVOUS"  # the file at which they meet; set: this process is one of several
+LAUNCHER = "MEDBENCH_LAUNCHER"  # its process id
+ON_CPU = "MEDBENCH_PROCESSES_ON_CPU"  # set: on a CPU too there are as many processes, which only tests want
+POLL = 0.05  # seconds
+LEFT = {0, *(128 + number for number in HANDLED)}  # exit codes of a process that all have agreed to end
+ENDS_WITHIN = 10.0  # seconds after the first has ended well
+USER_ERROR = 2  # exit code of one whose last line says what is wrong
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
+Process = subprocess.Popen[bytes]
+
+
+def is_one_of_several() -> bool:
+    return RENDEZVOUS in os.environ
+
+
+def is_follower() -> bool:
+    return is_one_of_several() and os.environ["RANK"] != "0"
+
+
+def processes_for(gpus: int, key: str) -> int:
+    """How many processes this one is to start, now that it has leased the GPUs; 1: it trains by itself.
+
+    Args:
+        gpus: what the augmenter's section asks for.
+        key: its place in the config, for errors.
+
+    Raises:
+        UserError: see medbench.devices.take.
+    """
+    if gpus == 1 or is_one_of_several():
+        return 1
+    if ON_CPU in os.environ:
+        return gpus
+    from medbench.devices import take  # torch
+
+    if take(gpus, key) == "cuda":
+        return gpus
+    print(f"medbench: {key}: {gpus}, but this job computes on the CPU: one process, the same batches", file=sys.stderr)
+    return 1
+
+
+def end_with_launcher() -> None:
+    """The kernel kills this process when its launcher ends, however it does. Linux alone knows how."""
+    if not is_one_of_several():
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(os.environ[LAUNCHER]):
+        sys.exit(1)  # it ended before it could be watched
+
+
+def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
+    """Runs a command in so many processes and ends as the first of them, which speaks for all.
+
+    SIGTERM and SIGINT are passed on: all stop after the same step, and the first writes a checkpoint.
+
+    Args:
+        processes: how many.
+        command: arguments of Python; none: this process's own.
+
+    Raises:
+        UserError: one was killed, or another than the first failed.
+        Interrupted: a signal ended them before they could agree to stop.
+        SystemExit: with the exit code of the first.
+    """
+    with tempfile.TemporaryDirectory(prefix="medbench-") as name, stop_on_signals() as stop:
+        folder, passed_on = Path(name), 0
+        with _started(command or sys.orig_argv[1:], processes, folder) as started:
+            while (ended := _who_ends_it(started)) is None:
+                if stop.signal_number != passed_on:
+                    passed_on = stop.signal_number
+                    for process in started:
+                        process.send_signal(passed_on)
+                time.sleep(POLL)
+            code = started[ended].returncode
+            _wait_for_all(started if code == 0 else [])
+        if code < 0 and passed_on:
+            raise stop.interrupted()
+        if ended == 0 and code >= 0:
+            sys.exit(code)
+        raise UserError(_cause(f"process {ended + 1} of {processes}", code, _said_by(ended, folder)))
+
+
+@contextlib.contextmanager
+def _started(command: Sequence[str], count: int, folder: Path) -> Iterator[list[Process]]:
+    """The processes, the first with this one's output; what still runs at the end of the block is killed."""
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    shared = {RENDEZVOUS: str(folder / "meet"), LAUNCHER: str(os.getpid())}
+    shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}  # these names are torch's and accelerate's
+    shared |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+    started: list[Process] = []
+    try:
+        for rank in range(count):
+            own = {**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            with open(_said_by(rank, folder), "wb") as file:
+                output = file if rank else None
+                process = subprocess.Popen(
+                    [sys.executable, *command],
+                    env=own,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,  # Ctrl-C reaches it once, through this process
+                )
+                started.append(process)
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+        for process in started:
+            process.wait()
+
+
+def _who_ends_it(started: Sequence[Process]) -> int | None:
+    """The first process once it has ended, or one that has not left as agreed; None: they work."""
+    codes = [process.poll() for process in started]
+    if codes[0] is not None:
+        return 0
+    return next((rank for rank, code in enumerate(codes) if code not in (None, *LEFT)), None)
+
+
+def _wait_for_all(started: Sequence[Process]) -> None:
+    """The others have nothing to write, and end with the first."""
+    for process in started:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=ENDS_WITHIN)
+
+
+def _cause(who: str, code: int, log: Path) -> str:
+    """Why a process has failed, in one line; what it wrote besides goes to this one's output."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"{who} was ended by {name} (out of memory?); run again to go on from the last checkpoint"
+    said = log.read_text(encoding="utf-8", errors="replace").rstrip()
+    last = said.splitlines()[-1] if said else "without a word"
+    if code == USER_ERROR:
+        return last.removeprefix("medbench: ")
+    print(said, file=sys.stderr)
+    return f"{who} failed: {last} (see above)"
+
+
+def _said_by(rank: int, folder: Path) -> Path:
+    return folder / f"process{rank}.log"

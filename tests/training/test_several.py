@@ -1,0 +1,93 @@
+"""The verb itself with `gpu: 2`, on the CPU: whatever ends its processes, the same call goes on to the same bytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.files import read_json, sha256_of
+from medbench.stages import TrainStage
+from medbench.training.launch import ON_CPU
+from medbench.training.train import train
+from tests.training.together import together
+
+SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "timesteps": 10, "gpu": 2}
+SECTION |= {"steps": 30, "batch_size": 8, "log_every": 10, "checkpoint_every": 3, "probe_images": 8}
+STAGE = {"name": "ddpm", "seed": 0, "torch_threads": 1, "augmenter": SECTION}
+
+
+def trained(runtime, rank, dataset, model, checkpoints):
+    train(dataset, model, TrainStage(**STAGE | {"augmenter": AnnotatedDDPM(**SECTION)}), 0, checkpoints)
+
+
+def children(process: subprocess.Popen) -> list[int]:
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(number) for number in listed.split()]
+
+
+def weights(model: Path) -> dict[str, str]:
+    return {str(path.relative_to(model)): sha256_of(path) for path in model.rglob("*") if path.suffix in SUFFIXES}
+
+
+SUFFIXES = {".safetensors", ".csv", ".json"}
+
+
+@pytest.mark.interruption
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+def test_killed_then_stopped_then_finished_is_bit_identical(tmp_path, tiny_dataset, monkeypatch):
+    tiny_dataset(size=16).save(tmp_path / "tiny.npz")
+    whole, model, checkpoints = (tmp_path / name for name in ("whole", "model", "checkpoints"))
+    together(trained, tmp_path / "run", tmp_path / "tiny.npz", whole, tmp_path / "c")
+    command = [sys.executable, "-m", "medbench", "train", str(tmp_path / "tiny.npz"), str(model)]
+    command += ["--config", json.dumps(STAGE), "--seed", "0", "--checkpoints", str(checkpoints)]
+    monkeypatch.setenv(ON_CPU, "1")
+
+    def run(after: int, end) -> tuple[int, str]:
+        """Ends the verb with a checkpoint of a step after `after` there; its exit code and last line."""
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            while process.poll() is None and _newest(checkpoints) <= after:
+                time.sleep(0.02)
+            started = children(process)
+            assert len(started) == 2, process.stderr.read()
+            end(process, started)
+            code, said = process.wait(120), process.stderr.read()
+        assert not any(Path(f"/proc/{number}").exists() for number in started)
+        return code, said.splitlines()[-1]
+
+    code, said = run(0, lambda process, started: os.kill(started[1], signal.SIGKILL))
+    assert (code, said.partition(" (")[0]) == (2, "medbench: process 2 of 2 was ended by SIGKILL")
+    code, said = run(_newest(checkpoints), lambda process, started: process.terminate())
+    assert code == 128 + signal.SIGTERM
+    assert said.startswith("medbench: train tiny ddpm seed 0 unet: stopped after step ")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("medbench: done in ") == 1
+    assert read_json(model / "medbench.json")["runtime"]["processes"] == 2
+    assert weights(model) == weights(whole)
+
+
+def _newest(checkpoints: Path) -> int:
+    return max((int(path.name[4:12]) for path in checkpoints.rglob("step*.pt")), default=0)
+
+
+def test_without_a_gpu_the_verb_trains_in_one_process_and_says_so(tmp_path, tiny_dataset, medbench, monkeypatch):
+    monkeypatch.delenv(ON_CPU, raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    tiny_dataset().save(tmp_path / "tiny.npz")
+    stage = STAGE | {"augmenter": SECTION | {"steps": 2}}
+    where = ("train", tmp_path / "tiny.npz", tmp_path / "model")
+    done = medbench(*where, "--config", stage, "--seed", 0, "--checkpoints", tmp_path / "c")
+    assert done.returncode == 0, done.stderr
+    said = "medbench: augmenters.ddpm.gpu: 2, but this job computes on the CPU: one process, the same batches"
+    assert said in done.stderr.splitlines()
+    assert read_json(tmp_path / "model" / "medbench.json")["runtime"]["processes"] == 1
+    monkeypatch.setenv("MEDBENCH_DEVICE", "cuda")
+    refused = medbench(*where, "--config", stage, "--seed", 0, "--checkpoints", tmp_path / "c")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert refused.stderr.startswith("medbench: device: cuda: there is no GPU here")
