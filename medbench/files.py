@@ -1,6 +1,7 @@
 """Reading and writing files: whole or not at all, and the same bytes for the same content."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from medbench.errors import UserError
+from medbench.seals import HTML, JSON, NPZ, UNSEALED, require_sealed, seal
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: no clock in our bytes
 
@@ -52,33 +55,68 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(path)
     with _writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        parent = tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(parent) / path.name
-        try:
+        remove_stale(path)
+        with _folder_beside(path) as parent:
+            temporary = parent / path.name
             yield temporary
             if path.is_dir() and not path.is_symlink():
-                os.replace(path, Path(parent) / "replaced")
+                os.replace(path, parent / "replaced")
             os.replace(temporary, path)
-        finally:
-            shutil.rmtree(parent, ignore_errors=True)
 
 
 def remove_stale(path: Path) -> None:
-    """Removes what a process that was killed while `replacing` left beside `path`. For the holder of a lock alone."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as mkdtemp names them
-    beside = path.parent.iterdir() if path.parent.is_dir() else ()
-    for folder in [each for each in beside if pattern.fullmatch(each.name) and each.is_dir()]:
-        if {inner.name for inner in folder.iterdir()} <= {path.name, "replaced"}:
-            remove_folder(folder)
+    """Removes what a process that was killed while `replacing` left beside `path`."""
+    _remove_stale(path.parent, re.escape(path.name))
+
+
+def remove_all_stale(folder: Path) -> None:
+    """The same of whatever was being written in the folder."""
+    _remove_stale(folder, ".+")
+
+
+@contextlib.contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """A new folder, locked as long as it is there: one that nobody locks is what a kill left."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks, where nothing is ever taken for left
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_stale(folder: Path, name: str) -> None:
+    pattern = re.compile(rf"\.({name})\.[a-z0-9_]{{8}}")  # as mkdtemp names them
+    for each in folder.iterdir() if folder.is_dir() else ():
+        found = pattern.fullmatch(each.name)
+        if found and each.is_dir() and not each.is_symlink():
+            _remove_unlocked(each, {found[1], "replaced"})
+
+
+def _remove_unlocked(folder: Path, names: set[str]) -> None:
+    """Removes a folder that holds nothing but `names`, unless its process is alive, or there is no knowing."""
+    with contextlib.suppress(OSError):  # it is locked, or just removed
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if {inner.name for inner in folder.iterdir()} <= names:
+                remove_folder(folder)
+        finally:
+            os.close(lock)
 
 
 @contextlib.contextmanager
 def _writable(path: Path) -> Iterator[None]:
     try:
         yield
+    except SafetensorError as error:  # which is no OSError, also where the disk is full
+        raise UserError(f"{path}: cannot be written: {error} (free the disk or choose a writable folder)") from error
     except OSError as error:
-        failed = Path(error.filename or path)
-        if not (failed.is_relative_to(path.parent) or path.is_relative_to(failed)):
+        failed, whole = Path(error.filename or path).absolute(), path.absolute()
+        if not (failed.is_relative_to(whole.parent) or whole.is_relative_to(failed)):
             raise  # it was another file that could not be read
         raise UserError(
             f"{path}: cannot be written: {error.strerror or error} (free the disk or choose a writable folder)"
@@ -90,29 +128,57 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """With the hash of what is written as its last entry, see medbench.seals."""
+    body = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    comma = "," if value else ""
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(f'{body[:-1].rstrip()}{comma}\n "seal": "{UNSEALED}"\n}}\n', encoding="utf-8")
+        seal(temporary, JSON)
 
 
 def read_json(path: Path) -> Any:
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path}: is not valid JSON ({error}); remove it and run again") from error
+    """What `write_json` wrote.
+
+    Raises:
+        UserError: no such file, or it was changed since.
+    """
+    require_sealed(Path(path), JSON)
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {key: value for key, value in content.items() if key != "seal"}
+
+
+def write_html(path: Path, text: str) -> None:
+    """A page, with the hash of what is written in a comment at its end."""
+    page = text.rstrip().removesuffix("</html>")
+    with replacing(path) as temporary:
+        temporary.write_text(f"{page}<!-- seal {UNSEALED} -->\n</html>\n", encoding="utf-8")
+        seal(temporary, HTML)
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Like np.savez, without the clock that np.savez writes into the archive."""
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+    """Like np.savez, without the clock that np.savez writes into the archive, and with the hash of what is written."""
+    with replacing(path) as temporary:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for name, array in arrays.items():
+                with archive.open(zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH), "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            archive.comment = f"seal {UNSEALED}".encode()
+        seal(temporary, NPZ)
+
+
+def read_own_npz(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file that `write_npz` wrote.
+
+    Raises:
+        UserError: no such file, or it was changed since.
+    """
+    require_sealed(Path(path), NPZ)
+    return read_npz(path)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an npz file.
+    """All arrays of an npz file, whoever wrote it.
 
     Raises:
         UserError: no such file, not an npz, damaged, or holding pickled objects.

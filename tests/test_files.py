@@ -1,10 +1,22 @@
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
 from medbench.errors import UserError
-from medbench.files import canonical_json, read_json, read_npz, replacing, sha256_of, write_npz, write_text
+from medbench.files import (
+    canonical_json,
+    read_json,
+    read_npz,
+    remove_all_stale,
+    replacing,
+    sha256_of,
+    write_npz,
+    write_text,
+)
 
 
 def test_same_arrays_same_bytes(tmp_path):
@@ -77,7 +89,7 @@ def test_pickles_are_refused(tmp_path):
 
 def test_damaged_json_is_named(tmp_path):
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(UserError, match=r"x\.json: is not valid JSON"):
+    with pytest.raises(UserError, match=r"x\.json: is damaged .*; remove it: rm -r .*x\.json$"):
         read_json(tmp_path / "x.json")
 
 
@@ -85,3 +97,60 @@ def test_canonical_json_has_one_spelling_and_no_nan():
     assert canonical_json({"b": 1, "a": [1.5, None]}) == '{"a":[1.5,null],"b":1}'
     with pytest.raises(ValueError, match="Out of range"):
         canonical_json(float("nan"))
+
+
+LEFT = """
+import os, signal, sys
+from pathlib import Path
+from medbench.files import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def writing(tmp_path):
+    """Another process, in the middle of writing tmp_path/model."""
+    command = [sys.executable, "-c", LEFT, str(tmp_path / "model")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "writing\n"
+        yield process
+        process.kill()
+
+
+def test_what_a_killed_process_was_writing_is_removed_by_the_next_that_writes_there(tmp_path, writing):
+    writing.kill()
+    writing.wait()
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".model.")
+    write_text(tmp_path / "another", "of another job")
+    assert left.exists()
+    write_text(tmp_path / "model", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "model"]
+
+
+def test_what_is_being_written_is_left_alone(tmp_path, writing):
+    write_text(tmp_path / "model", "first")
+    remove_all_stale(tmp_path)
+    writing.communicate("")
+    assert (tmp_path / "model").read_text() == "half"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("name", ["models.abcd1234", ".model.backup", ".model.abcd1234"])
+def test_what_looks_like_a_leftover_and_is_none_stays(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "notes.txt").write_text("mine")
+    write_text(tmp_path / "model", "whole")
+    assert (tmp_path / name / "notes.txt").exists()
+
+
+def test_a_full_disk_is_named_whatever_writes(tmp_path):
+    def on_a_full_disk(arrays, path):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    with pytest.raises(UserError, match=r"model: cannot be written: .*No space left"), replacing(tmp_path / "model"):
+        on_a_full_disk({}, "x")
+    assert list(tmp_path.iterdir()) == []

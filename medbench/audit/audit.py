@@ -14,7 +14,7 @@ from medbench.audit.protocol import apply_protocol
 from medbench.audit.report import AuditReport, Removal
 from medbench.data.dataset import SPLITS, Dataset, class_counts
 from medbench.data.sections import Protocol
-from medbench.files import write_json, write_text
+from medbench.files import write_html, write_json
 
 
 @dataclass(frozen=True)
@@ -82,5 +82,5 @@ def write_audit(raw: Dataset, audited: Audited, json: Path, html: Path, made_wit
     from medbench.audit.page import page  # draws a figure, which takes a second to import
 
     report = audited.report.model_copy(update={"made_with": made_with})
-    write_text(html, page(raw, report))
+    write_html(html, page(raw, report))
     write_json(json, report.model_dump(mode="json"))

@@ -8,7 +8,7 @@ from medbench.audit.neighbours_report import NeighbourPair, NeighboursReport
 from medbench.audit.page import rendered
 from medbench.audit.pictures import MOST_SHOWN, Gallery, Shown, thumbnails
 from medbench.data.dataset import Dataset
-from medbench.files import write_json, write_text
+from medbench.files import write_html, write_json
 
 
 def write_neighbours(
@@ -23,7 +23,7 @@ def write_neighbours(
     Raises:
         UserError: a file cannot be written.
     """
-    write_text(html, neighbours_page(dataset, report))
+    write_html(html, neighbours_page(dataset, report))
     write_json(json, report.model_copy(update={"made_with": made_with}).model_dump(mode="json"))
 
 

@@ -9,7 +9,8 @@ from medbench.audit.neighbours import neighbours
 from medbench.audit.neighbours_page import write_neighbours
 from medbench.data.dataset import Dataset
 from medbench.errors import UserError
-from medbench.fidelity.fidelity import read_features, require_features_of, require_same_extractor
+from medbench.fidelity.feature_file import read_features
+from medbench.fidelity.fidelity import require_features_of, require_same_extractor
 from medbench.stages import NeighboursStage
 
 

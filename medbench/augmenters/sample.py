@@ -13,11 +13,12 @@ from medbench.augmenters.checked import loaded, sampled
 from medbench.augmenters.labels import proportional_labels
 from medbench.augmenters.sections import AugmenterSection
 from medbench.errors import UserError
-from medbench.files import read_json, remove_folder, sha256_of_folder, write_npz
+from medbench.files import read_json, remove_folder, write_npz
 from medbench.fingerprint import code_of
 from medbench.rng import seed_for
 from medbench.runtime import start
 from medbench.stages import SampleStage
+from medbench.sums import require_folder
 
 
 def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed: int, checkpoints: Path) -> None:
@@ -28,11 +29,12 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
     images are there.
 
     Raises:
-        UserError: no model, a checkpoint of other settings, a plug-in that fails or returns what is no images, a
-            folder that cannot be written.
+        UserError: no model or a damaged one, a checkpoint of other settings, a plug-in that fails or returns what is no
+            images, a folder that cannot be written.
         Interrupted: SIGTERM or SIGINT arrived; the same call goes on.
     """
     runtime = start(stage)
+    model_sha256 = require_folder(model_folder)
     model = read_json(model_folder / "medbench.json")
     _require_trained_as(stage.augmenter, model["augmenter"], model_folder)
     spec = ImageSpec.of(model["images"])
@@ -42,7 +44,7 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
         probe_seed=seed_for(stage.seed, "probe"),
         checkpoints=checkpoints,
         belongs_to={
-            "model": sha256_of_folder(model_folder),
+            "model": model_sha256,
             "stage": stage.model_dump(mode="json"),
             "code": code_of("sample", stage.augmenter.kind),
             "runtime": runtime.conditions(),

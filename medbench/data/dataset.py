@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from medbench.damage import Damaged
 from medbench.errors import UserError
 from medbench.files import read_json, read_npz, sha256_of, write_json, write_npz
 
@@ -99,10 +100,8 @@ class Dataset:
         Raises:
             UserError: a file is missing, or the npz is not the one that the card describes.
         """
-        card = Card.model_validate(read_json(card_path(path)))
+        card = proved_card(path)
         arrays = read_npz(path)
-        if sha256_of(path) != card.npz_sha256:
-            raise UserError(f"{path}: is damaged or was changed since it was prepared; remove it and run again")
         return Dataset({name: _split(arrays, name) for name in SPLITS}, card)
 
 
@@ -114,6 +113,20 @@ def _split(arrays: Mapping[str, np.ndarray], name: SplitName) -> Split:
         arrays[f"{name}_groups"],
         Origins(**origins) if origins else None,
     )
+
+
+def proved_card(path: Path) -> Card:
+    """The card of a dataset, whose npz is read against the hash in it.
+
+    Raises:
+        UserError: a file is missing, or the npz is not the one that the card describes.
+    """
+    card = Card.model_validate(read_json(card_path(path)))
+    if not path.is_file():
+        raise UserError(f"{path}: no such file, though its card, {card_path(path).name}, lies beside it")
+    if sha256_of(path) != card.npz_sha256:
+        raise Damaged(path, f"it is not what its card, {card_path(path).name}, was written for")
+    return card
 
 
 def card_path(npz: Path) -> Path:

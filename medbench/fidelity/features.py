@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from safetensors.numpy import save_file
-
 from medbench.errors import UserError
 from medbench.fidelity.extractor import InceptionExtractor
-from medbench.files import canonical_json, read_npz, replacing, sha256_of
+from medbench.fidelity.feature_file import write_features
+from medbench.files import read_own_npz, sha256_of
 from medbench.progress import Progress
 from medbench.runtime import start
 from medbench.stages import FeaturesStage
@@ -23,10 +22,10 @@ def features(images_path: Path, key: str, output: Path, stage: FeaturesStage, we
         weights_path: of the Inception weights; not needed where the stage asks for random ones.
 
     Raises:
-        UserError: no such array, wrong weights, or features that are not finite.
+        UserError: a damaged npz, no such array, wrong weights, or features that are not finite.
     """
     runtime = start(stage)
-    images = read_npz(images_path).get(key)
+    images = read_own_npz(images_path).get(key)
     if images is None:
         raise UserError(f"{images_path}: holds no array named {key!r}")
     images = images[: stage.first]
@@ -47,6 +46,4 @@ def features(images_path: Path, key: str, output: Path, stage: FeaturesStage, we
         "made_with": stage.made_with(),
         **runtime.conditions(),
     }
-    with replacing(output) as temporary:
-        # One metadata entry: the order of several is not fixed, and the bytes should be.
-        save_file(arrays, temporary, metadata={"medbench": canonical_json(made_by)})
+    write_features(output, arrays, made_by)

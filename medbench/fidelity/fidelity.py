@@ -1,22 +1,20 @@
 """The fidelity stage: feature files in, distances with their conditions out, in long form."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from threadpoolctl import threadpool_limits
 
 from medbench.data.dataset import Dataset
 from medbench.errors import UserError
+from medbench.fidelity.feature_file import Features, read_features
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance
 from medbench.files import write_json
 from medbench.stages import FidelityStage
 
-Features = dict[str, np.ndarray]  # one array (N, D) a dimension D, under str(D)
 REFERENCES = ("train", "test")
 
 
@@ -30,7 +28,7 @@ def fidelity(
         feature_paths: files of the features stage under `train`, `test`, `generated`.
 
     Raises:
-        UserError: features that do not belong together, or too few images.
+        UserError: damaged files, features that do not belong together, or too few images.
     """
     loaded = {name: read_features(path) for name, path in feature_paths.items()}
     made_by = {name: origin for name, (_, origin) in loaded.items()}
@@ -53,16 +51,6 @@ def fidelity(
     for of_one_set in ("images_sha256", "made_with"):  # the rows are of several
         del conditions[of_one_set]
     write_json(output, {"made_with": stage.made_with(), "conditions": conditions, "rows": rows})
-
-
-def read_features(path: Path) -> tuple[Features, dict[str, Any]]:
-    """The arrays of a feature file, and what made them."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            keys = file.keys()
-            return {key: file.get_tensor(key) for key in keys}, json.loads(file.metadata()["medbench"])
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: is not a readable feature file ({error}); remove it and run again") from error
 
 
 def _rows(features: Mapping[str, Features], splits: list[IndexSplit]) -> Iterator[dict[str, Any]]:

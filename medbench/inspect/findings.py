@@ -1,18 +1,17 @@
 """What `medbench verify` says of a file, and which files go with it when it is removed."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
+
+from medbench.damage import remove_command, written_with
 
 # First folder of a path under the run -> the endings of the files that belong together there.
 TOGETHER = {
     "datasets": (".npz", ".json"),
     "audit": (".json", ".html"),
     "utility": (".json", ".npz"),
-    "tables": (".csv", ".md", ".tex"),
-    "figures": (".png", ".svg"),
 }
 WHOLE = {"models": 4, "tables": 2, "figures": 2}  # first folder -> names in the path of a folder that one job writes
 
@@ -33,7 +32,7 @@ class Finding:
     @property
     def command(self) -> str:
         """The line for a shell that removes it."""
-        return shlex.join(["rm", "-r", *map(_not_an_option, self.remove)])
+        return remove_command(self.remove)
 
     def line(self) -> str:
         remedy = f"; remove it: {self.command}" if self.remove else ""
@@ -51,21 +50,24 @@ def together(path: str) -> list[str]:
     return [whole.with_suffix(ending).as_posix() for ending in endings] if whole.suffix in endings else [path]
 
 
-def product_of(path: str) -> list[str]:
-    """What is removed because of a file: all that its job writes there and that nobody would miss.
+def whole_folder(path: str) -> str | None:
+    """The folder, written by one job, that a file lies in or that the path names itself; None: it is in none.
 
-    >>> product_of("models/ct/vae/seed0/vae/config.json"), product_of("utility/ct/steps/real/real.npz")
-    (['models/ct/vae/seed0'], ['utility/ct/steps/real/real.json', 'utility/ct/steps/real/real.npz'])
+    >>> whole_folder("models/ct/vae/seed0/vae/config.json"), whole_folder("samples/ct/vae/seed0.npz")
+    ('models/ct/vae/seed0', None)
     """
     parts = PurePosixPath(path).parts
     names = WHOLE.get(parts[0], len(parts) + 1)
-    return ["/".join(parts[:names])] if len(parts) >= names else together(path)
+    return "/".join(parts[:names]) if len(parts) >= names else None
 
 
 def damaged(run: Path, path: str, problem: str, removed: Sequence[str]) -> Finding:
-    """Paths are under the run; with each of `removed` goes what its job wrote beside it."""
-    products = dict.fromkeys(each for one in removed for each in product_of(one))
-    return Finding(Kind.DAMAGED, run / path, problem, tuple(run / each for each in products if (run / each).exists()))
+    """Paths are under the run; with each of `removed` goes what its job wrote with it."""
+    wholes = {one: whole_folder(one) for one in removed}
+    products = dict.fromkeys(
+        each for one, whole in wholes.items() for each in ([run / whole] if whole else written_with(run / one))
+    )
+    return Finding(Kind.DAMAGED, run / path, problem, tuple(each for each in products if each.exists()))
 
 
 def counted(findings: Sequence[Finding], files: int) -> str:
@@ -75,8 +77,3 @@ def counted(findings: Sequence[Finding], files: int) -> str:
     """
     counts = [f"{sum(finding.kind is kind for finding in findings)} {kind}" for kind in Kind]
     return f"{files} files: {', '.join(counts)}"
-
-
-def _not_an_option(path: Path) -> str:
-    """rm would take a leading dash for one."""
-    return f"./{path}" if str(path).startswith("-") else str(path)

@@ -28,6 +28,11 @@ class Log:
     line: str  # the last one that says something; "" where none does
     usage: Usage | None  # of a job that finished
 
+    @property
+    def said(self) -> str:
+        """The line, without the program's name."""
+        return self.line.removeprefix("medbench: ")
+
 
 def read_log(path: Path) -> Log | None:
     """None: the job was never started."""

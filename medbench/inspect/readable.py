@@ -22,8 +22,8 @@ NUMPY_FLOATS = ("F16", "F32", "F64")  # as safetensors names them; numpy has no 
 def problem_of(path: Path) -> str | None:
     """What keeps a file from being read whole; None: nothing, or nothing that can be found out.
 
-    CRCs of npz members and of PNG chunks are compared, and scores must be finite. A safetensors file has no checksum:
-    a cut is seen, a changed weight is not.
+    CRCs of npz members and of PNG chunks are compared, and scores must be finite. Whether it
+    is what was written is asked of its hash, see medbench.inspect.verify.
     """
     try:
         if path.stat().st_size == 0:
@@ -54,7 +54,7 @@ def _npz(path: Path) -> Iterator[str]:
         yield "is not a readable npz file (not a zip archive)"
         return
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             for name in archive.files:  # one array in memory at a time; its end is where the CRC is compared
                 yield from _not_finite(name, archive[name])
     except (OSError, ValueError, *NPZ_ERRORS) as error:

@@ -11,9 +11,11 @@ from tqdm import tqdm
 
 from medbench.errors import UserError
 from medbench.files import read_json, sha256_of, sha256_of_folder
-from medbench.inspect.findings import Finding, Kind, counted, damaged, together
+from medbench.inspect.findings import WHOLE, Finding, Kind, counted, damaged, together, whole_folder
 from medbench.inspect.readable import problem_of
 from medbench.inspect.recorded import Recorded, recorded_in
+from medbench.seals import KINDS, broken_seal
+from medbench.sums import SUMS, broken_sum, read_sums
 
 # Folders of a run whose files are looked at, datasets first: what others were made from is judged before them.
 FOLDERS = (
@@ -93,9 +95,10 @@ class _Check:
         self.run, self.files, self.there = run, files, set(files)
         self.broken: set[str] = set()  # files that are damaged themselves
         self.hash_of = cache(sha256_of)
+        self.problem = cache(self._problem)
 
     def findings(self) -> list[Finding]:
-        found = [*self._empty_folders()]
+        found = [*self._folders()]
         for path in tqdm(self.files, "read", unit="file", disable=None):
             found += self._alone(path)
         for path in tqdm(self.files, "compare hashes", unit="file", disable=None):
@@ -104,8 +107,8 @@ class _Check:
         return [*found, *self._leftovers()]
 
     def _alone(self, path: str) -> Iterator[Finding]:
-        """Can it be read, and is everything there that belongs to it?"""
-        problem = None if self._card_proves(path) else problem_of(self.run / path) or self._no_scores(path)
+        """Can it be read, is it what was written, and is everything there that belongs to it?"""
+        problem = None if self._card_proves(path) else self.problem(path) or self._no_scores(path)
         if problem:
             yield self._damaged(path, problem)
             return
@@ -118,7 +121,21 @@ class _Check:
         card = PurePosixPath(path).with_suffix(".json").as_posix()
         if not path.startswith("datasets/") or not path.endswith(".npz") or card not in self.there:
             return False
-        return problem_of(self.run / card) is None and recorded_in(self.run, card)[0].sha256 is not None
+        return self.problem(card) is None and recorded_in(self.run, card)[0].sha256 is not None
+
+    def _problem(self, path: str) -> str | None:
+        return problem_of(self.run / path) or self._changed(path)
+
+    def _changed(self, path: str) -> str | None:
+        """By the hash that it carries, or that the list in its folder states."""
+        with contextlib.suppress(FileNotFoundError):  # a job at work removed it meanwhile
+            folder = whole_folder(path)
+            if folder:
+                listed = read_sums(self.run / folder) is not None  # else it is said of the folder
+                return broken_sum(self.run / folder, path.removeprefix(f"{folder}/")) if listed else None
+            kind = KINDS.get(PurePosixPath(path).suffix)
+            return broken_seal(self.run / path, kind) if kind else None
+        return None
 
     def _no_scores(self, path: str) -> str | None:
         if PurePosixPath(path).parts[0] not in SCORES or not path.endswith(".json"):
@@ -155,14 +172,16 @@ class _Check:
     def _unchecked(self, path: str, problem: str) -> Finding:
         return Finding(Kind.UNCHECKED, self.run / path, problem)
 
-    def _empty_folders(self) -> Iterator[Finding]:
-        """Of a job that writes a folder."""
-        wanted = {"models/*/*/*": "medbench.json", "tables/*": "*.csv", "figures/*": "*.png"}
-        for pattern, file in wanted.items():
-            for folder in _shown(self.run.glob(pattern)):
-                if folder.is_dir() and not any(folder.glob(file)):
-                    path = folder.relative_to(self.run).as_posix()
-                    yield self._damaged(path, f"holds no {file}")
+    def _folders(self) -> Iterator[Finding]:
+        """Each that one job writes: is everything there that the list in it names?"""
+        for first, names in WHOLE.items():
+            for folder in _shown(self.run.glob("/".join([first, *["*"] * (names - 1)]))):
+                sums, path = read_sums(folder), folder.relative_to(self.run).as_posix()
+                missing = sorted(name for name in sums or () if not (folder / name).is_file())
+                if sums is None:
+                    yield self._damaged(path, f"holds no {SUMS}, or a damaged one")
+                elif missing:
+                    yield self._damaged(path, f"lacks {', '.join(missing)}, which {SUMS} in it lists")
 
     def _leftovers(self) -> Iterator[Finding]:
         for folder, inner, _ in os.walk(self.run):

@@ -1,10 +1,12 @@
 """What a run folder lacks, and what in it was made with another config."""
 
+import shlex
 from collections.abc import Collection, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from medbench.arms import Arm
 from medbench.errors import UserError
+from medbench.inspect.logs import End, read_log
 from medbench.report.results import StudyResults
 from medbench.report.run_files import STAGES, log_of, parts_of, prepare_log, stage_of
 
@@ -47,9 +49,21 @@ def _is_of(path: str, augmenters: Collection[str] | None) -> bool:
 
 def _sentence(results: StudyResults, path: str, has_followers: bool) -> str:
     follows = ", and what follows from it" if has_followers else ""
+    log = _log(results, path)
+    if path in results.damaged:
+        run = shlex.quote(str(results.folder))
+        return f"Missing: {_described(path)}{follows}: it is damaged; medbench verify {run} says how to remove it"
     there = (results.folder / path).exists()
-    why = "was made with another config and not made again" if there else "failed or has not run yet"
-    return f"Missing: {_described(path)}{follows}: it {why}; see {_log(results, path)}"
+    why = "was made with another config and not made again" if there else _why_missing(results.folder / log)
+    return f"Missing: {_described(path)}{follows}: it {why}; see {log}"
+
+
+def _why_missing(log: Path) -> str:
+    """By the last line of its job's log, where the job failed."""
+    found = read_log(log)
+    if found is None or found.end is not End.FAILED:
+        return "failed or has not run yet"
+    return f"failed ({found.said})"
 
 
 def _log(results: StudyResults, path: str) -> str:

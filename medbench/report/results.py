@@ -13,8 +13,10 @@ import pandas as pd
 from medbench.arms import Arm
 from medbench.data.dataset import Card, Dataset
 from medbench.errors import UserError
-from medbench.files import read_json, read_npz
+from medbench.files import read_json, read_own_npz
+from medbench.report.damaged import is_damaged
 from medbench.report.run_files import made_from, made_with
+from medbench.sums import require_member
 
 FID_METRICS = ("fid", "fid_floor", "fid_over_floor")
 CONDITION = "condition."  # prefix of the columns that say how a number was made
@@ -64,7 +66,9 @@ class StudyResults:
         """
         if not (self.folder / path).exists():
             return False
-        return not self.partial or (path not in self.stale and all(map(self.present, self.made_from(path))))
+        return not self.partial or (
+            path not in (*self.damaged, *self.stale) and all(map(self.present, self.made_from(path)))
+        )
 
     def made_from(self, path: str) -> list[str]:
         """The files of the run that the job behind `path` reads."""
@@ -74,7 +78,13 @@ class StudyResults:
     def stale(self) -> list[str]:
         """Files that are there and were made with another config, in the order of the stages; each is read once."""
         there = {path: wanted for path, wanted in self.expected.items() if (self.folder / path).exists()}
+        there = {path: wanted for path, wanted in there.items() if path not in self.damaged}
         return [path for path, wanted in there.items() if made_with(self.folder / path) != wanted]
+
+    @cached_property
+    def damaged(self) -> list[str]:
+        """For a partial reading, files that are there and are not what was written; any other refuses them instead."""
+        return [path for path in self.expected if self.partial and is_damaged(self.folder, path)]
 
     @property
     def gaps(self) -> list[str]:
@@ -141,6 +151,7 @@ class StudyResults:
         for (dataset, augmenter, seed), path in self._of_generators("models", "/medbench.json"):
             log = path.with_name("training.csv")
             if log.exists():
+                require_member(log.parent, log.name)
                 logs.append(_read_csv(log).assign(dataset=dataset, augmenter=augmenter, generator_seed=seed))
         whole = pd.concat(logs[1:] or logs, ignore_index=True)
         return whole.reindex(columns=list(dict.fromkeys([*CURVE_COLUMNS, *whole])))
@@ -151,7 +162,7 @@ class StudyResults:
         The last two are empty for an augmenter that does not start from noise.
         """
         path = f"samples/{dataset}/{augmenter}/seed{self.seeds[0]}.npz"
-        return read_npz(self.folder / path) if self.present(path) else None
+        return read_own_npz(self.folder / path) if self.present(path) else None
 
     def _of_generators(self, stage: str, ending: str) -> Iterator[tuple[Generator, Path]]:
         """Each generator with its file of a stage, where that is there."""

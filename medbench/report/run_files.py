@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from medbench.arms import Arm
-from medbench.errors import UserError
+from medbench.damage import Damaged
 from medbench.files import read_json
 
 # First folder of a path under the run -> the stage that writes it, and its product as a reader calls it.
@@ -105,7 +105,7 @@ def _in_npz(path: Path) -> str | None:
         with np.load(path, allow_pickle=False) as archive:  # reads an array only when asked for it
             return str(archive["made_with"].item()) if "made_with" in archive.files else None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path}: is not a readable npz file ({error}); remove it and run again") from error
+        raise Damaged(path, f"it is not a readable npz file: {error}") from error
 
 
 def _in_safetensors(path: Path) -> str | None:
@@ -114,4 +114,4 @@ def _in_safetensors(path: Path) -> str | None:
             metadata = file.metadata() or {}
             return json.loads(metadata.get("medbench", "{}")).get("made_with")
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"{path}: is not a readable feature file ({error}); remove it and run again") from error
+        raise Damaged(path, f"it is not a readable feature file: {error}") from error

@@ -10,7 +10,7 @@ import pandas as pd
 
 from medbench.arms import Arm
 from medbench.errors import UserError
-from medbench.files import read_json, read_npz
+from medbench.files import read_json, read_own_npz
 from medbench.report.results import CONDITION, StudyResults, flat
 
 UTILITY_COLUMNS = ["dataset", "budget", "arm", "generator_seed", "classifier_seed", "metric", "class", "value"]
@@ -54,7 +54,7 @@ def arm_scores(results: StudyResults, dataset: str, budget: str, arm: str) -> Ar
         UserError: they were scored on different test images.
     """
     parts = [
-        (read_npz(path.with_suffix(".npz")), -1 if seed is None else seed)
+        (read_own_npz(path.with_suffix(".npz")), -1 if seed is None else seed)
         for of_dataset, of_budget, of_arm, seed, path in _files(results)
         if (of_dataset, of_budget, of_arm) == (dataset, budget, arm)
     ]

@@ -5,8 +5,6 @@ over those that are no copy, pixel by pixel, of an image that the classifier lea
 """
 
 import itertools
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medbench.data.dataset import Card
+from medbench.data.dataset import proved_card
 from medbench.errors import UserError
-from medbench.files import read_json
 from medbench.report.effects import asked_scores
 from medbench.report.results import StudyResults
 from medbench.report.utility_results import ArmScores
@@ -112,7 +109,7 @@ def split_copies(results: StudyResults, dataset: str) -> SplitCopies | None:
     path, card = results.folder / f"datasets/{dataset}.raw.npz", results.card(dataset)
     if card is None or not path.exists() or not path.with_suffix(".json").exists():
         return None
-    raw = Card.model_validate(read_json(path.with_suffix(".json")))
+    raw = proved_card(path)
     if (raw.source_sha256, raw.counts.get("test")) != (card.source_sha256, card.counts.get("test")):
         return None
     arrays = _arrays(path)
@@ -122,10 +119,7 @@ def split_copies(results: StudyResults, dataset: str) -> SplitCopies | None:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """Without the images, which may be gigabytes."""
-    try:
-        with zipfile.ZipFile(path):  # np.load would take other kinds of file as well
-            pass
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ARRAYS}
-    except (KeyError, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path}: is not a readable raw dataset ({error}); remove it and run again") from error
+    with np.load(path, allow_pickle=False) as archive:
+        if not set(ARRAYS) <= set(archive.files):
+            raise UserError(f"{path}: is no raw dataset, as `prepare` writes it; remove it and run again")
+        return {name: archive[name] for name in ARRAYS}

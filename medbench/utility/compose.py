@@ -10,7 +10,7 @@ from medbench.augmenters.checked import spelled_shape
 from medbench.augmenters.labels import proportional_labels, real_rows
 from medbench.data.dataset import Card, Dataset, Split
 from medbench.errors import UserError
-from medbench.files import read_npz
+from medbench.files import read_own_npz
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ def read_generated(path: Path) -> Generated:
     """What `sample` wrote.
 
     Raises:
-        UserError: not an npz, or one without images and as many labels.
+        UserError: no such file, a damaged one, or one without images and as many labels.
     """
-    arrays = read_npz(path)
+    arrays = read_own_npz(path)
     if not {"images", "labels"} <= set(arrays):
         raise UserError(f"{path}: holds {', '.join(arrays)}; expected the arrays images and labels")
     images, labels = arrays["images"], arrays["labels"]

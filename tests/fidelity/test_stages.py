@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from medbench.errors import UserError
+from medbench.fidelity.feature_file import read_features, write_features
 from medbench.fidelity.features import features
-from medbench.fidelity.fidelity import fidelity, read_features
+from medbench.fidelity.fidelity import fidelity
 from medbench.fidelity.frechet import frechet_distance
-from medbench.files import canonical_json, read_json, sha256_of, write_npz
+from medbench.files import read_json, sha256_of, write_npz
 from medbench.stages import FeaturesStage, FidelityStage
+from tests.damage import flip
 
 STAGE = FeaturesStage(weights_sha256=None, dimensions=(64,), batch_size=4, seed=0, torch_threads=1)
 
@@ -54,7 +55,7 @@ def feature_files(tmp_path, tiny_dataset):
     sha256 = sha256_of(tmp_path / "tiny.npz")
     for name, array in arrays.items():
         made_by = {"extractor": "some network", "random_weights": False, "images_sha256": sha256, "made_with": "0"}
-        save_file({"64": array}, tmp_path / name, metadata={"medbench": canonical_json(made_by)})
+        write_features(tmp_path / name, {"64": array}, made_by)
     return arrays, {name: tmp_path / name for name in arrays}
 
 
@@ -79,8 +80,8 @@ def test_fidelity_rows(tmp_path, feature_files):
 
 def test_features_of_two_networks_are_not_compared(tmp_path, feature_files):
     arrays, paths = feature_files
-    made_by = canonical_json({"extractor": "another network", "random_weights": False})
-    save_file({"64": arrays["test"]}, paths["test"], metadata={"medbench": made_by})
+    made_by = {"extractor": "another network", "random_weights": False}
+    write_features(paths["test"], {"64": arrays["test"]}, made_by)
     with pytest.raises(UserError, match=r"test: made by another network, but .*train by some network"):
         fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
     assert not (tmp_path / "out.json").exists()
@@ -96,5 +97,19 @@ def test_features_of_other_images_are_refused(tmp_path, feature_files, tiny_data
 def test_a_damaged_feature_file_is_named(tmp_path, feature_files):
     _, paths = feature_files
     paths["train"].write_bytes(b"damaged")
-    with pytest.raises(UserError, match=r"train: is not a readable feature file"):
+    with pytest.raises(UserError, match=r"train: is damaged .*; remove it: rm -r .*train$"):
         fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
+
+
+@pytest.mark.parametrize("at", [0, 0.01, 0.3, 0.5, 1])
+def test_damaged_images_and_features_are_refused_with_the_command_that_removes_them(
+    tmp_path, images, feature_files, at
+):
+    _, paths = feature_files
+    flip(images, at)
+    with pytest.raises(UserError, match=rf"images\.npz: is damaged \(.*\); remove it: rm -r {images}$"):
+        features(images, "images", tmp_path / "out", STAGE, None)
+    flip(paths["generated"], at)
+    with pytest.raises(UserError, match=rf"generated: is damaged \(.*\); remove it: rm -r {paths['generated']}$"):
+        fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "out.json").exists()

@@ -1,5 +1,6 @@
 """A small run folder as its stages would leave it, with a plan of its own; every file has the same age."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -11,11 +12,13 @@ from safetensors.numpy import save_file
 
 from medbench.config import Config
 from medbench.data.dataset import Dataset
-from medbench.files import canonical_json, sha256_of, sha256_of_folder, write_json, write_npz, write_text
+from medbench.fidelity.feature_file import write_features
+from medbench.files import sha256_of, sha256_of_folder, write_html, write_json, write_npz, write_text
 from medbench.inspect.jobs import Job, jobs_of
 from medbench.inspect.planned import read_plan
 from medbench.plan import page_section, report_section
 from medbench.report.run_files import made_from
+from medbench.sums import write_sums
 from medbench.usage import Usage
 
 NOW = 1_000_000.0  # seconds since the epoch
@@ -53,8 +56,8 @@ def whole_run(tmp_path, tmp_path_factory, tiny_dataset) -> Path:
 
 def _write_run(run: Path, dataset: Dataset) -> None:
     config = Config.model_validate(CONFIG)
-    write_text(run / "sections/field.json", report_section(config, "field").canonical())
-    write_text(run / "sections/report.json", page_section(config, config).canonical())
+    write_json(run / "sections/field.json", json.loads(report_section(config, "field").canonical()))
+    write_json(run / "sections/report.json", json.loads(page_section(config, config).canonical()))
     for job in jobs_of(read_plan(run)).values():
         _write(run, job, dataset)
         write_text(run / job.log, Usage(SECONDS.get(job.stage, 2.0), 100).line() + "\n")
@@ -73,7 +76,10 @@ def _write(run: Path, job: Job, dataset: Dataset) -> None:
         case "prepare" | "audit":
             dataset.save(path.with_suffix(".npz"), job.made_with)
             for other in job.others[1:]:
-                write_text(run / other, "<html></html>\n" if other.endswith("html") else "{}\n")
+                if other.endswith("html"):
+                    write_html(run / other, "<html></html>")
+                else:
+                    write_json(run / other, {"dataset": "ct"})
         case "train":
             _write_model(run, path.parent, job)
         case "sample":
@@ -82,24 +88,25 @@ def _write(run: Path, job: Job, dataset: Dataset) -> None:
             write_npz(path, {"images": images, "labels": np.arange(8) % 2, "made_with": made_with})
         case "features":
             origin = {"images_sha256": sha256_of(_images(run, job)), "made_with": job.made_with}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({"64": np.ones((8, 64), np.float32)}, path, metadata={"medbench": canonical_json(origin)})
+            write_features(path, {"64": np.ones((8, 64), np.float32)}, origin)
         case "fidelity":
             write_json(path, {"made_with": job.made_with, "conditions": {}, "rows": [{"metric": "fid", "value": 5.5}]})
         case "utility":
             _write_utility(run, path, job)
         case "neighbours":
             write_json(path, {"dataset_sha256": sha256_of(run / "datasets/ct.npz")})
-            write_text(path.with_suffix(".html"), "<html></html>\n")
+            write_html(path.with_suffix(".html"), "<html></html>")
         case "tables":
             for ending in ("csv", "md", "tex"):
                 write_text(path / f"fid.{ending}", "a,b\n1,2\n")
+            write_sums(path)
         case "figures":
             path.mkdir(parents=True)
             Image.fromarray(np.zeros((4, 4), np.uint8)).save(path / "fid.png")
             write_text(path / "fid.svg", "<svg></svg>\n")
+            write_sums(path)
         case "report":
-            write_text(path, "<html></html>\n")
+            write_html(path, "<html></html>")
 
 
 def _images(run: Path, job: Job) -> Path:
@@ -124,6 +131,7 @@ def _write_model(run: Path, folder: Path, job: Job) -> None:
         else {},
     }
     write_json(folder / "medbench.json", described)
+    write_sums(folder)
 
 
 def _write_utility(run: Path, path: Path, job: Job) -> None:

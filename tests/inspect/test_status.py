@@ -188,7 +188,7 @@ def test_half_of_what_a_job_writes_is_not_done(whole_run):
 def test_a_damaged_file_is_named(whole_run):
     write_text(whole_run / SAMPLES, "cut")
     text = status_text(status(whole_run, NOW))
-    assert f"damaged (medbench verify {whole_run} says more):\n  {whole_run / SAMPLES}: is not a readable npz" in text
+    assert f"damaged (medbench verify {whole_run} says more):\n  {whole_run / SAMPLES}: is damaged (it is not" in text
 
 
 def test_time_left_is_that_of_finished_jobs_alike(half_run):
@@ -250,10 +250,14 @@ def test_a_run_without_a_plan_says_what_to_run(whole_run):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("{", "is not valid JSON"), ("{}", "is not what this version of medbench plans")]
+    ("write", "message"),
+    [
+        (lambda path: write_text(path, "{"), r"is damaged .*; remove it: rm -r "),
+        (lambda path: write_json(path, {}), "is not what this version of medbench plans"),
+    ],
 )
-def test_a_plan_that_cannot_be_read_is_named(whole_run, content, message):
-    write_text(whole_run / "sections/report.json", content)
+def test_a_plan_that_cannot_be_read_is_named(whole_run, write, message):
+    write(whole_run / "sections/report.json")
     with pytest.raises(UserError, match=rf"report\.json: {message}"):
         status(whole_run, NOW)
 

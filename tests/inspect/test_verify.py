@@ -14,19 +14,14 @@ from medbench.errors import UserError
 from medbench.files import read_json, read_npz, write_json, write_npz, write_text
 from medbench.inspect.findings import Finding, Kind
 from medbench.inspect.verify import files_of, print_verified, verify
+from medbench.sums import write_sums
+from tests.damage import flip
 
 MODEL, CLASSIC = "models/ct/medienet/seed0", "samples/ct/classic/seed0.npz"
 FEATURES = "features/ct/classic/seed0.safetensors"
 FID, ARM = "fidelity/ct/classic/seed0.json", "utility/ct/steps/real/real"
-DATASET = ["datasets/ct.npz", "datasets/ct.json"]
+DATASET = ["datasets/ct.json", "datasets/ct.npz"]
 UTILITY = [f"{ARM}.json", f"{ARM}.npz"]
-
-
-def flip(path: Path) -> None:
-    """One bit in the middle: of an npz, in the data of an array."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 def cut(path: Path) -> None:
@@ -69,9 +64,9 @@ def text(content: str):
     [
         ("datasets/ct.npz", flip, "is not what its card, ct.json, was written for", DATASET),
         ("datasets/ct.npz", empty, "is not what its card, ct.json, was written for", DATASET),
-        ("datasets/ct.raw.npz", cut, "is not what its card", ["datasets/ct.raw.npz", "datasets/ct.raw.json"]),
+        ("datasets/ct.raw.npz", cut, "is not what its card", ["datasets/ct.raw.json", "datasets/ct.raw.npz"]),
         ("datasets/ct.json", cut, "is not valid JSON", DATASET),
-        ("audit/ct.neighbours.html", cut, "is cut off", ["audit/ct.neighbours.json", "audit/ct.neighbours.html"]),
+        ("audit/ct.neighbours.html", cut, "is cut off", ["audit/ct.neighbours.html", "audit/ct.neighbours.json"]),
         (f"{MODEL}/unet/model.safetensors", cut, "is not a readable safetensors file", [MODEL]),
         (f"{MODEL}/unet/config.json", cut, "is not valid JSON", [MODEL]),
         (f"{MODEL}/training.csv", text("step,loss\n1,0.5\n2"), "has rows of different lengths", [MODEL]),
@@ -82,11 +77,11 @@ def text(content: str):
         (FEATURES, not_finite_features, "holds values that are not finite, in 64", [FEATURES]),
         (FID, text('{"rows": [{"value": NaN}]}'), "holds a value that is not finite (NaN)", [FID]),
         (FID, text('{"rows": [{"value": 1e999}]}'), "holds a value that is not finite (1e999)", [FID]),
-        (FID, text('{"rows": []}'), "holds no scores", [FID]),
+        (FID, lambda path: write_json(path, {"rows": []}), "holds no scores", [FID]),
         (f"{ARM}.json", empty, "is empty", UTILITY),
         (f"{ARM}.npz", not_finite_scores, "holds values that are not finite, in test_scores", UTILITY),
         ("tables/field/fid.csv", empty, "is empty", ["tables/field"]),
-        ("tables/field", no_files, "holds no *.csv", ["tables/field"]),
+        ("tables/field", no_files, "holds no SHA256SUMS", ["tables/field"]),
         ("figures/field/fid.png", cut, "is not a readable image", ["figures/field"]),
         ("figures/field/fid.png", flip, "is not a readable image", ["figures/field"]),
         ("figures/field/fid.svg", cut, "does not end with </svg>", ["figures/field"]),
@@ -104,13 +99,26 @@ def test_damage_is_found_and_the_command_removes_it(whole_run, path, damage, pro
     assert [each for each in verify(whole_run) if each.kind is Kind.DAMAGED] == []
 
 
+@pytest.mark.parametrize("at", [0, 0.3, 0.8, 1])
+def test_a_flipped_bit_is_found_in_every_finished_file(whole_run, at):
+    for path in files_of(whole_run):
+        content = (whole_run / path).read_bytes()
+        flip(whole_run / path, at)
+        found = verify(whole_run)
+        assert found, path
+        assert found[0].kind is Kind.DAMAGED
+        assert whole_run / path == found[0].path or any((whole_run / path).is_relative_to(p) for p in found[0].remove)
+        (whole_run / path).write_bytes(content)
+    assert verify(whole_run) == []
+
+
 @pytest.mark.parametrize(
     ("path", "left", "removed"),
     [
         ("datasets/ct.json", "datasets/ct.npz", ["datasets/ct.npz"]),
         (f"{ARM}.npz", f"{ARM}.json", [f"{ARM}.json"]),
         ("audit/ct.html", "audit/ct.json", ["audit/ct.json"]),
-        ("figures/field/fid.svg", "figures/field/fid.png", ["figures/field"]),
+        ("figures/field/fid.svg", "figures/field", ["figures/field"]),
         (f"{MODEL}/medbench.json", MODEL, [MODEL]),
     ],
 )
@@ -142,10 +150,10 @@ def test_damage_ends_in_one_error_after_all_findings(whole_run, capsys):
 
 
 def test_what_was_made_from_another_dataset_is_found(whole_run):
-    dataset = Dataset.load(whole_run / DATASET[0])
+    dataset = Dataset.load(whole_run / DATASET[1])
     train = dataset.splits["train"]
     dataset.splits["train"] = replace(train, images=255 - train.images)
-    dataset.save(whole_run / DATASET[0])
+    dataset.save(whole_run / DATASET[1])
     found = {each.path.relative_to(whole_run).as_posix(): each for each in verify(whole_run)}
     assert set(found) == {
         "audit/ct.neighbours.json",
@@ -170,6 +178,7 @@ def test_where_samples_and_what_came_of_them_differ_both_go(whole_run):
 
 def test_another_first_stage_is_found(whole_run):
     write_json(whole_run / "models/ct/ae/seed0/vae/config.json", {"channels": 8})
+    write_sums(whole_run / "models/ct/ae/seed0")
     (found,) = verify(whole_run)
     assert found.path == whole_run / MODEL / "medbench.json"
     assert found.remove == (whole_run / MODEL, whole_run / "models/ct/ae/seed0")
@@ -186,6 +195,7 @@ def test_what_states_no_hash_cannot_be_checked(whole_run):
     write_json(whole_run / "datasets/ct.json", card | {"npz_sha256": None})
     model = whole_run / "models/ct/classic/seed0/medbench.json"
     write_json(model, {"made_with": "older"})
+    write_sums(model.parent)
     print_verified(whole_run)
     assert [each.line() for each in verify(whole_run)] == [
         f"cannot be checked: {path}: states no hash of datasets/ct.npz, as files of another version do"

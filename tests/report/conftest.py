@@ -21,6 +21,7 @@ from medbench.plan import report_section, trained_as
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
 from medbench.rng import numpy_rng
+from medbench.sums import write_sums
 from medbench.utility.metrics import classification_metrics, val_thresholds
 
 STRENGTH = {"real": 1.2, "oversample": 1.3, "a": 1.6, "b": 1.0}  # how far a class's logit is raised on its images
@@ -281,6 +282,7 @@ def write_model(folder: Path, name: str, seed: int, section: Mapping) -> None:
     generator = "component,step,images_seen,loss,eps_mse\nunet,30,240,0.2,0.1\n"
     if IMAGES_SEEN.get(name, 240):
         write_text(folder / "training.csv", logs.get(name, generator))
+    write_sums(folder)
 
 
 def write_fid(path: Path, name: str, seed: int) -> None:

@@ -50,14 +50,17 @@ def test_an_audit_that_is_not_there_or_of_another_version_is_a_gap(results):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("write", "said"),
     [
-        ('{"findings": []}', r"is not what an audit of this version writes \(.*\); remove it and run again"),
-        ("{", r"is not valid JSON"),
+        (
+            lambda path: write_json(path, {"findings": []}),
+            r"is not what an audit of this version writes \(.*\); remove it and run again",
+        ),
+        (lambda path: write_text(path, "{"), r"is damaged \(.*\); remove it: rm -r "),
     ],
     ids=["another file", "no json"],
 )
-def test_a_file_that_is_no_audit_is_named(results, text, said):
-    write_text(results.folder / "audit/ct.json", text)
+def test_a_file_that_is_no_audit_is_named(results, write, said):
+    write(results.folder / "audit/ct.json")
     with pytest.raises(UserError, match=f"audit/ct.json: {said}"):
         audit_of(results, "ct")

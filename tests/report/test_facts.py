@@ -4,6 +4,7 @@ import pytest
 
 from medbench.files import read_json, write_json, write_text
 from medbench.report.facts import evaluations, facts, sampler_steps, space
+from medbench.sums import write_sums
 
 DIFFUSION = {"kind": "ldm", "sampler": "ddim", "timesteps": 1000, "sample_steps": 20}
 
@@ -73,5 +74,6 @@ def test_a_published_first_stage_has_scores_and_saw_no_image(field_run, tmp_path
     folder = tmp_path / "models/ct/ae/seed0"
     write_text(folder / "training.csv", "component,step,images_seen,psnr,ssim,l1\nvae,0,0,30,0.9,0.1\n")
     write_json(folder / "medbench.json", read_json(folder / "medbench.json") | {"images_seen": 0})
+    write_sums(folder)
     (row,) = facts(results).to_dict("records")
     assert (row["images_seen"], row["psnr"], row["ssim"]) == (0, 30, 0.9)

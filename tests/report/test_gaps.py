@@ -1,22 +1,24 @@
 """What is missing, named once and by its first cause; what was made with another config, named by stage."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from medbench.config import Config
 from medbench.errors import UserError
-from medbench.files import write_json, write_npz
+from medbench.fidelity.feature_file import write_features
+from medbench.files import write_json, write_npz, write_text
 from medbench.plan import report_section
 from medbench.report import results as results_module
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.results import StudyResults
 from medbench.report.run_files import made_with
 from medbench.report.tables.write import write_tables
+from medbench.sums import write_sums
+from medbench.usage import Usage
+from tests.damage import flip
 
 CONFIG = {
     "name": "demo",
@@ -52,9 +54,11 @@ def mark(path: Path, made: str) -> None:
     if path.suffix == ".npz":
         write_npz(path, {"images": np.zeros((2, 4, 4), np.uint8), "made_with": np.array(made)})
     elif path.suffix == ".safetensors":
-        save_file({"64": np.zeros((2, 64), np.float32)}, path, metadata={"medbench": json.dumps({"made_with": made})})
+        write_features(path, {"64": np.zeros((2, 64), np.float32)}, {"made_with": made})
     else:
         write_json(path, {"made_with": made})
+    if path.name == "medbench.json":
+        write_sums(path.parent)
 
 
 def remove(results: StudyResults, *patterns: str) -> None:
@@ -98,6 +102,16 @@ def test_features_of_real_images_that_failed_are_the_cause(results):
         "Missing: features of ct, test, and what follows from it: it failed or has not run yet;"
         " see logs/features/ct-test.log"
     ]
+
+
+def test_the_reason_is_the_last_line_of_the_log_of_a_job_that_failed(results):
+    remove(results, "models/ct/gen/seed1/medbench.json")
+    log = results.folder / "logs/train/ct-gen-seed1.log"
+    write_text(log, "step 1\nmedbench: train ct gen: the loss is not finite at step 9: lower learning_rate\n")
+    (sentence,) = gap_sentences(results)
+    assert "it failed (train ct gen: the loss is not finite at step 9: lower learning_rate); see" in sentence
+    write_text(log, Usage(2.0, 100).line() + "\n")  # its model was removed later
+    assert "it failed or has not run yet" in gap_sentences(results)[0]
 
 
 def test_nothing_at_all_is_one_sentence_a_dataset(results):
@@ -233,3 +247,12 @@ def test_each_file_is_read_once(results, monkeypatch):
     for stage in (None, "fidelity", "utility"):
         assert len(gap_sentences(partial, stage)) == 1
     assert sorted(read) == sorted(results.folder / path for path in results.expected)
+
+
+def test_a_damaged_file_is_a_gap_of_a_partial_reading_and_any_other_refuses_it(results):
+    path = results.folder / "fidelity/ct/gen/seed0.json"
+    flip(path, 0.3)
+    with pytest.raises(UserError, match=rf"seed0\.json: is damaged \(.*\); remove it: rm -r {path}$"):
+        require_same_config(replace(results, partial=False))
+    (sentence,) = gap_sentences(replace(results, partial=True))
+    assert sentence.startswith("Missing: fidelity of ct, gen, seed0: it is damaged; medbench verify ")

@@ -9,6 +9,7 @@ from medbench.errors import UserError
 from medbench.files import read_json, write_json, write_text
 from medbench.report.results import StudyResults
 from medbench.report.tables.write import write_tables
+from medbench.sums import write_sums
 
 ARMS = ["real", "real+oversample@1"]
 RAW = {
@@ -57,6 +58,7 @@ def test_a_partial_page_shows_the_figures_beside_it(classifier_run, tmp_path):
     fill(tmp_path / "run", classifier_run)
     for folder, name in (("run", "roc_whole"), ("run/partial", "roc_partial")):
         write_text(tmp_path / folder / f"figures/s/{name}.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>")
+        write_sums(tmp_path / folder / "figures/s")
     assert call("report", tmp_path / "run", tmp_path / "run/partial/report.html", "--partial").exit_code == 0
     page = (tmp_path / "run/partial/report.html").read_text("utf-8")
     assert "ROC curves, partial" in page

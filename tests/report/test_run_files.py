@@ -68,12 +68,12 @@ def test_a_model_is_made_from_its_first_stage_also_where_only_another_name_for_i
 def test_a_file_that_says_nothing_of_its_config_has_none(tmp_path, name):
     write_npz(tmp_path / "a.npz", {"images": np.zeros(2)})
     save_file({"64": np.zeros(2, np.float32)}, tmp_path / "a.safetensors")
-    write_json(tmp_path / "a.json", [])
+    write_json(tmp_path / "a.json", {})
     assert made_with(tmp_path / name) is None
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.json"])
 def test_a_damaged_file_is_named(tmp_path, name):
     write_text(tmp_path / name, "{ damaged")
-    with pytest.raises(UserError, match=rf"{name}: is not .*; remove it and run again"):
+    with pytest.raises(UserError, match=rf"{name}: is damaged .*; remove it: rm -r .*{name}"):
         made_with(tmp_path / name)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medbench.errors import UserError
-from medbench.files import read_json, read_npz, write_json, write_npz, write_text
+from medbench.files import read_json, read_npz, sha256_of, write_json, write_npz, write_text
 from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.within_table import within_notes, within_rows, within_tables
 from medbench.report.within import within_models
@@ -113,6 +113,8 @@ def test_a_raw_dataset_that_is_not_the_tested_one_tells_nothing(protocol_run, wr
     if how == "other rows":
         arrays = read_npz(path)
         write_npz(path, arrays | {"test_labels": arrays["test_labels"][::-1]})
+        card = path.with_suffix(".json")
+        write_json(card, read_json(card) | {"npz_sha256": sha256_of(path)})
     assert only(results).reason == "which test images stand in train or val is not known"
     assert row(results)[2] == "90 → –"
     assert any(
@@ -131,9 +133,7 @@ def test_a_raw_dataset_that_cannot_be_read_is_named(protocol_run, write_raw, tmp
     results = protocol_run(tmp_path, arms=("real",))
     write_raw(tmp_path)
     write_text(tmp_path / "datasets/ct_aspub.raw.npz", "no zip")
-    with pytest.raises(
-        UserError, match=r"ct_aspub\.raw\.npz: is not a readable raw dataset .*; remove it and run again"
-    ):
+    with pytest.raises(UserError, match=r"ct_aspub\.raw\.npz: is damaged .*; remove it: rm -r .*raw\.json .*raw\.npz$"):
         within_models(results)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from medbench.files import read_npz
+from medbench.files import read_own_npz
 from medbench.report.results import StudyResults
 from medbench.report.run_files import log_of
 from medbench.usage import read_usage
@@ -21,6 +21,6 @@ def seconds_an_image(results: StudyResults, names: Collection[str]) -> pd.DataFr
         log = results.folder / log_of(path)
         usage = read_usage(log.read_text(encoding="utf-8", errors="replace")) if log.exists() else None
         if name in names and usage and results.present(path):
-            n_images = len(read_npz(results.folder / path)["labels"])
+            n_images = len(read_own_npz(results.folder / path)["labels"])
             rows.append((dataset, name, seed, usage.seconds / n_images))
     return pd.DataFrame(rows, columns=["dataset", "augmenter", "generator_seed", "value"])

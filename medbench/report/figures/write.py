@@ -16,6 +16,7 @@ from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.sampling import sampling_grid
 from medbench.report.gaps import require_same_config
 from medbench.report.results import StudyResults
+from medbench.sums import write_sums
 
 
 def write_figures(results: StudyResults, folder: Path) -> None:
@@ -35,6 +36,7 @@ def write_figures(results: StudyResults, folder: Path) -> None:
             _of_augmenters(results, temporary)
         if results.arms:
             _of_arms(results, temporary)
+        write_sums(temporary)
 
 
 def _of_augmenters(results: StudyResults, folder: Path) -> None:

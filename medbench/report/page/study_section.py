@@ -29,6 +29,7 @@ from medbench.report.tables.utility_notes import utility_notes
 from medbench.report.tables.utility_table import utility_tables
 from medbench.report.tables.within_table import within_notes, within_tables
 from medbench.report.utility_results import utility_rows
+from medbench.sums import require_folder
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,10 @@ def _described(results: StudyResults) -> str:
 
 
 def _blocks(results: StudyResults, effect: pd.DataFrame, pages: Path) -> Iterator[Block]:
-    pictures = study_pictures(pages / "figures" / results.study)
+    folder = pages / "figures" / results.study
+    if folder.is_dir():
+        require_folder(folder)
+    pictures = study_pictures(folder)
     where = Path(os.path.relpath(pages, results.folder))
     tables, figures = (f"{(where / kind / results.study).as_posix()}/" for kind in ("tables", "figures"))
     if results.augmenters:

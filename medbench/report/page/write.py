@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from medbench.config import Config, as_written, parse
 from medbench.data.dataset import SPLITS, Card
-from medbench.files import write_text
+from medbench.files import write_html
 from medbench.report.audits import PROTOCOLS, audit_of, neighbours_of, removed_text
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.numbers import NOT_KNOWN
@@ -81,7 +81,7 @@ def write_page(run: Path, stage: PageStage, output: Path, partial: bool = False)
     )
     environment.filters["duration"] = provenance.spelled_seconds
     pages = output.parent if partial else run
-    write_text(output, environment.get_template("report.html.j2").render(_context(stage, studies, pages, output)))
+    write_html(output, environment.get_template("report.html.j2").render(_context(stage, studies, pages, output)))
 
 
 def _context(stage: PageStage, studies: list[StudyResults], pages: Path, page: Path) -> dict[str, Any]:

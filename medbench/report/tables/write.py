@@ -11,6 +11,7 @@ from medbench.report.tables.fid_table import write_fid_tables
 from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.sampling_table import write_sampling_tables
 from medbench.report.tables.utility_table import write_utility_tables
+from medbench.sums import write_sums
 
 
 def write_tables(results: StudyResults, folder: Path) -> None:
@@ -36,3 +37,4 @@ def write_tables(results: StudyResults, folder: Path) -> None:
             write_utility_tables(results, temporary)
         if results.arms and results.protocols:
             write_leakage_tables(results, temporary)
+        write_sums(temporary)

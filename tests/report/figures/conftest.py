@@ -11,6 +11,7 @@ from medbench.files import write_json, write_npz, write_text
 from medbench.plan import Model, models, report_section, trained_as
 from medbench.report.results import StudyResults
 from medbench.rng import numpy_rng
+from medbench.sums import write_sums
 from medbench.usage import Usage
 
 SIZE = 12
@@ -145,6 +146,7 @@ def _write_model(folder: Path, section, model: Model) -> None:
     write_text(folder / f"logs/train/{model.path.replace('/', '-')}.log", Usage(90.0, 800).line() + "\n")
     ends = ROWS.get(section.kind)
     if ends is None:
+        write_sums(path)
         return
     rng, n, checks = numpy_rng(0, "log", model.path), 24, getattr(section, "fidelity_checks", 0)
     names = ["component", "step", "images_seen", *ends, *(["kid", "kept"] if checks else [])]
@@ -156,6 +158,7 @@ def _write_model(folder: Path, section, model: Model) -> None:
         checked = [kid, int(i == n // checks * 2)] if checks else []  # the second check is the one that was kept
         lines.append(",".join(map(str, ["unet", i * 50, i * 3200, *values, *checked])))
     write_text(path / "training.csv", "\n".join(lines) + "\n")
+    write_sums(path)
 
 
 def _fidelity(model: Model, fid: float, dimensions) -> dict:

@@ -23,6 +23,7 @@ from medbench.report.figures.fid import fid_by_augmenter
 from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.write import write_figures
 from medbench.report.results import StudyResults
+from medbench.sums import write_sums
 
 DATASETS = ("gray", "colour")
 CLASSES = ["normal", "squamous.cell.carcinoma"]
@@ -80,6 +81,7 @@ def write_generator(folder: Path, name: str, made: np.ndarray, labels: np.ndarra
     write_text(folder / f"models/{name}/training.csv", log)
     model = {"augmenter": {"loss": "l2"}, "runtime": {"precision": "fp32", "device": "cpu"}}
     write_json(folder / f"models/{name}/medbench.json", model)
+    write_sums(folder / f"models/{name}")
     write_text(folder / f"features/{name}.safetensors", "")
 
 
@@ -104,7 +106,7 @@ def test_all_figures_of_gray_and_colour_images_are_written_twice_alike(tmp_path)
         *(f"{kind}_{name}" for kind in ("samples", "denoising") for name in DATASETS),
     ]
     names = {stem + suffix for stem in stems for suffix in (".png", ".svg")}
-    assert {path.name for path in (tmp_path / "a").iterdir()} == names
+    assert {path.name for path in (tmp_path / "a").iterdir()} == names | {"SHA256SUMS"}
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         if name.endswith(".svg"):  # matplotlib notes every text in a comment beside its outlines
@@ -272,7 +274,7 @@ def test_figures_of_which_nothing_is_there_are_left_out_and_old_ones_go(tmp_path
     results = StudyResults(tmp_path, "demo", ("gray",), ("a",), (0,), arms=("real",), classifier_seeds=(0,))
     write_text(tmp_path / "figures/of_an_earlier_run.svg", "")
     write_figures(results, tmp_path / "figures")
-    assert list((tmp_path / "figures").iterdir()) == []
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["SHA256SUMS"]
 
 
 def test_names_break_between_words_and_numbers_stay_whole():

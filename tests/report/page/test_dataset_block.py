@@ -15,6 +15,7 @@ from medbench.files import read_json, write_json, write_text
 from medbench.report.page.regenerate import NeededFile, needed_files
 from medbench.report.page.write import write_page
 from medbench.stages import PageStage, ReportStage
+from medbench.sums import write_sums
 
 CONFIG = {
     "name": "r",
@@ -127,7 +128,11 @@ def test_accepted_changes_stand_with_the_dataset_and_above_everything(page):
 
 
 def test_leakage_has_its_place_after_utility(page, tmp_path):
-    html = page(lambda folder: write_text(folder / "figures/demo/leakage.svg", "<svg/>"))
+    def figures(folder):
+        write_text(folder / "figures/demo/leakage.svg", "<svg/>")
+        write_sums(folder / "figures/demo")
+
+    html = page(figures)
     blocks = re.findall(r'<div class="block" id="demo-(\w+)">', html)
     assert blocks[blocks.index("utility") + 1] == "leakage"
     part = html[html.index('id="demo-leakage"') :].split('<div class="block"')[0]

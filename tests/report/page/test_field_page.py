@@ -11,6 +11,7 @@ from medbench.config import Config
 from medbench.files import write_text
 from medbench.report.page.pictures import study_pictures
 from medbench.report.page.write import write_page
+from medbench.sums import write_sums
 from medbench.usage import Usage
 
 RAW = {
@@ -82,6 +83,7 @@ def test_figures_as_wide_as_a_page_stay_so(tmp_path):
         write_text(figures / f"{name}.svg", f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}pt"/>')
     for name, width in (("samples_tiny", 1400), ("denoising_tiny", 680)):
         Image.fromarray(np.zeros((2, width), np.uint8)).save(figures / f"{name}.png", dpi=(200, 200))
+    write_sums(figures)
     found = study_pictures(figures)
     assert [picture.wide for group in ("fidelity", "samples") for picture in found[group]] == [True, False, True, False]
     assert page(tmp_path / "run").count('<figure class="wide-figure">') == 2

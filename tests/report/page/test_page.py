@@ -19,6 +19,7 @@ from medbench.errors import UserError
 from medbench.files import read_json, write_json, write_npz, write_text
 from medbench.report.page.pictures import strip
 from medbench.report.page.write import write_page
+from medbench.sums import write_sums
 from tests.parsed_page import Page
 
 CLASSES = ["<b>dark</b>", "bright"]
@@ -133,6 +134,7 @@ def png(path: Path) -> None:
 def test_nothing_comes_from_outside_and_the_html_is_sound(run, tmp_path):
     run("arms")
     png(tmp_path / "run/figures/arms/auroc_by_arm.png")
+    write_sums(tmp_path / "run/figures/arms")
     page = Page(run("arms"))
     assert [image["src"].split(":")[0] for image in page.all("img")] == ["data"] * len(page.all("img"))
     assert all("src" not in script for script in page.all("script"))
@@ -262,6 +264,7 @@ def test_an_svg_is_preferred_and_pictures_are_whole(run, tmp_path):
     png(figures / "auroc_by_arm.png")
     png(figures / "confusion_tiny.png")
     write_text(figures / "auroc_by_arm.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>")
+    write_sums(figures)
     figures_shown = [image for image in Page(run("arms")).all("img") if "AUROC by arm" in image["alt"]]
     assert [image["src"].split(";")[0] for image in figures_shown] == ["data:image/svg+xml"]
     (matrix,) = [image for image in Page(run("arms")).all("img") if "Confusion matrices, tiny" in image["alt"]]

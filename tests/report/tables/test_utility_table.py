@@ -265,7 +265,7 @@ def test_without_the_real_arm_no_gain_is_known(tmp_path):
 def test_a_study_without_any_result_has_tables_of_gaps(tmp_path):
     results = StudyResults(tmp_path, "s", ("xray",), ("gen_l2",), (0,), "medienet2025", ARMS, ("steps",), (0, 1, 2))
     write_tables(results, tmp_path / "tables")
-    names = {path.name for path in (tmp_path / "tables").iterdir()}
+    names = {path.name for path in (tmp_path / "tables").glob("*.*")}
     assert names == {
         f"{table}.{ending}" for table in ("augmenters", "fid", "utility") for ending in ("csv", "md", "tex")
     }
@@ -279,7 +279,11 @@ def test_a_study_without_any_result_has_tables_of_gaps(tmp_path):
 def test_a_study_of_real_images_alone_compares_nothing(tmp_path):
     results = replace(fake_run(tmp_path, arms=("real",)), augmenters=(), seeds=())
     write_tables(results, tmp_path / "tables")
-    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == ["utility.csv", "utility.md", "utility.tex"]
+    assert sorted(path.name for path in (tmp_path / "tables").glob("*.*")) == [
+        "utility.csv",
+        "utility.md",
+        "utility.tex",
+    ]
     markdown = (tmp_path / "tables/utility.md").read_text()
     assert list(sections(markdown)) == [ALL, OTHER, "Conditions and limits"]
     assert sections(markdown)[ALL]["columns",] == ["dataset", "arm", "AUROC"]
