@@ -1,12 +1,14 @@
 """Weights from outside: a file believed only after its hash, and read without running code from it."""
 
+import hashlib
+import io
 import pickle
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medbench.errors import UserError
-from medbench.files import sha256_of
+from medbench.ownership import require_own
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,28 +23,40 @@ def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
         what: whose weights these are, for messages.
 
     Raises:
-        UserError: no such file, another hash, or anything but a plain dict of tensors.
+        UserError: no such file, another hash, anything but a plain dict of tensors, or a place where others can write
+            (see medbench.ownership).
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise UserError(f"{path}: no such file (expected {what})")
-    found = sha256_of(path)
+    require_own(path)
+    content = _content(path)
+    found = hashlib.sha256(content).hexdigest()
     if found != sha256.lower():
         raise UserError(
             f"{path}: sha256 is {found}, expected {sha256}; "
             "remove the file and fetch it again, or give the hash of the file you mean"
         )
-    return _read(Path(path), what)
+    return _state_in(content, path, what)
 
 
-def _read(path: Path, what: str) -> "dict[str, Tensor]":
+def _content(path: Path) -> bytes:
+    """Read once: what is loaded is then what was hashed, whatever happens to the file meanwhile."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
+
+
+def _state_in(content: bytes, path: Path, what: str) -> "dict[str, Tensor]":
     import torch
 
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        return _safetensors_in(content, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of an odd pickle, which is refused in one line below
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise UserError(
             f"{path}: cannot be loaded as plain tensors ({_first_line(error)}); give a state dict that torch.save wrote"
@@ -52,12 +66,12 @@ def _read(path: Path, what: str) -> "dict[str, Tensor]":
     return state
 
 
-def _read_safetensors(path: Path) -> "dict[str, Tensor]":
+def _safetensors_in(content: bytes, path: Path) -> "dict[str, Tensor]":
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        return load_file(path)
+        return load(content)
     except SafetensorError as error:
         raise UserError(
             f"{path}: is not a readable safetensors file ({_first_line(error)}); give the file of a state dict"
