@@ -1,14 +1,17 @@
 """The command line: one verb a stage. Heavy imports wait inside the verbs, so that --help answers at once."""
 
+import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from medbench.config import Model, parse_text
 from medbench.errors import Interrupted, UserError
+from medbench.run_lock import held
 from medbench.stages import (
     AuditStage,
     FeaturesStage,
@@ -22,6 +25,9 @@ from medbench.stages import (
     TrainStage,
     UtilityStage,
 )
+from medbench.threads import use_threads
+from medbench.training.launch import end_with_launcher, is_one_of_several, launch, processes_for
+from medbench.training.signals import end_on_signals
 from medbench.usage import report_usage
 
 app = typer.Typer(
@@ -103,10 +109,16 @@ def train(
     inception: Annotated[Path | None, typer.Option(help="Inception weights, if it compares checkpoints.")] = None,
 ) -> None:
     """Train an augmenter on a dataset's train split."""
+    end_with_launcher()
     stage = _section(TrainStage, config)
-    from medbench.training.train import Inputs, train
+    # Of several processes the one that starts them holds the checkpoints, and the first says what it cost.
+    with nullcontext() if is_one_of_several() else held(checkpoints):
+        processes = processes_for(stage.gpu, f"augmenters.{stage.name}.gpu")
+        if processes > 1:
+            launch(processes)
+        from medbench.training.train import Inputs, train
 
-    train(dataset, model, stage, seed, checkpoints, Inputs(first_stage, given, inception))
+        train(dataset, model, stage, seed, checkpoints, Inputs(first_stage, given, inception))
 
 
 @app.command()
@@ -119,9 +131,10 @@ def sample(
 ) -> None:
     """Generate labelled images with a trained augmenter."""
     stage = _section(SampleStage, config)
-    from medbench.augmenters.sample import sample
+    with held(checkpoints):
+        from medbench.augmenters.sample import sample
 
-    sample(model, output, stage, seed, checkpoints)
+        sample(model, output, stage, seed, checkpoints)
 
 
 @app.command()
@@ -183,9 +196,10 @@ def utility(
 ) -> None:
     """Train classifiers on an arm, choose on val, and score the real test split once."""
     stage = _section(UtilityStage, config)
-    from medbench.utility.utility import utility
+    with held(checkpoints):
+        from medbench.utility.utility import utility
 
-    utility(dataset, samples, output, stage, weights, checkpoints)
+        utility(dataset, samples, output, stage, weights, checkpoints)
 
 
 @app.command()
@@ -270,16 +284,26 @@ def _answer(text: str) -> str:
 
 
 def _section(model: type[Model], config: str) -> Model:
-    return parse_text(model, config, "--config")
+    """The stage's section; from here on the process computes on the threads that it states, else on one."""
+    section = parse_text(model, config, "--config")
+    use_threads(getattr(section, "torch_threads", 1))
+    return section
 
 
 def main() -> None:
-    """Entry point: a user's mistake ends in one line and exit code 2."""
+    """Entry point: a user's mistake ends in one line and exit code 2, a signal in one line and 128 + its number."""
     try:
-        app()
+        with end_on_signals():
+            app()
     except UserError as error:
-        print(f"medbench: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error), 2)
     except Interrupted as stop:
-        print(f"medbench: {stop}", file=sys.stderr)
-        sys.exit(128 + stop.signal_number)
+        _end(str(stop), 128 + stop.signal_number)
+
+
+def _end(reason: str, code: int) -> NoReturn:
+    try:
+        print(f"medbench: {reason}", file=sys.stderr, flush=True)
+    except OSError:  # a log on a full disk; what Python cannot write at its end would hide the exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    sys.exit(code)

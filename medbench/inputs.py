@@ -12,14 +12,13 @@ from urllib.parse import unquote, urlparse
 
 from medbench.config import Config, reached
 from medbench.data.remote import Remote
-from medbench.data.sections import FolderDataset, MedMnistDataset, NpzDataset
+from medbench.data.sections import FolderDataset, NpzDataset
 from medbench.errors import UserError
 from medbench.files import canonical_json
+from medbench.ownership import require_own
 from medbench.plan import image_augmenters
 from medbench.sections import WeightsFile
 from medbench.stages import FetchStage
-
-OTHERS_MB = 1500  # of an X-ray set of full size a tenth is used
 
 
 @dataclass(frozen=True)
@@ -155,6 +154,7 @@ def check_paths(config: Config) -> None:
     for where, path, expected in itertools.chain(_dataset_paths(config), _weights_paths(config), _given_paths(config)):
         if not Path(path).exists():
             raise UserError(f"config: {where}: no such path: {path} (expected {expected})")
+    _check_owners(config)
     _check_placed(config)
 
 
@@ -187,6 +187,17 @@ def _given_paths(config: Config) -> Paths:
                     yield f"augmenters.{name}.path", file.path, "an npz, or one folder a class, e.g. white/*.png"
 
 
+def _check_owners(config: Config) -> None:
+    """Weights are refused where others could change them; those that are still to be fetched, when they are read."""
+    for where, weights in named_weights(config).items():
+        path = Path(_weights(weights).path)
+        try:
+            if path.exists():
+                require_own(path)
+        except UserError as error:
+            raise UserError(f"config: {where}: {error}") from error
+
+
 def _check_placed(config: Config) -> None:
     """What nobody can download must be there, or on a mirror, before hours of work."""
     for where, stage in _wanted(config):
@@ -197,18 +208,6 @@ def _check_placed(config: Config) -> None:
                 f"config: {where}: {remote.file} cannot be downloaded by a program: get it from {remote.page} and"
                 f" put it at {remote.path}"
             )
-
-
-# Memory -------------------------------------------------------------------------------------------------------
-
-
-def memory_mb(config: Config, name: str) -> int:
-    """What preparing or auditing a dataset takes: an npz is read whole, image files one by one."""
-    facts = config.datasets[name].facts
-    if not isinstance(config.datasets[name], MedMnistDataset) or facts is None or facts.totals is None:
-        return OTHERS_MB
-    pixels = sum(facts.totals.values()) * int(facts.sizes) ** 2 * facts.channels
-    return max(OTHERS_MB, round(2.2 * pixels / 1e6) + 500)
 
 
 # Folders, which Snakemake does not look into --------------------------------------------------------------------

@@ -91,14 +91,6 @@ def test_an_address_with_odd_letters_has_a_plain_file_name():
     assert stage.remote.file == "model_v1_2.pth"
 
 
-def test_large_sets_ask_for_the_memory_of_their_pixels():
-    small, large = ({"kind": "medmnist", "name": "pathmnist", "size": size} for size in (28, 224))
-    assert inputs.memory_mb(load(changed("datasets.ct", small)), "ct") == 1500
-    n, pixels = 89996 + 10004 + 7180, 224 * 224 * 3
-    assert inputs.memory_mb(load(changed("datasets.ct", large)), "ct") > n * pixels / 1e6
-    assert inputs.memory_mb(load(changed("datasets.ct", XRAY)), "ct") == 1500
-
-
 def test_a_read_only_resources_folder_is_said_before_any_job(tmp_path, monkeypatch):
     config = load(changed("datasets.ct", XRAY))
     (tmp_path / "resources").mkdir()
