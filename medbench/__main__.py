@@ -1,5 +1,9 @@
 """`python -m medbench`, the same as `medbench`."""
 
-from medbench.cli import main
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the imports, too, without a traceback
+
+from medbench.cli import main  # noqa: E402
 
 main()

@@ -24,8 +24,11 @@ from medbench.augmenters.any_kind import OWN_KINDS, AnyAugmenter
 from medbench.augmenters.inherit import require_same_training, with_models_settings
 from medbench.data.sections import AnyDataset
 from medbench.errors import UserError
+from medbench.files import read_json
 from medbench.sections import (
+    NAME,
     Budget,
+    Device,
     Dimension,
     Name,
     Precision,
@@ -151,6 +154,7 @@ class Config(Section):
     torch_threads: PositiveInt = 2  # sums depend on it
     precision: Precision = "auto"
     deterministic: bool = False  # bit-equal on GPU too, slower
+    device: Device = "auto"  # cuda refuses to compute without a GPU, cpu leaves those there are alone
     datasets: dict[Name, AnyDataset]
     augmenters: dict[Name, AnyAugmenter]
     fidelity: FidelitySection
@@ -271,12 +275,17 @@ def parse_text(model: type[Model], text: str, where: str) -> Model:
     """The same from JSON text, or from the .json or .yaml file that the text names."""
     try:
         named_file = not text.lstrip().startswith("{")
-        content = Path(text).read_text(encoding="utf-8") if named_file else text
-        return parse(model, yaml.safe_load(content), where)
+        return parse(model, _section_in(Path(text)) if named_file else yaml.safe_load(text), where)
     except OSError as error:
         raise UserError(f"{where}: {text}: {error.strerror} (expected JSON, or a .json or .yaml file)") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{where}: is neither JSON nor YAML: {str(error).splitlines()[0]}") from error
+
+
+def _section_in(path: Path) -> Any:
+    """One that medbench wrote carries its hash, one written by hand does not."""
+    content = path.read_bytes()
+    return read_json(path) if b'"seal": "' in content else yaml.safe_load(content.decode())
 
 
 def reached(config: Config) -> dict[str, Study]:
@@ -341,6 +350,8 @@ def _explain(error: ValidationError, raw: Any) -> str:
             what = str(cause)
         case "missing":
             what = "is required"
+        case "string_pattern_mismatch" if first["ctx"]["pattern"] == NAME:
+            what = f"{first['input']!r} is no name (expected lower-case letters, digits and _)"
         case "literal_error":
             what = f"{first['input']!r} is not allowed (allowed: {first['ctx']['expected']})"
         case "union_tag_invalid":
@@ -366,7 +377,7 @@ def _written_location(location: Sequence[str | int], raw: Any) -> list[str]:
     for position, part in enumerate(location):
         if _is_tag(part, here, position == len(location) - 1):
             continue
-        written.append(str(part))
+        written.append(str(part) if str(part).isprintable() else repr(part))
         inside = isinstance(here, list) and isinstance(part, int) and part < len(here)
         here = here[part] if inside or (isinstance(here, Mapping) and part in here) else None
     return written

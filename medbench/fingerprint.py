@@ -36,14 +36,17 @@ IGNORED = {
     "medbench.cuda_devices",
     "medbench.data",
     "medbench.data.sections",
+    "medbench.devices",
     "medbench.errors",
     "medbench.fingerprint",
     "medbench.leases",
+    "medbench.ownership",
     "medbench.progress",
     "medbench.registry",
     "medbench.run_lock",
     "medbench.sections",
     "medbench.stages",
+    "medbench.training.launch",
 }
 # An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.
 SAMPLERS = {"medbench.augmenters.batches"}

@@ -1,6 +1,7 @@
 """What a config asks for: the models a run needs, and the section that each stage gets as canonical JSON."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from medbench.arms import Arm
@@ -96,6 +97,12 @@ def classifier_runs(config: Config, study: str) -> list[ClassifierRun]:
         for seed in (wanted.generator_seeds if makes_images(config, arm) else [None])
     ]
     return list(dict.fromkeys(runs))
+
+
+def gpus(config: Config, trained: str | None = None) -> int:
+    """GPUs that a job computes on: one, or as many as an augmenter is trained on; none where `device` is cpu."""
+    wanted = getattr(config.augmenters[trained], "gpu", 1) if trained else 1
+    return 0 if config.device == "cpu" else wanted
 
 
 # The sections ---------------------------------------------------------------------------------------------------
@@ -208,7 +215,7 @@ def report_section(config: Config, study: str) -> ReportStage:
         papers=wanted.paper,
         seed=config.seed,
         palette=_palette(config, wanted),
-        expected={path: stage.made_with() for path, stage in _stages(config, study).items()},
+        expected=_expected(config, study),
     )
 
 
@@ -255,21 +262,27 @@ def _reached_part(config: Config) -> dict[str, Any]:
     return part
 
 
-def _stages(config: Config, study: str) -> dict[str, Stage]:
-    """File under the run folder -> the section that its stage gets, for everything that a study's pages are made of."""
-    stages: dict[str, Stage] = {}
-    for name in config.studies[study].datasets:
-        stages[f"datasets/{name}.json"] = audit_section(config, name)
+def _expected(config: Config, study: str) -> dict[str, str]:
+    """File under the run folder -> Stage.made_with() of its stage, for all that a study's pages are made of.
+
+    The files are many, and few sections stand behind them: each is made and hashed once.
+    """
+    trained = cache(lambda augmenter: train_section(config, augmenter).made_with())
+    sampled = cache(lambda augmenter: sample_section(config, augmenter).made_with())
+    compared = cache(lambda dataset, augmenter: fidelity_section(config, dataset, augmenter).made_with())
+    classified = cache(lambda dataset, budget, arm: utility_section(config, dataset, budget, arm).made_with())
+    features = features_section(config, generated=True).made_with()
+    names = config.studies[study].datasets
+    expected = {f"datasets/{name}.json": audit_section(config, name).made_with() for name in names}
     for model in models(config, study):
-        trained = trained_as(config, model.augmenter)
-        source = Model(model.dataset, trained, model.seed)
-        stages[f"models/{source.path}/medbench.json"] = train_section(config, trained)
-        stages[f"samples/{model.path}.npz"] = sample_section(config, model.augmenter)
-        stages[f"features/{model.path}.safetensors"] = features_section(config, generated=True)
-        stages[f"fidelity/{model.path}.json"] = fidelity_section(config, model.dataset, model.augmenter)
+        own = trained_as(config, model.augmenter)
+        expected[f"models/{Model(model.dataset, own, model.seed).path}/medbench.json"] = trained(own)
+        expected[f"samples/{model.path}.npz"] = sampled(model.augmenter)
+        expected[f"features/{model.path}.safetensors"] = features
+        expected[f"fidelity/{model.path}.json"] = compared(model.dataset, model.augmenter)
     for run in classifier_runs(config, study):
-        stages[f"utility/{run.path}.json"] = utility_section(config, run.dataset, run.budget, run.arm)
-    return stages
+        expected[f"utility/{run.path}.json"] = classified(run.dataset, run.budget, run.arm)
+    return expected
 
 
 def _runtime(config: Config) -> dict[str, Any]:

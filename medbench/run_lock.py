@@ -1,16 +1,33 @@
 """One process at a time works in a folder: a lock that the kernel frees, however the process ends."""
 
+import contextlib
 import errno
 import fcntl
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from medbench.errors import UserError
 
 NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK}  # Lustre and NFS, where they are mounted without
-_HELD: set[Path] = set()  # by this process
+LOCK = ".lock"
+_HELD: dict[Path, int] = {}  # by this process: the lock's file, open
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Within the block the folder is this process's alone; afterwards it is gone where nothing was put into it.
+
+    Raises:
+        UserError: as `hold`.
+    """
+    hold(folder)
+    try:
+        yield
+    finally:
+        _release(folder)
 
 
 def hold(folder: Path) -> None:
@@ -21,20 +38,42 @@ def hold(folder: Path) -> None:
     Raises:
         UserError: another process holds the folder, or it cannot be written.
     """
-    path = Path(folder).resolve() / ".lock"
+    path = Path(folder).resolve() / LOCK
     if path in _HELD:
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        taken = claim(path) is not None
+        file = _claim_in(path.parent)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise UserError(f"{folder}: cannot be written: {error.strerror} (choose a writable folder)") from error
         print(f"medbench: {folder}: this file system knows no locks; start no second run in it", file=sys.stderr)
         return
-    if not taken:
+    if file is None:
         raise UserError(_refusal(folder, holder(path)))
-    _HELD.add(path)
+    _HELD[path] = file
+
+
+def _claim_in(folder: Path) -> int | None:
+    """`claim` of the lock that is in a folder, not of one that whoever held it is about to remove."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # removed at this moment
+            file = claim(folder / LOCK)
+            if file is None or os.path.samestat(os.fstat(file), os.stat(folder / LOCK)):
+                return file
+            os.close(file)
+
+
+def _release(folder: Path) -> None:
+    path = Path(folder).resolve() / LOCK
+    file = _HELD.pop(path, None)
+    if file is None:
+        return  # a file system without locks
+    with contextlib.suppress(OSError):  # the work itself removed the folder, or there is more in it
+        if os.path.samestat(os.fstat(file), os.stat(path)):
+            path.unlink()
+            path.parent.rmdir()
+    os.close(file)
 
 
 def claim(path: Path) -> int | None:
@@ -60,8 +99,12 @@ def claim(path: Path) -> int | None:
 
 
 def holder(path: Path) -> tuple[str, str]:
-    """Process id and machine of the one that holds a lock; empty texts: it has not said so yet."""
-    pid, _, machine = path.read_text(encoding="utf-8", errors="replace").strip().partition(" ")
+    """Process id and machine of the one that holds a lock; empty texts: it has not said so yet, or is just gone."""
+    try:
+        said = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        said = ""
+    pid, _, machine = said.strip().partition(" ")
     return pid, machine
 
 

@@ -14,10 +14,11 @@ rule train:
         "results/{run}/logs/train/{dataset}-{augmenter}-seed{seed}.log",
     conda:
         "../envs/medbench.yaml"
-    threads: CONFIG.torch_threads
+    threads: train_threads
     resources:
-        gpu=1,
-        mem_mb=4000,
+        gpu=train_gpus,
+        mem_mb=growing(train_memory),
+        runtime=growing(480),
     params:
         section=train_section,
         code=augmenter_code("train"),
@@ -41,8 +42,9 @@ rule sample:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
-        gpu=1,
-        mem_mb=2000,
+        gpu=plan.gpus(CONFIG),
+        mem_mb=growing(sample_memory),
+        runtime=growing(120),
     params:
         section=sample_section,
         code=augmenter_code("sample"),

@@ -1,15 +1,20 @@
 """What the rules share: the checked config, and what a wildcard means. The thinking is in medbench/plan.py."""
 
 import sys
+import time
+from functools import cache
+from json import loads
 from pathlib import Path
 from shlex import quote
 
-from medbench import inputs, plan, run_lock
+from medbench import inputs, memory, plan, run_lock
 from medbench.arms import Arm
 from medbench.config import as_written, load
 from medbench.errors import UserError
-from medbench.files import remove_folder, write_text
+from medbench.files import remove_folder, write_json
 from medbench.fingerprint import code_of
+from medbench.inspect.failures import failures
+from medbench.handing_on import require_handed_on
 
 # A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.
 USES_CONDA = "conda" in map(str, workflow.deployment_settings.deployment_method)
@@ -19,7 +24,8 @@ EXPORTS = (
 EXPORTS += [f"PYTHONPATH={quote(workflow.basedir)}"]
 # glibc gives large blocks back to the system at every free and takes them anew, page by page: 1.4 × a step's time.
 EXPORTS += ["MALLOC_TRIM_THRESHOLD_=4294967296", "MALLOC_MMAP_THRESHOLD_=4294967296"]
-shell.prefix(f'export {" ".join(EXPORTS)}; medbench() ( python -m medbench "$@" ); ')
+
+BEGUN = time.time()
 
 try:
     CONFIG = load(config)
@@ -28,10 +34,19 @@ try:
 except UserError as error:
     sys.exit(f"medbench: {error}")
 
+# Which device computes is no part of a section: see medbench/devices.py.
+EXPORTS += [f"MEDBENCH_DEVICE={CONFIG.device}"]
+shell.prefix(f'export {" ".join(EXPORTS)}; medbench() ( python -m medbench "$@" ); ')
+
 
 onstart:
-    # In place of Snakemake's own lock, which stays behind after a SIGKILL: the kernel frees this one.
     try:
+        # Where jobs are started as command lines of Snakemake's own: on a cluster, or without our profiles.
+        if workflow.non_local_exec or not workflow.execution_settings.use_threads:
+            paths = [Path.cwd(), workflow.basedir, *workflow.overwrite_configfiles]
+            values = workflow.config_settings.config_args or []
+            require_handed_on(map(str, paths), values, sys.executable)
+        # In place of Snakemake's own lock, which stays behind after a SIGKILL: the kernel frees this one.
         run_lock.hold(Path("results") / CONFIG.name)
     except UserError as error:
         sys.exit(f"medbench: {error}")
@@ -50,6 +65,15 @@ wildcard_constraints:
     arm="real|real\\+[a-z0-9_]+@[0-9.]+|only-[a-z0-9_]+",
     origin="real|seed[0-9]+",
     seed=r"\d+",
+
+
+def growing(base):
+    """Resource function: the base, or what it says of the wildcards, at the first attempt; twice it at the second."""
+
+    def value(wildcards, attempt):
+        return attempt * (base(wildcards) if callable(base) else base)
+
+    return value
 
 
 def option(name, files):
@@ -128,13 +152,37 @@ def given_file(wildcards):
     return needed(given)
 
 
+state_of = cache(inputs.state_of)  # of a folder that thousands of jobs may share
+
+
 def given_state(wildcards):
     """Snakemake looks at a folder alone, not at the images in it."""
-    return " ".join(inputs.state_of(path) for path in given_file(wildcards))
+    return " ".join(state_of(path) for path in given_file(wildcards))
 
 
 def checking_weights(wildcards):
     return needed(inputs.checking_file(CONFIG, wildcards.augmenter))
+
+
+def train_gpus(wildcards):
+    return plan.gpus(CONFIG, wildcards.augmenter)
+
+
+def train_threads(wildcards):
+    """Of all processes that train together, one a GPU."""
+    return CONFIG.torch_threads * max(1, train_gpus(wildcards))
+
+
+def train_memory(wildcards):
+    return memory.train(CONFIG, wildcards.dataset, wildcards.augmenter)
+
+
+def sample_memory(wildcards):
+    return memory.sample(CONFIG, wildcards.dataset, wildcards.augmenter)
+
+
+def utility_memory(wildcards):
+    return memory.utility(CONFIG, wildcards.dataset)
 
 
 def train_options(wildcards, input):
@@ -170,7 +218,7 @@ def dataset_cards(wildcards):
 
 
 def dataset_memory(wildcards):
-    return inputs.memory_mb(CONFIG, wildcards.dataset)
+    return memory.dataset(CONFIG, wildcards.dataset)
 
 
 def dataset_audits(wildcards):
@@ -199,40 +247,43 @@ def augmenter_code(stage):
     return code
 
 
+@cache
+def canonical(section, *names):
+    """A stage's section as JSON, made once for all jobs that share it: a study has thousands."""
+    return section(CONFIG, *names).canonical()
+
+
 def prepare_section(wildcards):
-    return plan.prepare_section(CONFIG, wildcards.dataset).canonical()
+    return canonical(plan.prepare_section, wildcards.dataset)
 
 
 def audit_section(wildcards):
-    return plan.audit_section(CONFIG, wildcards.dataset).canonical()
+    return canonical(plan.audit_section, wildcards.dataset)
 
 
 def train_section(wildcards):
-    return plan.train_section(CONFIG, wildcards.augmenter).canonical()
+    return canonical(plan.train_section, wildcards.augmenter)
 
 
 def sample_section(wildcards):
-    return plan.sample_section(CONFIG, wildcards.augmenter).canonical()
+    return canonical(plan.sample_section, wildcards.augmenter)
 
 
 def fidelity_section(wildcards):
-    section = plan.fidelity_section(CONFIG, wildcards.dataset, wildcards.augmenter)
-    return section.canonical()
+    return canonical(plan.fidelity_section, wildcards.dataset, wildcards.augmenter)
 
 
 def neighbours_section(wildcards):
-    return plan.neighbours_section(CONFIG, wildcards.dataset).canonical()
+    return canonical(plan.neighbours_section, wildcards.dataset)
 
 
 def utility_section(wildcards):
-    section = plan.utility_section(
-        CONFIG, wildcards.dataset, wildcards.budget, wildcards.arm
-    )
-    return section.canonical()
+    names = wildcards.dataset, wildcards.budget, wildcards.arm
+    return canonical(plan.utility_section, *names)
 
 
 def page_content(wildcards):
     """The section of a study's tables and figures, or of the report."""
     if wildcards.page == "report":
         return plan.page_section(CONFIG, as_written(config)).canonical()
-    return plan.report_section(CONFIG, wildcards.page).canonical()
+    return canonical(plan.report_section, wildcards.page)

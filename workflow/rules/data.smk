@@ -38,7 +38,8 @@ rule prepare:
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=dataset_memory,
+        mem_mb=growing(dataset_memory),
+        runtime=growing(120),
     params:
         section=prepare_section,
         files=folder_state,
@@ -62,7 +63,8 @@ rule audit:
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=dataset_memory,
+        mem_mb=growing(dataset_memory),
+        runtime=growing(120),
     params:
         section=audit_section,
         code=code_of("audit"),

@@ -13,8 +13,9 @@ rule features_real:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
-        gpu=1,
-        mem_mb=2500,
+        gpu=plan.gpus(CONFIG),
+        mem_mb=growing(memory.features(CONFIG)),
+        runtime=growing(60),
     params:
         section=plan.features_section(CONFIG, generated=False).canonical(),
         code=code_of("features"),
@@ -54,7 +55,8 @@ rule fidelity:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
-        mem_mb=1500,
+        mem_mb=growing(memory.DISTANCES),
+        runtime=growing(60),
     params:
         section=fidelity_section,
         code=code_of("fidelity"),
@@ -80,7 +82,8 @@ rule neighbours:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
-        mem_mb=2500,
+        mem_mb=growing(memory.DISTANCES),
+        runtime=growing(60),
     params:
         section=neighbours_section,
         code=code_of("neighbours"),

@@ -15,7 +15,7 @@ rule section:
     params:
         content=page_content,
     run:
-        write_text(output.section, params.content)
+        write_json(output.section, loads(params.content))
 
 
 rule tables:
@@ -38,6 +38,9 @@ rule tables:
         "results/{run}/logs/tables/{study}.log",
     conda:
         "../envs/medbench.yaml"
+    resources:
+        mem_mb=growing(memory.PAGES),
+        runtime=growing(30),
     params:
         code=code_of("tables"),
     shell:
@@ -66,6 +69,9 @@ rule figures:
         "results/{run}/logs/figures/{study}.log",
     conda:
         "../envs/medbench.yaml"
+    resources:
+        mem_mb=growing(memory.PAGES),
+        runtime=growing(30),
     params:
         code=code_of("figures"),
     shell:
@@ -84,6 +90,9 @@ rule report:
         "results/{run}/logs/report.log",
     conda:
         "../envs/medbench.yaml"
+    resources:
+        mem_mb=growing(memory.PAGES),
+        runtime=growing(30),
     params:
         code=code_of("report"),
     shell:
@@ -101,7 +110,7 @@ onerror:
         )
         for page, section in plan.partial_pages(CONFIG, as_written(config)).items():
             file, product = f"{folder}/sections/{page}.json", f"{folder}/{page}"
-            write_text(file, section.canonical())
+            write_json(file, loads(section.canonical()))
             verb = page.partition("/")[0]
             if verb == "report":
                 product += ".html"
@@ -109,6 +118,9 @@ onerror:
             shell(
                 "medbench {verb} results/{CONFIG.name} {product:q} --partial --config {file:q} 2>&1 || true"
             )
+    # Last, because Snakemake says it in the middle of much else.
+    logs = [Path("results", CONFIG.name, "logs"), Path("resources/logs")]
+    print(*failures(logs, BEGUN), sep="\n", file=sys.stderr, flush=True)
 
 
 onsuccess:

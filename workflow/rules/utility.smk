@@ -17,8 +17,9 @@ rule utility:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
-        gpu=1,
-        mem_mb=3000,
+        gpu=plan.gpus(CONFIG),
+        mem_mb=growing(utility_memory),
+        runtime=growing(480),
     params:
         section=utility_section,
         code=code_of("utility"),
