@@ -1,0 +1,56 @@
+"""profiles/cluster-generic with sbatch; the status scripts of all schedulers with what these are known to print."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.cluster.study import GENERIC, ROOT, Study, model
+
+MODEL = "models/phantom_xray/annotated_l2/seed0"
+
+
+@pytest.mark.cluster
+def test_a_cancelled_job_is_submitted_again_and_ends_with_the_bytes_of_a_local_run(cluster, local, tmp_path):
+    study = Study(tmp_path / "medbench", cluster.environment, prepared=local)
+    before = cluster.jobs()
+    snakemake = study.start(*GENERIC, model(0), "results/tiny/samples/phantom_xray/annotated_l2/seed0.npz")
+    training = study.freeze(0)
+    cluster.command("scancel", training.job)
+    study.finish(snakemake)
+    assert study.bytes_of(MODEL, "samples/phantom_xray") == {
+        path: content
+        for path, content in local.bytes_of(MODEL, "samples/phantom_xray").items()
+        if not path.endswith("seed1.npz")
+    }
+    assert study.first_step(0) > training.step
+    assert len(cluster.jobs() - before) == 3  # twice the training, once the samples
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "command", "says", "status"),
+    [
+        ("slurm", "squeue", "COMPLETED", "success"),
+        ("slurm", "squeue", "PENDING", "running"),
+        ("slurm", "squeue", "COMPLETING", "running"),
+        ("slurm", "squeue", "TIMEOUT", "failed"),
+        ("slurm", "squeue", "slurm_load_jobs error: Invalid job id specified", "failed"),
+        ("slurm", "squeue", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", "running"),
+        ("lsf", "bjobs", "DONE", "success"),
+        ("lsf", "bjobs", "PEND", "running"),
+        ("lsf", "bjobs", "EXIT", "failed"),
+        ("lsf", "bjobs", "Job <7> is not found", "failed"),
+        ("pbs", "qstat", "job_state = F\n    Exit_status = 0", "success"),
+        ("pbs", "qstat", "job_state = F\n    Exit_status = 271", "failed"),
+        ("pbs", "qstat", "job_state = Q", "running"),
+        ("pbs", "qstat", "qstat: Unknown Job Id 7.server", "failed"),
+    ],
+)
+def test_a_schedulers_words_are_one_of_three(scheduler, command, says, status, tmp_path):
+    fake = tmp_path / command
+    fake.write_text(f"#!/bin/sh\ncat <<'END'\n{says}\nEND\n")
+    fake.chmod(0o755)
+    script = ROOT / "profiles/cluster-generic" / f"{scheduler}-status"
+    environment = {"PATH": os.pathsep.join([str(tmp_path), "/usr/bin", "/bin"])}
+    done = subprocess.run([script, "7"], check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout == f"{status}\n"
