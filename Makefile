@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint schema lock install
+.PHONY: demo test test-cluster test-interruption lint schema lock install
 
 install: .venv/installed
 
@@ -24,10 +24,17 @@ demo: install
 test: install
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
+test-interruption: install
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m interruption
+
+test-cluster: install
+	$(BIN)/pytest -m cluster tests/cluster
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --diff .
 	$(BIN)/mypy medbench
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive medbench benchmarks
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --configfile workflow/presets/demo.yaml
 
@@ -36,5 +43,5 @@ schema: install
 		> workflow/schemas/config.schema.json
 
 lock:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra cluster --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url -o requirements.lock

@@ -1,6 +1,7 @@
 import errno
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from medbench import run_lock
 from medbench.errors import UserError
-from medbench.run_lock import hold
+from medbench.run_lock import held, hold
 
 RUN = """
 import sys
@@ -27,7 +28,7 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def nothing_held(monkeypatch):
-    monkeypatch.setattr(run_lock, "_HELD", set())
+    monkeypatch.setattr(run_lock, "_HELD", {})
 
 
 @pytest.fixture
@@ -37,7 +38,8 @@ def run():
 
     def start(*arguments: object) -> subprocess.Popen:
         command = [sys.executable, "-c", RUN, *map(str, arguments)]
-        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        started.append(subprocess.Popen(command, **pipes, text=True))
         return started[-1]
 
     yield start
@@ -131,3 +133,38 @@ def test_a_file_system_without_locks_is_said_and_the_run_goes_on(tmp_path, monke
     assert capsys.readouterr().err == (
         f"medbench: {tmp_path}: this file system knows no locks; start no second run in it\n"
     )
+
+
+def test_a_folder_held_for_nothing_leaves_nothing(tmp_path):
+    with pytest.raises(UserError, match="a mistake"), held(tmp_path / "checkpoints"):
+        raise UserError("a mistake")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_put_into_a_held_folder_stays(tmp_path):
+    with held(tmp_path):
+        (tmp_path / "step1.pt").write_bytes(b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["step1.pt"]
+
+
+def test_a_held_folder_may_be_removed_by_the_work_itself(tmp_path):
+    with held(tmp_path / "checkpoints"):
+        shutil.rmtree(tmp_path / "checkpoints")
+    with held(tmp_path / "checkpoints"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_held_folder_is_free_again_after_the_block(tmp_path, run):
+    with held(tmp_path / "demo"):
+        assert run(tmp_path / "demo").stdout.readline() == ""  # it was refused
+    assert run(tmp_path / "demo").stdout.readline() == "held\n"
+
+
+def test_the_lock_of_the_next_one_is_not_removed(tmp_path, run):
+    """Its folder was removed and made again by another process before the first is at its end."""
+    with held(tmp_path / "demo"):
+        shutil.rmtree(tmp_path / "demo")
+        next_one = run(tmp_path / "demo")
+        next_one.stdout.readline()
+    assert (tmp_path / "demo" / ".lock").read_text().split()[0] == str(next_one.pid)

@@ -11,6 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medbench.files import sha256_of
+from tests.damage import flip
+from tests.security import watcher
+
 TINY = """
 name: tiny
 torch_threads: 1
@@ -70,6 +74,7 @@ def finished(tmp_path_factory):
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(root / name, folder)
+    shutil.copy(watcher.__file__, folder / "sitecustomize.py")
     (folder / "tiny.yaml").write_text(TINY)
     project = Project(folder)
     project.snakemake()
@@ -97,6 +102,13 @@ def test_everything_is_there_and_says_that_its_weights_are_random(finished):
     figures = {path.name for path in (results / "figures/tiny").glob("*.png")}
     assert {"fid_by_augmenter.png", "training_curves.png", "samples_phantom_xray.png"} <= figures
     assert not list((results / "checkpoints").rglob("*.pt"))
+
+
+def test_no_process_opens_a_port(finished):
+    noted = [file.read_text() for file in (finished.folder / "watched").iterdir()]
+    verbs = {words[words.index("medbench") + 1] for words in map(str.split, noted) if "medbench" in words}
+    assert verbs == {"prepare", "audit", "train", "sample", "features", "fidelity", "utility"} | PAGES
+    assert not [text for text in noted if "\nport " in text]
 
 
 def test_a_second_run_does_nothing(project):
@@ -164,11 +176,13 @@ def test_with_keep_going_a_failing_arm_is_a_gap_until_it_is_mended(project):
     project.edit("tiny.yaml", "run: [tiny]", "run: [second]")
     own_images(project.folder / "own.npz", test_labels=[0, 0, 0, 0])
     printed = project.snakemake("--keep-going", fails=True)
-    assert "datasets.own: the test split holds only class 0" in printed
+    said, log = "datasets.own: the test split holds only class 0", "logs/utility/own-steps-real-real.log"
+    assert re.search(rf"^medbench: utility own-steps-real-real: {said}.* \(log: results/fresh/{log}\)$", printed, re.M)
     assert "missing" in (results / "partial/tables/second/utility.md").read_text()
     page = (results / "partial/report.html").read_text()
     assert "Nothing is missing" not in page
-    assert "logs/utility/own-steps-real-real.log" in page
+    assert log in page
+    assert f"it failed ({said}" in page
     assert not (results / "report.html").exists()
 
     own_images(project.folder / "own.npz", test_labels=[0, 1, 0, 1])
@@ -206,3 +220,26 @@ def test_snakemakes_own_report_shows_tables_and_figures_by_study(project):
     assert any(name.endswith("utility.md") for name in shown)
     assert any(name.endswith("auroc_by_arm.png") for name in shown)
     assert any(name.endswith("report.html") and "data" in name for name in shown)
+
+
+def content(results: Path) -> dict[str, str]:
+    """Path -> hash of all that later stages read, and of the tables."""
+    stages = ("datasets", "models", "samples", "features", "fidelity", "utility", "tables")
+    files = (path for stage in stages for path in (results / stage).rglob("*") if path.is_file())
+    return {str(path.relative_to(results)): sha256_of(path) for path in files if not path.name.startswith(".")}
+
+
+def test_a_damaged_output_is_refused_and_made_again_as_it_was(project):
+    results = project.folder / "results/tiny"
+    before = content(results)
+    damaged = "results/tiny/features/phantom_xray/annotated_l2/seed0.safetensors"
+    shutil.rmtree(results / "tables")  # as in a run that was stopped on its way
+    flip(project.folder / damaged)
+    printed = project.snakemake(fails=True)
+    (line,) = re.findall(r"^medbench: fidelity phantom_xray-annotated_l2-seed0: (.*) \(log: .*\)$", printed, re.M)
+    problem, command = line.split("; remove it: ")
+    assert problem == f"{damaged}: is damaged (its content is not what its own sha256 says)"
+    assert printed.index(line) > printed.index("Exiting because a job execution failed")  # it is not buried
+    subprocess.run(command, shell=True, check=True, cwd=project.folder)
+    project.snakemake()
+    assert content(results) == before
