@@ -20,6 +20,7 @@ rule all:
     default_target: True
     input:
         f"results/{CONFIG.name}/report.html",
+        [[*study_products(study), *files_of_study(study)] for study in CONFIG.run],
 
 
 for study in CONFIG.studies:
@@ -29,3 +30,4 @@ for study in CONFIG.studies:
             study
         input:
             study_products(study),
+            list(files_of_study(study)),

@@ -35,7 +35,7 @@ def short_study(side: int) -> Config:
     raw["utility"] |= {"init": "scratch", "weights": None, "steps": 2, "validations": 1, "classifier_seeds": [0]}
     raw["utility"]["image_size"] = side
     raw["studies"]["medienet2025"] |= {"datasets": ["phantom"], "arms": ["real"]}
-    return load(raw | {"run": ["medienet2025"]})
+    return load(raw | {"run": ["medienet2025"], "device": "cpu"})
 
 
 def calls(config: Config, root: Path, augmenters: list[str]) -> Iterator[tuple[str, int, list[str]]]:

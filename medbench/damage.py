@@ -6,6 +6,8 @@ from pathlib import Path
 
 from medbench.errors import UserError
 
+TOGETHER = (".json", ".npz", ".html", ".safetensors")  # endings of what one job writes side by side
+
 
 class Damaged(UserError):
     """A finished file or folder that must go before a run can make it again: one line that ends in the command.
@@ -26,7 +28,7 @@ def written_with(path: Path) -> list[Path]:
     if path.name == "medbench.json":
         return [path.parent]
     there = path.parent.glob("*") if path.parent.is_dir() else ()
-    return sorted({path, *(each for each in there if each.stem == path.stem and each.is_file())})
+    return sorted({path, *(each for each in there if each.stem == path.stem and each.suffix in TOGETHER)})
 
 
 def remove_command(paths: Sequence[Path]) -> str:

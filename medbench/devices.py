@@ -50,7 +50,7 @@ def say_where(device: str) -> None:
     """Prints a line where a job that might have had a GPU computes on the CPU."""
     if device == "cpu" and os.environ.get(DEVICE) != "cpu":
         built = torch.backends.cuda.is_built()
-        print(f"medbench: device auto: {_lack(built)}, computing on the CPU", file=sys.stderr, flush=True)
+        print(f"note: device auto: {_lack(built)}, computing on the CPU", file=sys.stderr, flush=True)
 
 
 def _lack(built: bool) -> str:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from safetensors import SafetensorError
 from medbench.errors import UserError
 from medbench.seals import HTML, JSON, NPZ, UNSEALED, require_sealed, seal
 
+JUST_MADE = 60  # seconds in which a new folder may not be locked yet
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: no clock in our bytes
 
 
@@ -102,7 +104,8 @@ def _remove_unlocked(folder: Path, names: set[str]) -> None:
         lock = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if {inner.name for inner in folder.iterdir()} <= names:
+            inner = {each.name for each in folder.iterdir()}
+            if inner <= names and (inner or time.time() - folder.stat().st_mtime > JUST_MADE):
                 remove_folder(folder)
         finally:
             os.close(lock)

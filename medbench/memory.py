@@ -4,7 +4,7 @@ On a CPU a training job's memory is mostly what a step holds for its backward pa
 image. On a GPU that lies in the GPU's own memory, and the host holds CUDA's libraries instead.
 """
 
-from medbench.augmenters.sections import AugmenterSection, Autoencoder, LatentDiffusion, TrainedSection
+from medbench.augmenters.sections import AnnotatedDDPM, AugmenterSection, Autoencoder, LatentDiffusion, TrainedSection
 from medbench.config import Config
 from medbench.data.sections import DatasetSection, MedMnistDataset
 
@@ -16,6 +16,8 @@ WITH_CUDA = 4000  # CUDA's libraries on top; not measured
 FILES = 500  # images decoded one by one: 5,856 X-rays of full size took 178
 UNKNOWN_SIDE = 64  # of an npz that states no image_size
 # float32 numbers that a training step holds, for each image, pixel of the first stage of the network, and its channel
+UNKNOWN = 130  # of a plug-in's kind
+UNKNOWN_WIDTH = 64
 HELD = {"annotated_ddpm": 130, "cddpm": 130, "autoencoder": 62, "medienet": 152, "ldm": 564, "cvae": 20, "cgan": 12}
 SAMPLING = 12  # the same of a network that learns nothing
 
@@ -29,35 +31,36 @@ def train(config: Config, name: str, augmenter: str) -> int:
     """Of all processes that train together."""
     section = config.augmenters[augmenter]
     gpus = section.gpu if isinstance(section, TrainedSection) else 1
-    if config.device == "cuda":
-        return round(gpus * (WITH_CUDA + 2.2 * _stored(config.datasets[name])))
     batch = section.batch_size if isinstance(section, TrainedSection) else 0
-    return _on_cpu(config, name, HELD.get(section.kind, max(HELD.values())) * batch * _cells(config, name, section))
+    return _asked(config, name, HELD.get(section.kind, UNKNOWN) * batch * _cells(config, name, section), gpus)
 
 
 def sample(config: Config, name: str, augmenter: str) -> int:
-    if config.device == "cuda":
-        return WITH_CUDA
     section = config.augmenters[augmenter]
     pixels = _side(config.datasets[name]) ** 2
-    return _on_cpu(config, name, SAMPLING * section.sample_batch_size * pixels * _width(config, name, section))
+    return _asked(config, name, SAMPLING * section.sample_batch_size * pixels * _width(config, name, section))
 
 
 def features(config: Config) -> int:
     """Inception sees images of one size, whatever theirs is: 40 MB each, and its weights."""
-    return WITH_CUDA if config.device == "cuda" else round(ROOM * (LIBRARIES + 40 * config.fidelity.batch_size))
+    return _by_device(config, round(ROOM * (LIBRARIES + 40 * config.fidelity.batch_size)), WITH_CUDA)
 
 
 def utility(config: Config, name: str) -> int:
     """ResNet50 at half the image's side and 64 channels in its first stage."""
-    if config.device == "cuda":
-        return WITH_CUDA
     section = config.utility
-    return _on_cpu(config, name, 120 * section.batch_size * (section.image_size // 2) ** 2 * 64)
+    return _asked(config, name, 120 * section.batch_size * (section.image_size // 2) ** 2 * 64)
 
 
-def _on_cpu(config: Config, name: str, numbers: float) -> int:
-    return round(ROOM * (LIBRARIES + _stored(config.datasets[name]) + 4 * numbers / 1e6))
+def _asked(config: Config, name: str, numbers: float, gpus: int = 1) -> int:
+    stored = _stored(config.datasets[name])
+    on_cpu = round(ROOM * (LIBRARIES + stored + 4 * numbers / 1e6))
+    return _by_device(config, on_cpu, round(gpus * (WITH_CUDA + ROOM * stored)))
+
+
+def _by_device(config: Config, on_cpu: int, on_gpu: int) -> int:
+    """Where the config leaves the device open, the job must fit either way."""
+    return {"cpu": on_cpu, "cuda": on_gpu, "auto": max(on_cpu, on_gpu)}[config.device]
 
 
 def _cells(config: Config, name: str, section: AugmenterSection) -> int:
@@ -70,9 +73,11 @@ def _cells(config: Config, name: str, section: AugmenterSection) -> int:
 
 
 def _width(config: Config, name: str, section: AugmenterSection) -> int:
-    """Channels of the first stage of the network."""
-    widths = getattr(section, "widths", None)
-    return widths[0] if widths else getattr(section, "width", None) or _side(config.datasets[name])
+    """Channels of the first stage of the network; the annotated model's is the side of its images."""
+    if isinstance(section, AnnotatedDDPM):
+        return section.width or _side(config.datasets[name])
+    widths: tuple[int, ...] = getattr(section, "widths", (getattr(section, "width", UNKNOWN_WIDTH),))
+    return widths[0]
 
 
 def _side(section: DatasetSection) -> int:

@@ -46,7 +46,7 @@ def hold(folder: Path) -> None:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise UserError(f"{folder}: cannot be written: {error.strerror} (choose a writable folder)") from error
-        print(f"medbench: {folder}: this file system knows no locks; start no second run in it", file=sys.stderr)
+        print(f"note: {folder}: this file system knows no locks; start no second run in it", file=sys.stderr)
         return
     if file is None:
         raise UserError(_refusal(folder, holder(path)))

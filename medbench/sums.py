@@ -27,10 +27,12 @@ def require_folder(folder: Path) -> str:
         UserError: no such folder, or none of ours; a file in it was changed, is missing, or was put there by others.
     """
     _require_sums(folder)
-    for name in sorted({*(read_sums(folder) or ()), *_names(folder)}):
+    listed = sorted(read_sums(folder) or ())
+    foreign = sorted({*_names(folder)} - {*listed, SUMS})  # not of this job, which need not be done again for them
+    for name in [SUMS, *listed, *foreign]:
         problem = broken_sum(folder, name)
         if problem:
-            raise Damaged(folder / name, problem, folder)
+            raise Damaged(folder / name, problem, folder / name if name in foreign else folder)
     return sha256_of(folder / SUMS)
 
 

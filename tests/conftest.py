@@ -13,6 +13,7 @@ from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
 
 ROOT = Path(__file__).parent.parent
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches for a hub
+os.environ["MEDBENCH_DEVICE"] = "cpu"  # where the bytes are promised
 os.environ["MEDBENCH_GPU_LEASE"] = "off"  # tests that run side by side would wait for each other's GPU
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side, a core each
 

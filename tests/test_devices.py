@@ -52,7 +52,7 @@ def test_cpu_leaves_gpus_alone(machine, capsys):
 def test_without_a_gpu_auto_takes_the_cpu_and_says_so_and_cuda_refuses(machine, built, why, capsys):
     machine(0, None, built)
     assert runtime.start(RuntimeStage(torch_threads=1)).device == "cpu"
-    assert capsys.readouterr().err == f"medbench: device auto: {why}, computing on the CPU\n"
+    assert capsys.readouterr().err == f"note: device auto: {why}, computing on the CPU\n"
     machine(0, "cuda", built)
     with pytest.raises(UserError) as error:
         take()

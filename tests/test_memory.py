@@ -13,7 +13,7 @@ def study(**dataset):
     raw = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
     raw["datasets"]["images"] = {"kind": "phantom", "subject": "ct", "image_size": 64} | dataset
     raw["studies"]["medienet2025"]["datasets"] = ["images"]
-    return raw | {"run": ["medienet2025"]}
+    return raw | {"run": ["medienet2025"], "device": "cpu"}
 
 
 # MB of config.yaml's networks and batches, on the CPU

@@ -131,7 +131,7 @@ def test_a_file_system_without_locks_is_said_and_the_run_goes_on(tmp_path, monke
     monkeypatch.setattr(run_lock.fcntl, "flock", flock)
     hold(tmp_path)
     assert capsys.readouterr().err == (
-        f"medbench: {tmp_path}: this file system knows no locks; start no second run in it\n"
+        f"note: {tmp_path}: this file system knows no locks; start no second run in it\n"
     )
 
 

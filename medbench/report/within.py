@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from medbench.damage import Damaged
 from medbench.data.dataset import proved_card
 from medbench.errors import UserError
 from medbench.report.effects import asked_scores
@@ -109,7 +110,12 @@ def split_copies(results: StudyResults, dataset: str) -> SplitCopies | None:
     path, card = results.folder / f"datasets/{dataset}.raw.npz", results.card(dataset)
     if card is None or not path.exists() or not path.with_suffix(".json").exists():
         return None
-    raw = proved_card(path)
+    try:
+        raw = proved_card(path)
+    except Damaged:
+        if results.partial:
+            return None
+        raise
     if (raw.source_sha256, raw.counts.get("test")) != (card.source_sha256, card.counts.get("test")):
         return None
     arrays = _arrays(path)

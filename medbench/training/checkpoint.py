@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,13 +53,11 @@ class CheckpointStore:
             UserError: the checkpoint belongs to another section, dataset, seed or precision, or cannot be read.
         """
         remove_all_stale(self.folder)
-        for path, content in self._undamaged():
-            # Our own tensors and plain values; weights_only keeps a planted file from running code.
-            checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        for path, checkpoint in self._undamaged():
             if checkpoint["key"] != self.key:
                 raise UserError(
-                    f"{path}: this checkpoint belongs to other settings, data, seed, precision, code or packages;"
-                    f" restore them, or remove {self.folder} to start again"
+                    f"{path}: this checkpoint belongs to other settings, data, seed, precision, GPU model, code or"
+                    f" packages; restore them, or remove {self.folder} to start again"
                 )
             return checkpoint["step"], checkpoint["state"]
         return None
@@ -66,12 +65,12 @@ class CheckpointStore:
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("step*.pt"), reverse=True)
 
-    def _undamaged(self) -> Iterator[tuple[Path, bytes]]:
+    def _undamaged(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         paths = self._newest_first()
         for place, path in enumerate(paths, start=1):
-            content = _read(path)
-            if _digest(content) == path.stem.partition("-")[2]:
-                yield path, content
+            checkpoint = _loaded(path, _read(path))
+            if checkpoint is not None:
+                yield path, checkpoint
             else:
                 instead = "going back to the one before" if place < len(paths) else "no other is left, starting anew"
                 print(f"medbench: {path}: damaged checkpoint, {instead}", file=sys.stderr)
@@ -82,6 +81,18 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; make it readable, or remove it") from error
+
+
+def _loaded(path: Path, content: bytes) -> dict[str, Any] | None:
+    """None: it is not what its name says, or is no checkpoint of ours."""
+    if _digest(content) != path.stem.partition("-")[2]:
+        return None
+    try:
+        # Our own tensors and plain values; weights_only keeps a planted file from running code.
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        return None
+    return found if isinstance(found, dict) and {"key", "step", "state"} <= found.keys() else None
 
 
 def _digest(content: bytes | memoryview) -> str:

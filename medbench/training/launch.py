@@ -57,7 +57,7 @@ def processes_for(gpus: int, key: str) -> int:
 
     if take(gpus, key) == "cuda":
         return gpus
-    print(f"medbench: {key}: {gpus}, but this job computes on the CPU: one process, the same batches", file=sys.stderr)
+    print(f"note: {key}: {gpus}, but this job computes on the CPU: one process, the same batches", file=sys.stderr)
     return 1
 
 

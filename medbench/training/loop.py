@@ -162,10 +162,11 @@ def train_network(
             if loop.must_log(step):
                 with contextlib.suppress(Interrupted):
                     loop.log(step, title, stop)
-            stop.signal_number = loop.team.largest(stop.signal_number)
-            if stop or (new and (step == steps or step % schedule.checkpoint_every == 0)):
+            agreed = loop.team.largest(stop.signal_number)  # one that arrives now is for the next step
+            if agreed or (new and (step == steps or step % schedule.checkpoint_every == 0)):
                 loop.save(step)
-            if stop:
+            if agreed:
+                stop.signal_number = agreed
                 raise stop.interrupted(f"{title}: stopped after step {step}")
             if new:
                 progress.update(step, f"loss {loop.history[-1]['loss']:.4f}" if loop.history else "")

@@ -25,6 +25,7 @@ class StopRequest:
     def __call__(self, signal_number: int, frame: FrameType | None) -> None:
         self.signal_number = signal_number
         if self._breaks_off:
+            self._breaks_off = False  # a second one must not break off what this one leads to
             raise self.interrupted()
 
     def interrupted(self, what: str = "stopped") -> Interrupted:

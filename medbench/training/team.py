@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from medbench.errors import UserError
 from medbench.training.draws import Share
-from medbench.training.launch import RENDEZVOUS
+from medbench.training.launch import RENDEZVOUS, is_one_of_several
 
 ENDED_WITHIN = 30.0  # seconds: the launcher ends what a failed process leaves behind in a fraction of one
 Answer = TypeVar("Answer")
@@ -29,7 +29,7 @@ def join(device: str) -> int:
     Returns:
         how many there are; 1 without a launcher.
     """
-    if RENDEZVOUS not in os.environ:
+    if not is_one_of_several():
         return 1
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if dist.is_initialized():

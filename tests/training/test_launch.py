@@ -184,7 +184,7 @@ def test_a_process_a_gpu(on, capsys):
 def test_without_a_gpu_one_process_makes_the_same_batches_and_says_so(on, capsys):
     on("cpu")
     assert processes_for(2, "augmenters.a.gpu") == 1
-    said = "medbench: augmenters.a.gpu: 2, but this job computes on the CPU: one process, the same batches\n"
+    said = "note: augmenters.a.gpu: 2, but this job computes on the CPU: one process, the same batches\n"
     assert capsys.readouterr().err == said
 
 

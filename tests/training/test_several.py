@@ -84,7 +84,7 @@ def test_without_a_gpu_the_verb_trains_in_one_process_and_says_so(tmp_path, tiny
     where = ("train", tmp_path / "tiny.npz", tmp_path / "model")
     done = medbench(*where, "--config", stage, "--seed", 0, "--checkpoints", tmp_path / "c")
     assert done.returncode == 0, done.stderr
-    said = "medbench: augmenters.ddpm.gpu: 2, but this job computes on the CPU: one process, the same batches"
+    said = "note: augmenters.ddpm.gpu: 2, but this job computes on the CPU: one process, the same batches"
     assert said in done.stderr.splitlines()
     assert read_json(tmp_path / "model" / "medbench.json")["runtime"]["processes"] == 1
     monkeypatch.setenv("MEDBENCH_DEVICE", "cuda")

@@ -14,7 +14,7 @@ import torch
 
 from medbench.data.dataset import Dataset, Split, class_counts
 from medbench.errors import Interrupted, UserError
-from medbench.files import read_json, read_npz, sha256_of
+from medbench.files import read_json, read_npz, sha256_of, write_npz
 from medbench.stages import UtilityStage
 from medbench.training.loop import TrainingData
 from medbench.utility import classification
@@ -204,7 +204,7 @@ def test_a_checkpoint_of_other_samples_is_refused(tmp_path, dataset):
 
     def call(seed: int) -> None:
         images = np.random.RandomState(seed).randint(0, 255, (20, 12, 12)).astype(np.uint8)
-        np.savez(tmp_path / "s.npz", images=images, labels=np.arange(20) % 2)
+        write_npz(tmp_path / "s.npz", {"images": images, "labels": np.arange(20) % 2})
         out = tmp_path / "blocked" / "out.json"
         utility(dataset, tmp_path / "s.npz", out, stage(arm="only-a"), None, tmp_path / "checkpoints")
 

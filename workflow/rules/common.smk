@@ -96,6 +96,24 @@ def study_products(study):
     return [f"{run}/tables/{study}", f"{run}/figures/{study}"]
 
 
+def files_of_study(study):
+    """What its pages are made of. Named as targets, or one that was removed, damaged as it was, would not be made anew.
+
+    Snakemake lacks nothing that stands between files which are there.
+    """
+    run = f"results/{CONFIG.name}"
+    for model in plan.models(CONFIG, study):
+        yield model_of(CONFIG.name, model.dataset, model.augmenter, model.seed)
+        yield f"{run}/samples/{model.path}.npz"
+        yield f"{run}/features/{model.path}.safetensors"
+        yield f"{run}/fidelity/{model.path}.json"
+    for classifiers in plan.classifier_runs(CONFIG, study):
+        yield f"{run}/utility/{classifiers.path}.json"
+    for name in CONFIG.studies[study].datasets:
+        yield f"{run}/datasets/{name}.npz"
+        yield f"{run}/audit/{name}.json"
+
+
 def neighbours_of_run():
     """The audits that need features, of every dataset of the run that has them."""
     names = [name for study in CONFIG.run for name in plan.neighbours_of(CONFIG, study)]
