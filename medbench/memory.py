@@ -42,14 +42,14 @@ def sample(config: Config, name: str, augmenter: str) -> int:
 
 
 def features(config: Config) -> int:
-    """Inception sees images of one size, whatever theirs is: 40 MB each, and its weights."""
-    return _by_device(config, round(ROOM * (LIBRARIES + 40 * config.fidelity.batch_size)), WITH_CUDA)
+    """Inception sees images of one size, whatever theirs is: 15 MB each, and its weights."""
+    return _by_device(config, round(ROOM * (LIBRARIES + 15 * config.fidelity.batch_size)), WITH_CUDA)
 
 
 def utility(config: Config, name: str) -> int:
     """ResNet50 at half the image's side and 64 channels in its first stage."""
     section = config.utility
-    return _asked(config, name, 120 * section.batch_size * (section.image_size // 2) ** 2 * 64)
+    return _asked(config, name, 60 * section.batch_size * (section.image_size // 2) ** 2 * 64)
 
 
 def _asked(config: Config, name: str, numbers: float, gpus: int = 1) -> int:

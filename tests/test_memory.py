@@ -35,6 +35,11 @@ def test_training_asks_for_a_little_more_than_it_takes(augmenter, side, measured
     assert 1.1 * measured < asked < 1.4 * measured
 
 
+def test_classifiers_ask_for_a_little_more_than_they_take():
+    raw = study() | {"utility": study()["utility"] | {"image_size": 64}}
+    assert 1.1 * 2293 < memory.utility(load(raw), "images") < 1.4 * 2293
+
+
 def test_processes_that_train_together_ask_for_the_memory_of_all():
     raw = study() | {"device": "cuda"}
     alone = memory.train(load(raw), "images", "cddpm")
