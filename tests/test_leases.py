@@ -285,6 +285,7 @@ def test_the_devices_are_those_that_torch_sees():
 
 def test_a_stage_takes_its_lease_before_cuda_is_asked(machine):
     asked = []
+    machine.setenv(devices.DEVICE, "auto")
     machine.setattr(runtime.torch.backends.cuda, "is_built", lambda: True)
     machine.setattr(devices, "lease", lambda *_: asked.append("lease"))
     machine.setattr(runtime.torch.cuda, "is_available", lambda: asked.append("cuda") or False)

@@ -121,7 +121,7 @@ def test_a_checkpoint_of_other_code_is_refused(tmp_path, dataset, monkeypatch):
     monkeypatch.setattr(stage_module, "remove_folder", lambda folder: None)  # leaves the checkpoint, as a kill would
     train(dataset, tmp_path / "model", settings, 0, tmp_path / "checkpoints")
     monkeypatch.setattr(stage_module, "code_of", lambda *names: "edited")
-    with pytest.raises(UserError, match="belongs to other settings, data, seed, precision, code"):
+    with pytest.raises(UserError, match="belongs to other settings, data, seed, precision, GPU model, code"):
         train(dataset, tmp_path / "model", settings, 0, tmp_path / "checkpoints")
 
 
