@@ -18,7 +18,6 @@ from medbench.errors import UserError
 from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Batch, Schedule, Task, TrainingData, count_parameters, train_network
-from medbench.training.signals import StopRequest
 from medbench.utility.augmentation import mirrored
 
 
@@ -60,11 +59,11 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
         networks = [self._ready(name, job) for name in self.components]
         shape = (self.spec.channels, *self.spec.size)
 
-        def draw(rows: np.ndarray, given: np.ndarray, stop: StopRequest) -> Drawn | None:
+        def draw(rows: np.ndarray, given: np.ndarray) -> Drawn:
             network = networks[owner[rows[0]]]
             scheduler = scheduler_of(section, "epsilon", self._clips)
             steps = Denoising(network, scheduler, section.evaluations, shape, lambda x: x, job.seed, job.runtime)
-            return steps.draw(rows, given, stop)
+            return steps.draw(rows, given)
 
         return sample_in_batches(draw, known, shape, section.sample_batch_size, job, owner)
 

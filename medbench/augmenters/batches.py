@@ -15,7 +15,7 @@ from medbench.augmenters.image_noise import as_stored
 from medbench.errors import Interrupted
 from medbench.progress import Progress
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.signals import StopRequest, stop_on_signals
+from medbench.training.signals import stop_on_signals
 
 SAVE_INTERVAL = 60.0  # seconds of work that a kill may cost, rounded up to a batch
 
@@ -28,8 +28,7 @@ class Drawn:
     snapshots: dict[int, Tensor] = field(default_factory=dict)
 
 
-# rows (B,) and labels (B,) of one batch, and whether to stop halfway, which returns None
-Draw = Callable[[np.ndarray, np.ndarray, StopRequest], Drawn | None]
+Draw = Callable[[np.ndarray, np.ndarray], Drawn]  # of rows (B,) and labels (B,); a signal may break it off anywhere
 
 
 def sample_in_batches(
@@ -61,7 +60,7 @@ def sample_in_batches(
         for rows in _batches(owner, state["done"].numpy(), batch_size):
             drawn = None
             with contextlib.suppress(Interrupted), stop.breaking_off():
-                drawn = draw(rows, labels[rows], stop)
+                drawn = draw(rows, labels[rows])
             if drawn is not None:
                 _put(state, rows, drawn)
             if stop or time.monotonic() - saved > SAVE_INTERVAL:

@@ -12,7 +12,6 @@ from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.sections import Classic
 from medbench.rng import seed_for
-from medbench.training.signals import StopRequest
 
 BILINEAR = v2.InterpolationMode.BILINEAR
 
@@ -26,7 +25,7 @@ class ClassicAugmenter(StoredImages[Classic]):
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         images, transform = self.real_images(labels, job), self._transform()
 
-        def draw(rows: np.ndarray, _: np.ndarray, stop: StopRequest) -> Drawn:
+        def draw(rows: np.ndarray, _: np.ndarray) -> Drawn:
             return Drawn(torch.stack([_changed(images[row], transform, job.seed, int(row)) for row in rows]))
 
         shape = (self.spec.channels, *self.spec.size)

@@ -8,7 +8,6 @@ from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.diffusion import to_uint8
 from medbench.augmenters.image_noise import noise
 from medbench.augmenters.latent_decoder import LatentDecoder
-from medbench.training.signals import StopRequest
 
 
 def decoded(decoder: LatentDecoder, labels: np.ndarray, spec: ImageSpec, batch_size: int, job: Job) -> Samples:
@@ -18,7 +17,7 @@ def decoded(decoder: LatentDecoder, labels: np.ndarray, spec: ImageSpec, batch_s
     decoder.to(device, memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
-    def draw(rows: np.ndarray, wanted: np.ndarray, stop: StopRequest) -> Drawn:
+    def draw(rows: np.ndarray, wanted: np.ndarray) -> Drawn:
         latent, _ = noise(rows, (decoder.config.latent_dim,), job.seed)
         with accelerator.autocast():
             images = decoder(latent.to(device), torch.from_numpy(wanted).to(device))

@@ -13,7 +13,6 @@ from medbench.augmenters.batches import Drawn
 from medbench.augmenters.diffusion import Scheduler, to_uint8
 from medbench.augmenters.image_noise import noise
 from medbench.runtime import Runtime
-from medbench.training.signals import StopRequest
 
 SNAPSHOTS = 9  # pictures of the first image on its way
 # x (B, C, H, W), timestep (B,), labels (B,) or None -> what the network predicts, like x
@@ -62,8 +61,8 @@ class Denoising:
     runtime: Runtime
 
     @torch.inference_mode()
-    def draw(self, rows: np.ndarray, labels: np.ndarray, stop: StopRequest | None = None) -> Drawn | None:
-        """uint8 images of rows (B,) given labels (B,); None when asked to stop halfway."""
+    def draw(self, rows: np.ndarray, labels: np.ndarray) -> Drawn:
+        """uint8 images of rows (B,) given labels (B,)."""
         device, accelerator = self.runtime.torch_device, self.runtime.accelerator()
         x, generators = noise(rows, self.shape, self.seed)
         x = x.to(device) * float(self.scheduler.init_noise_sigma)
@@ -74,8 +73,6 @@ class Denoising:
         for place, t in enumerate(self.scheduler.timesteps.tolist()):
             if place in kept and rows[0] == 0:  # the scheduler counts 0..T-1; x enters its step t at time t + 1 of 1..T
                 snapshots[int(t) + 1] = self._images(x[:1])[0]
-            if stop:
-                return None
             with accelerator.autocast():
                 x_in = x.contiguous(memory_format=torch.channels_last)
                 predicted = self.predict(x_in, torch.full((len(rows),), t, device=device), given)

@@ -22,7 +22,6 @@ from medbench.sections import WeightsFile
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
 from medbench.training.loop import Schedule, TrainingData, channels_first, count_parameters, train_network
-from medbench.training.signals import StopRequest
 from medbench.weights import load_state
 
 ADAM_BETAS = (0.5, 0.9)  # as in Esser et al. 2021: less momentum against a moving adversary
@@ -54,7 +53,7 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
         real, codec = channels_first(self.real_images(labels, job)), self._codec(job)
 
         @torch.inference_mode()
-        def draw(rows: np.ndarray, labels: np.ndarray, stop: StopRequest) -> Drawn:
+        def draw(rows: np.ndarray, labels: np.ndarray) -> Drawn:
             images = real[rows].to(job.runtime.torch_device)
             return Drawn(to_uint8(codec.decode(codec.encode(images, None))).cpu())
 

@@ -121,18 +121,6 @@ def test_snapshots_show_the_first_image_on_its_way():
     assert torch.equal(made.snapshots[0], made.images[0])
 
 
-def test_a_request_to_stop_ends_halfway():
-    section, calls = settings("ddim", 10), []
-
-    def predict(x, timestep, labels):
-        calls.append(len(x))
-        return x
-
-    denoising = Denoising(predict, scheduler_of(section, "epsilon", True), 10, SHAPE, lambda x: x, 0, RUNTIME)
-    assert denoising.draw(np.arange(2), np.array([0, 1]), stop=calls) is None
-    assert calls == [2]
-
-
 # Guidance -------------------------------------------------------------------------------------------------------
 
 
