@@ -1,6 +1,6 @@
-"""Peak memory of each stage against what its job asks for (medbench/memory.py), on phantoms, on the CPU.
+"""Peak memory of each stage against what its job asks for (medbench/memory.py), on phantoms.
 
-python benchmarks/memory.py [--side 64] [--stages utility features] [--augmenters vae medienet_l2 cddpm ...]
+python benchmarks/memory.py [--device cuda] [--side 64] [--stages utility features] [--augmenters vae medienet_l2 ...]
 
 Networks, batches and images are as in config.yaml; two steps are enough to hold all that training ever holds.
 """
@@ -25,7 +25,7 @@ STAGES = ("prepare", "audit", "features", "utility", "train", "sample")
 MB_PER_MIB = 2**20 / 1e6
 
 
-def short_study(side: int) -> Config:
+def short_study(side: int, device: str) -> Config:
     raw: dict[str, Any] = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
     raw["datasets"]["phantom"] = {"kind": "phantom", "subject": "ct", "image_size": side}
     for section in raw["augmenters"].values():
@@ -35,7 +35,7 @@ def short_study(side: int) -> Config:
     raw["utility"] |= {"init": "scratch", "weights": None, "steps": 2, "validations": 1, "classifier_seeds": [0]}
     raw["utility"]["image_size"] = side
     raw["studies"]["medienet2025"] |= {"datasets": ["phantom"], "arms": ["real"]}
-    return load(raw | {"run": ["medienet2025"], "device": "cpu"})
+    return load(raw | {"run": ["medienet2025"], "device": device})
 
 
 def calls(config: Config, root: Path, augmenters: list[str]) -> Iterator[tuple[str, int, list[str]]]:
@@ -66,22 +66,26 @@ def calls(config: Config, root: Path, augmenters: list[str]) -> Iterator[tuple[s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--augmenters", nargs="+", default=AUGMENTERS, help="a first stage before those that use it")
     options = parser.parse_args()
-    cpu = {**os.environ, "MEDBENCH_DEVICE": "cpu"}
+    environment = {**os.environ, "MEDBENCH_DEVICE": options.device}
+    print("| stage | takes, MB | asks for, MB | asked ÷ taken | on the GPU, MiB |")
     with tempfile.TemporaryDirectory() as folder:
-        for what, asked, arguments in calls(short_study(options.side), Path(folder), options.augmenters):
+        for what, asked, arguments in calls(
+            short_study(options.side, options.device), Path(folder), options.augmenters
+        ):
             if what.partition(" ")[0] not in {*options.stages, "prepare", "audit"}:
                 continue
             command = [sys.executable, "-m", "medbench", *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, env=cpu)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             usage = read_usage(done.stderr)
             if usage is None:
                 raise SystemExit(done.stderr)
             peak = usage.peak_mib * MB_PER_MIB
-            print(f"| {what} | {peak:,.0f} | {asked:,} | {asked / peak:.2f} |", flush=True)
+            print(f"| {what} | {peak:,.0f} | {asked:,} | {asked / peak:.2f} | {usage.gpu_mib or ''} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.checkout import copy_project
+from tests.checkpoints import newest_step
 from tests.cluster.one_node_slurm import environ_of, processes
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """
 name: tiny
 torch_threads: 1
@@ -52,11 +53,7 @@ class Study:
 
     def __init__(self, folder: Path, environment: dict[str, str], prepared: "Study | None" = None):
         self.folder, self.results = folder, folder / "results/tiny"
-        folder.mkdir(parents=True)
-        for name in ("medbench", "workflow", "profiles"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("Snakefile", "config.yaml"):
-            shutil.copy(ROOT / name, folder)
+        copy_project(folder)
         if prepared:
             shutil.copytree(prepared.results / "datasets", self.results / "datasets", copy_function=shutil.copy2)
             shutil.copytree(prepared.results / "audit", self.results / "audit", copy_function=shutil.copy2)
@@ -91,11 +88,10 @@ class Study:
     def freeze(self, seed: int) -> "Training":
         """Stops the training of a seed once it has a checkpoint, so that it cannot end before it is interrupted."""
         checkpoints = self.results / f"checkpoints/train/phantom_xray-annotated_l2-seed{seed}"
-        wait_for(lambda: list(checkpoints.rglob("step*.pt")), f"a checkpoint of seed {seed}", self.printed)
+        wait_for(lambda: newest_step(checkpoints), f"a checkpoint of seed {seed}", self.printed)
         pid = next(pid for pid in processes() if self._trains(pid, seed))
         os.kill(pid, signal.SIGSTOP)
-        newest = max(path.name for path in checkpoints.rglob("step*.pt"))
-        return Training(environ_of(pid), int(newest.removeprefix("step").partition("-")[0]))
+        return Training(environ_of(pid), newest_step(checkpoints))
 
     def _trains(self, pid: int, seed: int) -> bool:
         try:

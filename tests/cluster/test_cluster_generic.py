@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from tests.cluster.study import GENERIC, ROOT, Study, model
+from tests.checkout import ROOT
+from tests.cluster.study import GENERIC, Study, model
 
 MODEL = "models/phantom_xray/annotated_l2/seed0"
 

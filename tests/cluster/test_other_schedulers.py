@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.study import ROOT
+from tests.checkout import ROOT
 
 pytestmark = pytest.mark.cluster
 

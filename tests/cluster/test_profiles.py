@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.cluster.study import ROOT
+from tests.checkout import ROOT
 
 
 def profile(name: str) -> dict:

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.checkout import copy_project
+
 RUN = Path("results/small")
 TABLES = RUN / "tables/small"
 CONFIG = """
@@ -147,11 +148,7 @@ class Study:
 
 def new_study(folder: Path) -> Study:
     """A copy of the project, so that an edit meanwhile changes nothing between an interruption and the rerun."""
-    folder.mkdir()
-    for name in ("medbench", "workflow", "profiles"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "config.yaml"):
-        shutil.copy(ROOT / name, folder)
+    copy_project(folder)
     (folder / "small.yaml").write_text(CONFIG)
     return Study(folder)
 
@@ -163,11 +160,6 @@ def wait_until(happened: Callable[[], object], process: subprocess.Popen | None,
         assert process is None or process.poll() is None, f"ended before {what}"
         assert time.monotonic() - began < PATIENCE, f"waited too long for {what}"
         time.sleep(0.002)
-
-
-def finished_checkpoints(folder: Path) -> list[Path]:
-    """In the order of their steps, without what is being written."""
-    return sorted(path for path in folder.rglob("step*.pt") if not path.parent.name.startswith("."))
 
 
 def kill_group(process: subprocess.Popen, number: int = signal.SIGKILL) -> None:

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from tests.interruption.study import PATIENCE, PRODUCTS, Study, finished_checkpoints, kill_group, leftovers, wait_until
+from tests.checkpoints import finished_checkpoints
+from tests.interruption.study import PATIENCE, PRODUCTS, Study, kill_group, leftovers, wait_until
 
 pytestmark = pytest.mark.interruption
 
@@ -24,6 +25,14 @@ def checkpoints(study, stage):
     return finished_checkpoints(study.run / "checkpoints" / stage)
 
 
+def at_work(study, stage):
+    """Snakemake, once its job of a stage that must be done again has written a checkpoint."""
+    study.forget(stage, "tables")
+    snakemake = study.snakemake()
+    wait_until(lambda: checkpoints(study, stage), snakemake, f"the first checkpoint of {stage}")
+    return snakemake
+
+
 def process_of(study, stage) -> int:
     """The process that holds the checkpoints of a stage's job."""
     (lock,) = (study.run / "checkpoints" / stage).rglob(".lock")
@@ -36,18 +45,14 @@ def check(study, expected):
 
 
 def test_snakemake_and_its_jobs_are_killed(study, expected):
-    study.forget("train", "tables")
-    snakemake = study.snakemake()
-    wait_until(lambda: checkpoints(study, "train"), snakemake, "the training's first checkpoint")
+    snakemake = at_work(study, "train")
     kill_group(snakemake)
     study.finish()
     check(study, expected)
 
 
 def test_a_job_is_killed_and_its_last_checkpoint_is_taken_up(study, expected):
-    study.forget("utility", "tables")
-    snakemake = study.snakemake()
-    wait_until(lambda: checkpoints(study, "utility"), snakemake, "the classifier's first checkpoint")
+    snakemake = at_work(study, "utility")
     os.kill(process_of(study, "utility"), signal.SIGKILL)
     assert snakemake.wait(PATIENCE) == 1
     assert checkpoints(study, "utility")
@@ -58,9 +63,7 @@ def test_a_job_is_killed_and_its_last_checkpoint_is_taken_up(study, expected):
 
 def test_ctrl_c(study, expected):
     """It reaches Snakemake and its jobs alike."""
-    study.forget("utility", "tables")
-    snakemake = study.snakemake()
-    wait_until(lambda: checkpoints(study, "utility"), snakemake, "the classifier's first checkpoint")
+    snakemake = at_work(study, "utility")
     kill_group(snakemake, signal.SIGINT)
     assert snakemake.returncode == 1
     log = study.run / "logs/utility/phantom_xray-steps-real+annotated_l2@1-seed0.log"
@@ -70,9 +73,7 @@ def test_ctrl_c(study, expected):
 
 
 def test_snakemake_alone_is_killed_and_a_second_one_waits_for_no_job_of_the_first(study, expected):
-    study.forget("utility", "tables")
-    snakemake = study.snakemake()
-    wait_until(lambda: checkpoints(study, "utility"), snakemake, "the classifier's first checkpoint")
+    snakemake = at_work(study, "utility")
     left = process_of(study, "utility")
     os.kill(left, signal.SIGSTOP)  # it would end too soon
     os.kill(snakemake.pid, signal.SIGKILL)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.interruption.study import PATIENCE, finished_checkpoints, wait_until
+from tests.checkpoints import finished_checkpoints
+from tests.interruption.study import PATIENCE, wait_until
 
 
 @dataclass

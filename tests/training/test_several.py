@@ -15,6 +15,7 @@ from medbench.files import read_json, sha256_of
 from medbench.stages import TrainStage
 from medbench.training.launch import ON_CPU
 from medbench.training.train import train
+from tests.checkpoints import newest_step
 from tests.training.together import together
 
 SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "timesteps": 10, "gpu": 2}
@@ -51,7 +52,7 @@ def test_killed_then_stopped_then_finished_is_bit_identical(tmp_path, tiny_datas
     def run(after: int, end) -> tuple[int, str]:
         """Ends the verb with a checkpoint of a step after `after` there; its exit code and last line."""
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            while process.poll() is None and _newest(checkpoints) <= after:
+            while process.poll() is None and newest_step(checkpoints) <= after:
                 time.sleep(0.02)
             started = children(process)
             assert len(started) == 2, process.stderr.read()
@@ -62,7 +63,7 @@ def test_killed_then_stopped_then_finished_is_bit_identical(tmp_path, tiny_datas
 
     code, said = run(0, lambda process, started: os.kill(started[1], signal.SIGKILL))
     assert (code, said.partition(" (")[0]) == (2, "medbench: process 2 of 2 was ended by SIGKILL")
-    code, said = run(_newest(checkpoints), lambda process, started: process.terminate())
+    code, said = run(newest_step(checkpoints), lambda process, started: process.terminate())
     assert code == 128 + signal.SIGTERM
     assert said.startswith("medbench: train tiny ddpm seed 0 unet: stopped after step ")
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
@@ -70,10 +71,6 @@ def test_killed_then_stopped_then_finished_is_bit_identical(tmp_path, tiny_datas
     assert done.stderr.count("medbench: done in ") == 1
     assert read_json(model / "medbench.json")["runtime"]["processes"] == 2
     assert weights(model) == weights(whole)
-
-
-def _newest(checkpoints: Path) -> int:
-    return max((int(path.name[4:12]) for path in checkpoints.rglob("step*.pt")), default=0)
 
 
 def test_without_a_gpu_the_verb_trains_in_one_process_and_says_so(tmp_path, tiny_dataset, medbench, monkeypatch):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from medbench.files import sha256_of
+from tests.checkout import copy_project
 from tests.damage import flip
 from tests.security import watcher
 
@@ -67,13 +68,8 @@ class Project:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The tiny study, run to its end once for all tests of this file."""
-    root = Path(__file__).parents[2]
     folder = tmp_path_factory.mktemp("project") / "medbench"
-    folder.mkdir()
-    for name in ("medbench", "workflow", "profiles"):
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "config.yaml"):
-        shutil.copy(root / name, folder)
+    copy_project(folder)
     shutil.copy(watcher.__file__, folder / "sitecustomize.py")
     (folder / "tiny.yaml").write_text(TINY)
     project = Project(folder)
