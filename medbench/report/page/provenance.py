@@ -19,7 +19,7 @@ STAGES = ("prepare", "audit", "train", "sample", "features", "fidelity", "utilit
 # What says how it was made, by the folder that it lies in, and the stages whose numbers it speaks for.
 DESCRIBED = {"models": "train", "fidelity": "features, fidelity", "utility": "utility"}
 CODE = ("medbench", "workflow", "Snakefile", "config.yaml")  # what a run depends on, of the repository
-PAGE_PACKAGES = ("medbench", "snakemake", "scikit-learn", "pandas", "matplotlib", "seaborn", "jinja2", "pillow")
+PAGE_PACKAGES = ("snakemake", "scikit-learn", "pandas", "matplotlib", "seaborn", "jinja2", "pillow")
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def page_packages() -> dict[str, str]:
-    """Name -> version of what wrote the page; what made the numbers stands in their files."""
-    return {name: version(name) for name in PAGE_PACKAGES}
+    """Name -> version of what wrote the page; what made the numbers stands in their files.
+
+    medbench itself need not be installed: a job runs the checkout's.
+    """
+    return {"medbench": medbench.__version__} | {name: version(name) for name in PAGE_PACKAGES}
 
 
 def system() -> str:

@@ -32,6 +32,13 @@ def test_the_command_line_ends_its_log_with_that_line(medbench, tmp_path):
     assert read_usage(done.stderr).cpu_seconds > 0
 
 
+def test_the_page_is_written_where_medbench_is_not_installed(monkeypatch):
+    """Under `--sdm conda` an environment holds what medbench needs, and the checkout is on the path."""
+    monkeypatch.setattr(provenance, "version", lambda name: "1.0" if name != "medbench" else pytest.fail("asked pip"))
+    assert provenance.page_packages()["medbench"] == medbench.__version__
+    assert provenance.page_packages()["seaborn"] == "1.0"
+
+
 def study(folder: Path, *expected: str, augmenters=("gen",)) -> StudyResults:
     return StudyResults(folder, "s", ["ct"], augmenters, [0], expected=dict.fromkeys(expected, "hash"))
 

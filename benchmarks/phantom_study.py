@@ -1,0 +1,30 @@
+"""Networks, losses and batches of a config on phantoms, trained for a moment: what benchmarks measure."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from snakemake.utils import update_config
+
+from medbench.config import Config, load
+
+DATASET = "phantom"
+
+
+def short_study(preset: Path | None, side: int, steps: int, device: str) -> Config:
+    """config.yaml, and a preset over it, with every augmenter on phantoms of a side in pixels, for so many steps.
+
+    Nothing is logged or saved before the last step, no fidelity is checked, and Inception's weights are random.
+    """
+    raw: dict[str, Any] = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
+    if preset:
+        update_config(raw, yaml.safe_load(preset.read_text(encoding="utf-8")))
+    raw["datasets"][DATASET] = {"kind": "phantom", "subject": "ct", "image_size": side}
+    for section in raw["augmenters"].values():
+        section |= {"steps": steps, "log_every": steps, "checkpoint_every": steps} if "steps" in section else {}
+        section |= {"fidelity_checks": 0} if "fidelity_checks" in section else {}
+    raw["fidelity"] |= {"weights": "random", "n_generated": 64}
+    raw["utility"] |= {"init": "scratch", "weights": None, "steps": 2, "validations": 1, "classifier_seeds": [0]}
+    raw["utility"]["image_size"] = side
+    whole = {"datasets": [DATASET], "augmenters": [*raw["augmenters"]], "generator_seeds": [0], "arms": ["real"]}
+    return load(raw | {"studies": {"short": whole}, "run": ["short"], "device": device})
