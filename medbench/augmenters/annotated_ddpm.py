@@ -17,7 +17,8 @@ from medbench.data.dataset import Split
 from medbench.errors import UserError
 from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Batch, Schedule, Task, TrainingData, count_parameters, train_network
+from medbench.training.loop import Schedule, count_parameters, train_network
+from medbench.training.task import Batch, Task, TrainingData
 from medbench.utility.augmentation import mirrored
 
 

@@ -18,7 +18,8 @@ from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
 from medbench.training.hinge import discriminator_hinge, generator_hinge
-from medbench.training.loop import Batch, Schedule, Task, TrainingData, count_parameters, train_network
+from medbench.training.loop import Schedule, count_parameters, train_network
+from medbench.training.task import Batch, Task, TrainingData
 from medbench.utility.augmentation import mirrored
 
 BETAS = (0.0, 0.99)  # of Adam: momentum makes the two networks chase each other (Karras et al. 2018)

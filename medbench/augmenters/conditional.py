@@ -19,7 +19,8 @@ from medbench.augmenters.sections import ConditionalDiffusion
 from medbench.data.dataset import Split
 from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, TrainingData, count_parameters, train_network
+from medbench.training.loop import Schedule, count_parameters, train_network
+from medbench.training.task import TrainingData
 
 Codec = PixelCodec | LatentCodec
 SectionT = TypeVar("SectionT", bound=ConditionalDiffusion)

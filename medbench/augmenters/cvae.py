@@ -15,7 +15,8 @@ from medbench.augmenters.sections import CVAE
 from medbench.data.dataset import Split
 from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Batch, Schedule, Task, TrainingData, train_network
+from medbench.training.loop import Schedule, train_network
+from medbench.training.task import Batch, Task, TrainingData
 from medbench.utility.augmentation import mirrored
 
 

@@ -21,7 +21,8 @@ from medbench.rng import seed_for
 from medbench.sections import WeightsFile
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
-from medbench.training.loop import Schedule, TrainingData, channels_first, count_parameters, train_network
+from medbench.training.loop import Schedule, count_parameters, train_network
+from medbench.training.task import TrainingData, channels_first
 from medbench.weights import load_state
 
 ADAM_BETAS = (0.5, 0.9)  # as in Esser et al. 2021: less momentum against a moving adversary

@@ -15,7 +15,7 @@ from medbench.augmenters.nonleaky import augmented
 from medbench.augmenters.sections import ConditionalDiffusion
 from medbench.data.dataset import Split
 from medbench.rng import seed_for
-from medbench.training.loop import Batch, Task, TrainingData
+from medbench.training.task import Batch, Task, TrainingData
 
 Sampler = Callable[[nn.Module, int, int, Job], Denoising]  # network, steps, seed, job
 

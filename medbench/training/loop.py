@@ -2,17 +2,16 @@
 
 import contextlib
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from medbench.data.dataset import Split
 from medbench.errors import Interrupted, UserError
 from medbench.progress import Progress
 from medbench.rng import seed_for
@@ -21,72 +20,12 @@ from medbench.sections import TrainingSection
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
 from medbench.training.signals import StopRequest, stop_on_signals
+from medbench.training.task import Batch, Task, TrainingData
 from medbench.training.team import Team
 
 History = list[dict[str, float]]
 
-
-@dataclass(frozen=True)
-class Batch:
-    """What one step learns from: images (B, C, H, W) uint8, labels (B,) int64; every draw comes from `draws`.
-
-    Of several processes each has its share of a batch, and the mean of their losses is descended. A loss that is a mean
-    over images is then that of the whole batch; what else it takes of the batch it asks of `mean`.
-    """
-
-    images: Tensor
-    labels: Tensor
-    step: int  # from 1
-    draws: Draws  # on the images' device
-    mean: Callable[[Tensor], Tensor] = lambda value: value  # from a mean over these images to that over the batch
-
-
-class Task:
-    """What is to be learned: networks, the loss of each, and a probe that means the same for every loss.
-
-    `networks` and `losses` have the same keys. The first network is the one that is wanted; any other is its adversary,
-    descends its own loss in the same step, and is not averaged. A loss of None leaves its network as it is.
-
-    A signal may break off a probe or a check anywhere; the same is then asked again after the resume, from what `state`
-    gives at that moment.
-    """
-
-    networks: dict[str, Any]  # of nn.Module; the loop puts the prepared ones in their place
-    losses: dict[str, Callable[[Batch], Tensor | None]]
-
-    def probe(self) -> dict[str, float]:
-        """Named numbers for the log, on fixed images and fixed noise, without gradients; the same names every time."""
-        return {}
-
-    def check(self, step: int) -> dict[str, float]:
-        """Numbers that cost more than a probe's, asked only after Schedule.check_steps, on the same terms."""
-        return {}
-
-    def state(self) -> dict[str, Any]:
-        """What the task itself must have back after a resume, beside the networks: plain values and tensors."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes back what `state` gave; the default has nothing to take, as every draw comes from the step."""
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The training rows, on the device: images (N, C, H, W) uint8, labels (N,) int64."""
-
-    images: Tensor
-    labels: Tensor
-
-    @staticmethod
-    def of(split: Split, device: torch.device) -> "TrainingData":
-        """A split, once on the device: batches are cut out there."""
-        return TrainingData(channels_first(split.images).to(device), torch.from_numpy(split.labels).to(device))
-
-
-def channels_first(images: np.ndarray) -> Tensor:
-    """(N, H, W) or (N, H, W, 3) -> (N, C, H, W), of the same memory."""
-    tensor = torch.from_numpy(images)
-    return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
+SAVE_INTERVAL = 300.0  # seconds of work that a kill may cost, rounded up to a step; or what checkpoint_every says
 
 
 @dataclass(frozen=True)
@@ -163,7 +102,7 @@ def train_network(
                 with contextlib.suppress(Interrupted):
                     loop.log(step, title, stop)
             agreed = loop.team.largest(stop.signal_number)  # one that arrives now is for the next step
-            if agreed or (new and (step == steps or step % schedule.checkpoint_every == 0)):
+            if agreed or (new and loop.must_save(step)):
                 loop.save(step)
             if agreed:
                 stop.signal_number = agreed
@@ -202,6 +141,7 @@ class _Loop:
         self.first = next(iter(task.networks))
         self.ema = _ema(self._parameters(), schedule.ema_decay) if schedule.ema_decay else None
         self.history: History = []
+        self.saved = time.monotonic()
         # Summed where it is made: reading it every step would wait for the device every step.
         self.sums = {name: torch.zeros((), dtype=torch.float64, device=self.device) for name in task.networks}
         self.counts = dict.fromkeys(task.networks, 0)
@@ -252,7 +192,12 @@ class _Loop:
             total.zero_()
             self.counts[name] = 0
 
+    def must_save(self, step: int) -> bool:
+        late = time.monotonic() - self.saved > SAVE_INTERVAL
+        return late or step == self.schedule.steps or step % self.schedule.checkpoint_every == 0
+
     def save(self, step: int) -> None:
+        self.saved = time.monotonic()
         if not self.team.leads:
             return
         state: dict[str, Any] = {

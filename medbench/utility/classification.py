@@ -12,7 +12,8 @@ from torch.optim import AdamW
 
 from medbench.config import ClassifierSection
 from medbench.errors import UserError
-from medbench.training.loop import Batch, Schedule, Task, TrainingData
+from medbench.training.loop import Schedule
+from medbench.training.task import Batch, Task, TrainingData
 from medbench.utility.augmentation import mirrored, shifted
 from medbench.utility.metrics import macro_auroc
 from medbench.utility.mixing import Mixing

@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from medbench.config import ClassifierSection
 from medbench.errors import UserError
-from medbench.training.loop import TrainingData
+from medbench.training.task import TrainingData
 
 # Of ImageNet's images in [0, 1], which the published weights expect; from scratch any fixed scale does.
 MEAN = (0.485, 0.456, 0.406)

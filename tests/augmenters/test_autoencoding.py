@@ -9,7 +9,7 @@ from medbench.augmenters.codec import Padding
 from medbench.augmenters.sections import Autoencoder
 from medbench.rng import numpy_rng
 from medbench.training.draws import Draws
-from medbench.training.loop import Batch
+from medbench.training.task import Batch
 
 
 def task(**settings) -> Autoencoding:

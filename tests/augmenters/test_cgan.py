@@ -13,7 +13,7 @@ from medbench.augmenters.latent_decoder import LatentDecoder
 from medbench.augmenters.sections import CGAN
 from medbench.runtime import Runtime
 from medbench.training.draws import Draws
-from medbench.training.loop import Batch
+from medbench.training.task import Batch
 
 
 def discriminator(size=(12, 12), channels=1, n_classes=2) -> ProjectionDiscriminator:

@@ -25,7 +25,7 @@ from medbench.files import sha256_of, sha256_of_folder
 from medbench.runtime import Runtime
 from medbench.stages import TrainStage
 from medbench.training.draws import Draws
-from medbench.training.loop import Batch
+from medbench.training.task import Batch
 from medbench.training.train import Inputs, train
 
 GRAY = 200  # of every pixel, where the network is to know the image

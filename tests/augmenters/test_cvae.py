@@ -12,7 +12,7 @@ from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.sections import CVAE
 from medbench.runtime import Runtime
 from medbench.training.draws import Draws
-from medbench.training.loop import Batch
+from medbench.training.task import Batch
 
 
 @pytest.mark.parametrize("size", [(28, 28), (30, 30), (17, 23), (64, 64)])

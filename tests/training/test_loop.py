@@ -9,8 +9,10 @@ from torch import nn
 from medbench.errors import Interrupted, UserError
 from medbench.runtime import Runtime
 from medbench.sections import TrainingSection
+from medbench.training import loop
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, Task, TrainingData, batch_rows, count_parameters, train_network
+from medbench.training.loop import Schedule, batch_rows, count_parameters, train_network
+from medbench.training.task import Task, TrainingData
 
 RUNTIME = Runtime("cpu", "fp32", 1, False)
 SECTION = TrainingSection(batch_size=4, log_every=5, checkpoint_every=3, learning_rate=1e-2)
@@ -89,6 +91,17 @@ def test_a_damaged_newest_checkpoint_costs_steps_but_no_bit(tmp_path):
     assert_same(whole, resumed)
 
 
+def test_slow_steps_are_saved_more_often_and_the_same_comes_of_it(tmp_path, monkeypatch):
+    whole, saved = trained(tmp_path / "whole"), []
+    monkeypatch.setattr(loop, "SAVE_INTERVAL", 0.0)
+    save = CheckpointStore.save
+    monkeypatch.setattr(
+        CheckpointStore, "save", lambda self, step, state: saved.append(step) or save(self, step, state)
+    )
+    assert_same(whole, trained(tmp_path / "often"))
+    assert saved == list(range(1, STEPS + 1))
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     whole = trained(tmp_path)
     again = trained(tmp_path)
@@ -98,7 +111,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 
 def test_resuming_as_something_else_is_refused(tmp_path):
     trained(tmp_path)
-    with pytest.raises(UserError, match="belongs to other settings"):
+    with pytest.raises(UserError, match='made with  "this", not "that"'):
         trained(tmp_path, belongs_to="that")
 
 

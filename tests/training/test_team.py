@@ -17,7 +17,8 @@ from medbench.rng import numpy_rng
 from medbench.runtime import Runtime
 from medbench.sections import TrainingSection
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, Task, TrainingData, train_network
+from medbench.training.loop import Schedule, train_network
+from medbench.training.task import Task, TrainingData
 from medbench.training.team import Team
 from tests.training.together import together
 

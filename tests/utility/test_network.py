@@ -4,7 +4,7 @@ from torchvision import models
 
 from medbench.config import ClassifierSection
 from medbench.errors import UserError
-from medbench.training.loop import TrainingData
+from medbench.training.task import TrainingData
 from medbench.utility.network import build, resized, to_network_range
 
 

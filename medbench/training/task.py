@@ -1,0 +1,75 @@
+"""What is learned, and from what: the side of a training that each kind of network has of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medbench.data.dataset import Split
+from medbench.training.draws import Draws
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from: images (B, C, H, W) uint8, labels (B,) int64; every draw comes from `draws`.
+
+    Of several processes each has its share of a batch, and the mean of their losses is descended. A loss that is a mean
+    over images is then that of the whole batch; what else it takes of the batch it asks of `mean`.
+    """
+
+    images: Tensor
+    labels: Tensor
+    step: int  # from 1
+    draws: Draws  # on the images' device
+    mean: Callable[[Tensor], Tensor] = lambda value: value  # from a mean over these images to that over the batch
+
+
+class Task:
+    """What is to be learned: networks, the loss of each, and a probe that means the same for every loss.
+
+    `networks` and `losses` have the same keys. The first network is the one that is wanted; any other is its adversary,
+    descends its own loss in the same step, and is not averaged. A loss of None leaves its network as it is.
+
+    A signal may break off a probe or a check anywhere; the same is then asked again after the resume, from what `state`
+    gives at that moment.
+    """
+
+    networks: dict[str, Any]  # of nn.Module; the loop puts the prepared ones in their place
+    losses: dict[str, Callable[[Batch], Tensor | None]]
+
+    def probe(self) -> dict[str, float]:
+        """Named numbers for the log, on fixed images and fixed noise, without gradients; the same names every time."""
+        return {}
+
+    def check(self, step: int) -> dict[str, float]:
+        """Numbers that cost more than a probe's, asked only after Schedule.check_steps, on the same terms."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """What the task itself must have back after a resume, beside the networks: plain values and tensors."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes back what `state` gave; the default has nothing to take, as every draw comes from the step."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The training rows, on the device: images (N, C, H, W) uint8, labels (N,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    @staticmethod
+    def of(split: Split, device: torch.device) -> "TrainingData":
+        """A split, once on the device: batches are cut out there."""
+        return TrainingData(channels_first(split.images).to(device), torch.from_numpy(split.labels).to(device))
+
+
+def channels_first(images: np.ndarray) -> Tensor:
+    """(N, H, W) or (N, H, W, 3) -> (N, C, H, W), of the same memory."""
+    tensor = torch.from_numpy(images)
+    return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
