@@ -1,6 +1,5 @@
 """The command line: one verb a stage. Heavy imports wait inside the verbs, so that --help answers at once."""
 
-import os
 import sys
 import time
 from contextlib import nullcontext
@@ -12,6 +11,7 @@ import typer
 from medbench.config import Model, parse_text
 from medbench.errors import Interrupted, UserError
 from medbench.run_lock import held
+from medbench.saying import keep_log_fresh, say
 from medbench.stages import (
     AuditStage,
     FeaturesStage,
@@ -99,7 +99,7 @@ def audit(
 
 @app.command()
 def train(
-    dataset: Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")],
+    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote.")],
     model: Annotated[Path, typer.Argument(help="Folder to write.")],
     config: Config,
     seed: GeneratorSeed,
@@ -154,7 +154,7 @@ def features(
 
 @app.command()
 def fidelity(
-    dataset: Annotated[Path, typer.Argument(help="npz that `prepare` wrote (labels and groups for the floor).")],
+    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote (labels and groups for the floor).")],
     output: Annotated[Path, typer.Argument(help="The json to write.")],
     config: Config,
     seed: GeneratorSeed,
@@ -187,7 +187,7 @@ def neighbours(
 
 @app.command()
 def utility(
-    dataset: Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")],
+    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote.")],
     output: Annotated[Path, typer.Argument(help="The json to write; every score goes beside it, into an npz.")],
     config: Config,
     checkpoints: Checkpoints,
@@ -292,6 +292,7 @@ def _section(model: type[Model], config: str) -> Model:
 
 def main() -> None:
     """Entry point: a user's mistake ends in one line and exit code 2, a signal in one line and 128 + its number."""
+    keep_log_fresh()
     try:
         with end_on_signals():
             app()
@@ -302,8 +303,5 @@ def main() -> None:
 
 
 def _end(reason: str, code: int) -> NoReturn:
-    try:
-        print(f"medbench: {reason}", file=sys.stderr, flush=True)
-    except OSError:  # a log on a full disk; what Python cannot write at its end would hide the exit code
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    say(f"medbench: {reason}")
     sys.exit(code)

@@ -99,10 +99,15 @@ def classifier_runs(config: Config, study: str) -> list[ClassifierRun]:
     return list(dict.fromkeys(runs))
 
 
-def gpus(config: Config, trained: str | None = None) -> int:
-    """GPUs that a job computes on: one, or as many as an augmenter is trained on; none where `device` is cpu."""
-    wanted = getattr(config.augmenters[trained], "gpu", 1) if trained else 1
-    return 0 if config.device == "cpu" else wanted
+def gpus(config: Config, augmenter: str | None = None) -> int:
+    """GPUs that a job computes on: one; none where `device` is cpu, or the job's augmenter computes nothing."""
+    computes = augmenter is None or config.augmenters[augmenter].COMPUTES
+    return 1 if computes and config.device != "cpu" else 0
+
+
+def training_gpus(config: Config, augmenter: str) -> int:
+    """As many as the augmenter's section asks for."""
+    return gpus(config, augmenter) * getattr(config.augmenters[augmenter], "gpu", 1)
 
 
 # The sections ---------------------------------------------------------------------------------------------------
@@ -154,10 +159,11 @@ def neighbours_section(config: Config, dataset: str) -> NeighboursStage:
     return NeighboursStage(dataset=dataset, dimension=min(_deep(config)), torch_threads=config.torch_threads)
 
 
-def neighbours_of(config: Config, study: str) -> list[str]:
-    """Datasets of a study whose real images have features that say which of them are alike."""
-    wanted = config.studies[study]
-    return wanted.datasets if image_augmenters(config, wanted) and _deep(config) else []
+def neighbours_of_run(config: Config) -> list[str]:
+    """Datasets whose real images have features that say which of them are alike."""
+    studies = [config.studies[name] for name in config.run]
+    measured = [study for study in studies if image_augmenters(config, study)] if _deep(config) else []
+    return list(dict.fromkeys(name for study in measured for name in study.datasets))
 
 
 def _deep(config: Config) -> list[Literal[768, 2048]]:
@@ -245,7 +251,12 @@ def _palette(config: Config, study: Study) -> list[str]:
 def page_section(config: Config, written: Config) -> PageStage:
     """`written` is the config with environment variables as they stand, which the page shows."""
     studies = [report_section(config, study) for study in config.run]
-    return PageStage(name=config.name, studies=studies, config=_reached_part(written))
+    return PageStage(
+        name=config.name,
+        studies=studies,
+        neighbours=neighbours_of_run(config),
+        config=_reached_part(written),
+    )
 
 
 def _reached_part(config: Config) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Progress of long work: a bar on a terminal, a plain line now and then in a log."""
 
-import contextlib
 import math
 import sys
 import time
 
 from tqdm import tqdm
+
+from medbench.saying import say
 
 LOG_INTERVAL = 15.0  # seconds between two lines of a log
 
@@ -36,5 +37,4 @@ class Progress:
         rate = (done - self.start) / max(self.last - self.began, 1e-9)
         left = (self.total - done) / rate if rate else 0
         text = f"{self.what}: {done}/{self.total} {self.unit}s, {rate:.2f} {self.unit}s/s, {left:.0f} s left"
-        with contextlib.suppress(OSError):  # a log on a full disk is no reason to lose the work
-            print(f"{text}, {note}" if note else text, file=sys.stderr, flush=True)
+        say(f"{text}, {note}" if note else text)

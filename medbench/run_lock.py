@@ -53,6 +53,21 @@ def hold(folder: Path) -> None:
     _HELD[path] = file
 
 
+def was_held(folder: Path) -> bool:
+    """Whether a process of ours has ever held the folder as a whole, as a run's or a job's: a lock stays behind."""
+    return all(holder(Path(folder) / LOCK))
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the folder at this moment; False also where there is no knowing."""
+    with contextlib.suppress(OSError), open(Path(folder) / LOCK, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _claim_in(folder: Path) -> int | None:
     """`claim` of the lock that is in a folder, not of one that whoever held it is about to remove."""
     while True:
@@ -102,7 +117,7 @@ def holder(path: Path) -> tuple[str, str]:
     """Process id and machine of the one that holds a lock; empty texts: it has not said so yet, or is just gone."""
     try:
         said = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except OSError:
         said = ""
     pid, _, machine = said.strip().partition(" ")
     return pid, machine

@@ -37,10 +37,14 @@ class Runtime:
         return {**asdict(self), "hardware": hardware, "versions": {name: version(name) for name in PACKAGES}}
 
 
-def start(section: RuntimeStage) -> Runtime:
+def start(section: RuntimeStage, computes: bool = True) -> Runtime:
     """Applies the section to this process; on a GPU, one that it has for itself until it ends (medbench.leases).
 
     `auto` precision follows the hardware's capability, never a timing.
+
+    Args:
+        section: of the stage.
+        computes: whether it computes anything that a GPU would be wanted for.
 
     Raises:
         UserError: see medbench.devices.take.
@@ -49,8 +53,10 @@ def start(section: RuntimeStage) -> Runtime:
     if section.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    device = take()  # before CUDA is asked anything, which fixes the devices that it shows
-    say_where(device)
+    device = "cpu"
+    if computes:
+        device = take()  # before CUDA is asked anything, which fixes the devices that it shows
+        say_where(device)
     processes = join(device)
     capable = device == "cuda" and _have_bf16(processes)
     precision = section.precision if section.precision != "auto" else "bf16" if capable else "fp32"

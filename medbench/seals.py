@@ -12,8 +12,10 @@ from typing import BinaryIO
 
 from medbench.damage import Damaged
 from medbench.errors import UserError
+from medbench.run_lock import was_held
 
 UNSEALED = "0" * 64
+NO_SEAL = "it carries no sha256 of itself: it was cut off, or this version of medbench did not write it"
 PIECE = 2**20  # bytes in memory at a time
 LARGEST_HEADER = 100_000_000  # bytes: the most that safetensors itself reads
 
@@ -64,7 +66,7 @@ def broken_seal(path: Path, kind: Kind) -> str | None:
     with open(path, "rb") as file:
         at = kind(file)
         if at is None:
-            return "it carries no sha256 of itself: it was cut off, or this version of medbench did not write it"
+            return NO_SEAL
         file.seek(at)
         same = file.read(len(UNSEALED)) == _sha256(file, at)
     return None if same else "its content is not what its own sha256 says"
@@ -76,8 +78,15 @@ def require_sealed(path: Path, kind: Kind) -> None:
         problem = broken_seal(path, kind)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    if problem == NO_SEAL and not _is_in_a_run(path):  # anybody's file: no command that removes it
+        raise UserError(f"{path}: {NO_SEAL}; make it again")
     if problem:
         raise Damaged(path, problem)
+
+
+def _is_in_a_run(path: Path) -> bool:
+    """Whether Snakemake has worked in a folder above it."""
+    return any(map(was_held, path.absolute().parents))
 
 
 def _sha256(file: BinaryIO, at: int) -> bytes:

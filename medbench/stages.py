@@ -139,4 +139,5 @@ class ReportStage(Stage):
 class PageStage(Stage):
     name: Name
     studies: list[ReportStage]
+    neighbours: list[Name] = []  # datasets whose real images are compared in features
     config: dict[str, Any]  # what `run` reaches of it, to be shown; environment variables as they stand

@@ -6,6 +6,8 @@ import sys
 import time
 from dataclasses import dataclass
 
+from medbench.saying import say
+
 STARTED = time.monotonic()
 LINE = re.compile(
     r"^medbench: done in (?P<seconds>[\d.]+) s(?:, of CPU time (?P<cpu_seconds>[\d.]+) s)?"
@@ -36,7 +38,7 @@ def report_usage() -> None:
     used = torch is not None and torch.cuda.is_initialized()
     gpu = round(torch.cuda.max_memory_allocated() / 2**20) if torch is not None and used else None
     usage = Usage(time.monotonic() - STARTED, round(kilobytes / 1024), gpu, own.ru_utime + own.ru_stime)
-    print(usage.line(), file=sys.stderr)
+    say(usage.line())
 
 
 def read_usage(log: str) -> Usage | None:

@@ -91,8 +91,9 @@ def config(**more):
 
 def test_jobs_ask_for_the_gpus_that_they_compute_on():
     auto, cpu = config(), config(device="cpu")
-    assert [plan.gpus(auto), plan.gpus(auto, "ours"), plan.gpus(auto, "copies")] == [1, 2, 1]
-    assert [plan.gpus(cpu), plan.gpus(cpu, "ours")] == [0, 0]
+    assert [plan.gpus(auto), plan.gpus(auto, "ours"), plan.gpus(auto, "copies")] == [1, 1, 0]
+    assert [plan.training_gpus(auto, "ours"), plan.training_gpus(auto, "copies")] == [2, 0]
+    assert [plan.gpus(cpu), plan.training_gpus(cpu, "ours")] == [0, 0]
 
 
 def test_an_edited_device_makes_nothing_again():

@@ -1,5 +1,7 @@
 """A seal covers every byte of its file."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from medbench.damage import Damaged, written_with
 from medbench.errors import UserError
 from medbench.fidelity.feature_file import read_features, write_features
 from medbench.files import read_json, read_own_npz, write_html, write_json, write_npz, write_text
+from medbench.run_lock import LOCK, claim
 from medbench.seals import HTML, KINDS, broken_seal, require_sealed
 from medbench.sums import SUMS, require_folder, require_member, write_sums
 
@@ -55,7 +58,8 @@ def test_every_byte_counts(written, name):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_damaged_file_ends_in_one_line_with_the_command(written, name):
+def test_a_damaged_file_of_a_run_ends_in_one_line_with_the_command(written, name):
+    os.close(claim(written / LOCK))
     path = written / name
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 1
@@ -67,6 +71,17 @@ def test_a_damaged_file_ends_in_one_line_with_the_command(written, name):
     assert str(error.value).endswith(f"; remove it: rm -r {beside}")
     path.unlink()
     with pytest.raises(UserError, match=f"{name}: cannot be read: No such file"):
+        READERS[name](path)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.npz"])
+def test_a_file_without_a_seal_may_be_anybodys_where_no_run_is(written, name):
+    path = written / name
+    path.write_bytes(b"{}") if name == "a.json" else np.savez(path, images=np.zeros(1))
+    with pytest.raises(UserError, match=rf"{name}: it carries no sha256 of itself.*; make it again$"):
+        READERS[name](path)
+    os.close(claim(written / LOCK))  # as Snakemake leaves it in a run's folder
+    with pytest.raises(Damaged, match="remove it: rm -r "):
         READERS[name](path)
 
 

@@ -32,7 +32,7 @@ def audit_neighbours(
     loaded = {name: read_features(path) for name, path in feature_paths.items()}
     made_by = {name: origin for name, (_, origin) in loaded.items()}
     require_same_extractor(made_by, feature_paths)
-    dataset, key = Dataset.load(dataset_path), str(stage.dimension)
+    dataset, key = Dataset.load_audited(dataset_path), str(stage.dimension)
     require_features_of(dataset, made_by, feature_paths)
     for name, (arrays, _) in loaded.items():
         if key not in arrays:

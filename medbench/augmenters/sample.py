@@ -33,7 +33,7 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
             images, a folder that cannot be written.
         Interrupted: SIGTERM or SIGINT arrived; the same call goes on.
     """
-    runtime = start(stage)
+    runtime = start(stage, stage.augmenter.COMPUTES)
     model_sha256 = require_folder(model_folder)
     model = read_json(model_folder / "medbench.json")
     _require_trained_as(stage.augmenter, model["augmenter"], model_folder)

@@ -16,6 +16,7 @@ class AugmenterSection(Section):
     SAMPLING_ONLY: ClassVar[frozenset[str]] = frozenset({"model", "sample_batch_size"})  # train nothing again
     MAKES_IMAGES: ClassVar[bool] = True  # false: acts on the fly in the classifier's loop
     SEEDED: ClassVar[bool] = True  # false: the same images for every generator seed
+    COMPUTES: ClassVar[bool] = True  # false: it handles images as they are, for which no job takes a GPU
     CEILING: ClassVar[bool] = False  # true: a first stage, whose images are reconstructions of real ones
 
     kind: str
@@ -288,6 +289,8 @@ class CGAN(TrainedSection):
 class Classic(AugmenterSection):
     """Real training images, mirrored where allowed, rotated, and changed by RandAugment (Cubuk et al. 2020)."""
 
+    COMPUTES = False
+
     kind: Literal["classic"]
     rotation: Annotated[float, Field(ge=0, le=180)] = 15.0  # degrees, each way
     operations: Annotated[int, Field(ge=0)] = 2  # RandAugment's N
@@ -298,6 +301,8 @@ class Classic(AugmenterSection):
 class Copy(AugmenterSection):
     """Real training images as if generated: the control that fidelity alone would crown."""
 
+    COMPUTES = False
+
     kind: Literal["copy"]
 
 
@@ -305,6 +310,7 @@ class Images(AugmenterSection):
     """Ready images that another tool has made."""
 
     SEEDED = False
+    COMPUTES = False
 
     kind: Literal["images"]
     path: str  # npz with images and labels, or a folder a class; {dataset} stands for the dataset's name

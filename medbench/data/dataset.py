@@ -104,6 +104,18 @@ class Dataset:
         arrays = read_npz(path)
         return Dataset({name: _split(arrays, name) for name in SPLITS}, card)
 
+    @staticmethod
+    def load_audited(path: Path) -> "Dataset":
+        """One that the audit has let through, under its protocol.
+
+        Raises:
+            UserError: as `load`, and for a raw dataset: what leaks between its splits has not been judged.
+        """
+        dataset = Dataset.load(path)
+        if any(split.origins for split in dataset.splits.values()):
+            raise UserError(f"{path}: is raw, as `medbench prepare` wrote it; give what `medbench audit` makes of it")
+        return dataset
+
 
 def _split(arrays: Mapping[str, np.ndarray], name: SplitName) -> Split:
     origins = {key: arrays[f"{name}_{key}"] for key in ORIGINS} if f"{name}_{ORIGINS[0]}" in arrays else None

@@ -33,7 +33,7 @@ def fidelity(
     loaded = {name: read_features(path) for name, path in feature_paths.items()}
     made_by = {name: origin for name, (_, origin) in loaded.items()}
     require_same_extractor(made_by, feature_paths)
-    dataset = Dataset.load(dataset_path)
+    dataset = Dataset.load_audited(dataset_path)
     require_features_of(dataset, made_by, feature_paths)
     features = {name: arrays for name, (arrays, _) in loaded.items()}
     train = dataset.splits["train"]

@@ -50,6 +50,11 @@ def together(path: str) -> list[str]:
     return [whole.with_suffix(ending).as_posix() for ending in endings] if whole.suffix in endings else [path]
 
 
+def beside(path: str) -> tuple[str, ...]:
+    """What must be there with a file, itself left out."""
+    return tuple(other for other in together(path) if other != path)
+
+
 def whole_folder(path: str) -> str | None:
     """The folder, written by one job, that a file lies in or that the path names itself; None: it is in none.
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
+from medbench.inspect.findings import beside, together
 from medbench.inspect.planned import Plan, PlannedStudy
 from medbench.report.run_files import made_from, parts_of, real_features, stage_of
 
@@ -77,7 +77,7 @@ def jobs_of(plan: Plan) -> dict[str, Job]:
 def _of_study(study: PlannedStudy) -> Iterator[Job]:
     for dataset in study.datasets:
         raw = f"datasets/{dataset}.raw"
-        yield Job("prepare", (dataset,), f"{raw}.json", (f"{raw}.npz",))
+        yield Job("prepare", (dataset,), f"{raw}.json", beside(f"{raw}.json"))
         if study.augmenters:
             yield from (_real_features(path, dataset) for path in real_features(dataset))
     for path, made_with in study.expected.items():
@@ -88,14 +88,11 @@ def _of_study(study: PlannedStudy) -> Iterator[Job]:
 
 def _expected(study: PlannedStudy, path: str, made_with: str) -> Job:
     stage, parts = stage_of(path), tuple(parts_of(path))
-    others, needs = [], made_from(path, study.models, study.first_stages)
+    others, needs = beside(path), made_from(path, study.models, study.first_stages)
     if stage == "audit":
-        name = parts[0]
-        others = [f"datasets/{name}.npz", f"audit/{name}.json", f"audit/{name}.html"]
-        needs = [f"datasets/{name}.raw.json"]
-    if stage == "utility":
-        others = [PurePosixPath(path).with_suffix(".npz").as_posix()]
-    return Job(stage, parts, path, tuple(others), tuple(needs), made_with)
+        others = (*others, *together(f"audit/{parts[0]}.json"))
+        needs = [f"datasets/{parts[0]}.raw.json"]
+    return Job(stage, parts, path, others, tuple(needs), made_with)
 
 
 def _real_features(path: str, dataset: str) -> Job:
@@ -103,5 +100,5 @@ def _real_features(path: str, dataset: str) -> Job:
 
 
 def _neighbours(dataset: str) -> Job:
-    found = f"audit/{dataset}.neighbours"
-    return Job("neighbours", (dataset,), f"{found}.json", (f"{found}.html",), tuple(real_features(dataset)))
+    found = f"audit/{dataset}.neighbours.json"
+    return Job("neighbours", (dataset,), found, beside(found), tuple(real_features(dataset)))

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from medbench.errors import UserError
 from medbench.files import read_json
 
-DEEP = {768, 2048}  # dimensions in which neighbours are looked for, see medbench.plan
 Part = TypeVar("Part", bound=BaseModel)
 
 
@@ -24,18 +23,11 @@ class PlannedStudy(BaseModel):
     expected: dict[str, str]
 
 
-class _Fidelity(BaseModel):
-    weights: dict[str, Any] | Literal["random"] = "random"
-    dimensions: list[int] = []
-
-
-class _Config(BaseModel):
-    fidelity: _Fidelity = _Fidelity()
-
-
 class _Page(BaseModel):
+    """Of a PageStage."""
+
     studies: list[PlannedStudy]
-    config: _Config
+    neighbours: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -68,14 +60,7 @@ def read_plan(run: Path) -> Plan:
         else:
             study = _read(PlannedStudy, path)
             studies[study.study] = study
-    return Plan(studies, page is not None, _neighbours(page) if page else [])
-
-
-def _neighbours(page: _Page) -> list[str]:
-    fidelity = page.config.fidelity
-    deep = fidelity.weights != "random" and not DEEP.isdisjoint(fidelity.dimensions)
-    names = [name for study in page.studies if study.augmenters for name in study.datasets]
-    return list(dict.fromkeys(names)) if deep else []
+    return Plan(studies, page is not None, page.neighbours if page else [])
 
 
 def _read(model: type[Part], path: Path) -> Part:

@@ -11,7 +11,7 @@ from medbench.inspect.jobs import PAGES, Job
 from medbench.inspect.logs import End, Log, read_log
 from medbench.report.run_files import made_with
 
-FRESH = 120.0  # seconds: a job that wrote something since then is at work; a line of progress comes every 15
+FRESH = 120.0  # seconds: a job whose log was touched since then is at work, see medbench.saying
 
 
 class State(StrEnum):

@@ -14,6 +14,7 @@ from medbench.files import read_json, sha256_of, sha256_of_folder
 from medbench.inspect.findings import WHOLE, Finding, Kind, counted, damaged, together, whole_folder
 from medbench.inspect.readable import problem_of
 from medbench.inspect.recorded import Recorded, recorded_in
+from medbench.run_lock import is_held
 from medbench.seals import KINDS, broken_seal
 from medbench.sums import SUMS, broken_sum, read_sums
 
@@ -93,6 +94,7 @@ def _refuse(error: OSError) -> None:
 class _Check:
     def __init__(self, run: Path, files: list[str]):
         self.run, self.files, self.there = run, files, set(files)
+        self.at_work = is_held(run)  # by Snakemake
         self.broken: set[str] = set()  # files that are damaged themselves
         self.hash_of = cache(sha256_of)
         self.problem = cache(self._problem)
@@ -114,7 +116,8 @@ class _Check:
             return
         missing = [other for other in together(path) if other not in self.there]
         if missing:
-            yield self._damaged(path, f"lacks {', '.join(map(_name, missing))}, which is written with it")
+            problem = f"lacks {', '.join(map(_name, missing))}, which is written with it"
+            yield self._unchecked(path, f"{problem}: now, it seems") if self.at_work else self._damaged(path, problem)
 
     def _card_proves(self, path: str) -> bool:
         """A dataset may be larger than the memory: reading it says no more than its hash."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import pickle
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import torch
 
 from medbench.errors import UserError
 from medbench.files import canonical_json, remove_all_stale, replacing
+from medbench.run_lock import was_held
 
 KEEP = 2  # the newest, and the one before in case the newest is damaged
 
@@ -26,8 +28,7 @@ class CheckpointStore:
     """
 
     def __init__(self, folder: Path, belongs_to: Any):
-        self.folder = Path(folder)
-        self.key = hashlib.sha256(canonical_json(belongs_to).encode()).hexdigest()
+        self.folder, self.belongs_to = Path(folder), canonical_json(belongs_to)
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Writes a checkpoint and removes all but it and the newest before it.
@@ -36,7 +37,7 @@ class CheckpointStore:
             UserError: the folder cannot be written, or the disk is full; the older checkpoints are as they were.
         """
         buffer = io.BytesIO()
-        torch.save({"key": self.key, "step": step, "state": state}, buffer)
+        torch.save({"belongs_to": self.belongs_to, "step": step, "state": state}, buffer)
         content = buffer.getbuffer()
         path = self.folder / f"step{step:08d}-{_digest(content)}.pt"
         with replacing(path) as temporary:
@@ -50,17 +51,21 @@ class CheckpointStore:
         """Step and state of the newest undamaged checkpoint, or None.
 
         Raises:
-            UserError: the checkpoint belongs to another section, dataset, seed or precision, or cannot be read.
+            UserError: the checkpoint belongs to something else, or cannot be read.
         """
         remove_all_stale(self.folder)
         for path, checkpoint in self._undamaged():
-            if checkpoint["key"] != self.key:
+            if checkpoint["belongs_to"] != self.belongs_to:
                 raise UserError(
-                    f"{path}: this checkpoint belongs to other settings, data, seed, precision, GPU model, code or"
-                    f" packages; restore them, or remove {self.folder} to start again"
+                    f"{path}: this checkpoint was made with {_difference(checkpoint['belongs_to'], self.belongs_to)};"
+                    f" restore that, or remove {self._of_job()} to start again"
                 )
             return checkpoint["step"], checkpoint["state"]
         return None
+
+    def _of_job(self) -> Path:
+        """The folder that the job holds, with what its other components have saved: they belong to the same."""
+        return next(filter(was_held, (self.folder, *self.folder.parents)), self.folder)
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("step*.pt"), reverse=True)
@@ -92,7 +97,33 @@ def _loaded(path: Path, content: bytes) -> dict[str, Any] | None:
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
         return None
-    return found if isinstance(found, dict) and {"key", "step", "state"} <= found.keys() else None
+    return found if isinstance(found, dict) and {"belongs_to", "step", "state"} <= found.keys() else None
+
+
+def _difference(theirs: str, ours: str) -> str:
+    """The first entry in which two of what `canonical_json` writes differ, both values.
+
+    >>> _difference('{"runtime":{"torch_threads":2},"seed":0}', '{"runtime":{"torch_threads":4},"seed":0}')
+    'runtime.torch_threads 2, not 4'
+    """
+    before, now = (dict(_entries(json.loads(text))) for text in (theirs, ours))
+    name = next(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
+    return f"{name} {_short(before.get(name))}, not {_short(now.get(name))}"
+
+
+def _short(value: str | None, most: int = 40) -> str:
+    """Of a hash, enough to tell it from another."""
+    text = "(nothing)" if value is None else value
+    return text if len(text) <= most else f"{text[: most // 2]}…"
+
+
+def _entries(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Path -> value, of all that is no mapping."""
+    if not isinstance(value, dict):
+        yield name, canonical_json(value)
+        return
+    for key, inner in value.items():
+        yield from _entries(inner, f"{name}.{key}" if name else key)
 
 
 def _digest(content: bytes | memoryview) -> str:

@@ -48,8 +48,8 @@ def train(
             other settings, a plug-in that fails, a folder that cannot be written.
         Interrupted: SIGTERM or SIGINT arrived; the same call goes on.
     """
-    runtime, inputs = start(stage), inputs or Inputs()
-    dataset = Dataset.load(dataset_path)
+    runtime, inputs = start(stage, stage.augmenter.COMPUTES), inputs or Inputs()
+    dataset = Dataset.load_audited(dataset_path)
     card, section = dataset.card, stage.augmenter
     augmenter = built(augmenter_class(section.kind), section, ImageSpec.of_card(card), stage.name)
     _require_enough(augmenter, card, stage.name)

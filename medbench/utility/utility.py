@@ -18,7 +18,8 @@ from medbench.rng import numpy_rng, seed_for
 from medbench.runtime import Runtime, start
 from medbench.stages import UtilityStage
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import TrainingData, evaluating, train_network
+from medbench.training.loop import evaluating, train_network
+from medbench.training.task import TrainingData
 from medbench.utility.classification import Classification, classifier_schedule, probabilities, scored
 from medbench.utility.compose import read_generated, training_set
 from medbench.utility.metrics import ORDINAL, classification_metrics, quadratic_kappa, val_thresholds
@@ -46,7 +47,7 @@ def utility(
         Interrupted: SIGTERM or SIGINT arrived; the same call goes on.
     """
     runtime = start(stage)
-    dataset = Dataset.load(dataset_path)
+    dataset = Dataset.load_audited(dataset_path)
     _require_two_classes(dataset)
     generated = read_generated(samples_path) if samples_path else None
     arm = Arm.parse(stage.arm)

@@ -18,6 +18,7 @@ from medbench.inspect.jobs import Job, jobs_of
 from medbench.inspect.planned import read_plan
 from medbench.plan import page_section, report_section
 from medbench.report.run_files import made_from
+from medbench.run_lock import LOCK, claim
 from medbench.sums import write_sums
 from medbench.usage import Usage
 
@@ -56,6 +57,8 @@ def whole_run(tmp_path, tmp_path_factory, tiny_dataset) -> Path:
 
 def _write_run(run: Path, dataset: Dataset) -> None:
     config = Config.model_validate(CONFIG)
+    run.mkdir(parents=True)
+    os.close(claim(run / LOCK))  # as Snakemake leaves it
     write_json(run / "sections/field.json", json.loads(report_section(config, "field").canonical()))
     write_json(run / "sections/report.json", json.loads(page_section(config, config).canonical()))
     for job in jobs_of(read_plan(run)).values():

@@ -1,10 +1,12 @@
 """Where each job of a run stands, by its files and logs, and how long the rest takes."""
 
+import json
 import shutil
 from dataclasses import replace
 
 import pytest
 
+from medbench.config import Config
 from medbench.errors import UserError
 from medbench.files import read_json, write_json, write_text
 from medbench.inspect.estimate import estimates
@@ -13,9 +15,10 @@ from medbench.inspect.logs import End, parse_log
 from medbench.inspect.planned import read_plan
 from medbench.inspect.states import State
 from medbench.inspect.status import status, status_text
+from medbench.plan import page_section
 from medbench.report.run_files import log_of, prepare_log
 from medbench.usage import Usage
-from tests.inspect.conftest import NOW, age
+from tests.inspect.conftest import CONFIG, NOW, age
 
 PROGRESS = "train ct medienet seed 0 unet: 35/170 steps, 2.28 steps/s, 59 s left, loss 0.2368"
 MODEL, SAMPLES, ARM = "models/ct/medienet/seed0", "samples/ct/medienet/seed0.npz", "utility/ct/steps/real/real"
@@ -235,9 +238,10 @@ def test_studies_that_were_asked_for_earlier_do_not_count(whole_run):
 
 
 def test_without_deep_features_there_are_no_neighbours(whole_run):
-    page = read_json(whole_run / "sections/report.json")
-    for fidelity in ({"weights": "random", "dimensions": [768]}, {"weights": {}, "dimensions": [64]}):
-        write_json(whole_run / "sections/report.json", page | {"config": {"fidelity": fidelity}})
+    assert read_plan(whole_run).neighbours == ["ct"]
+    for fidelity in ({"weights": "random"}, {"dimensions": [64]}):
+        config = Config.model_validate(CONFIG | {"fidelity": CONFIG["fidelity"] | fidelity})
+        write_json(whole_run / "sections/report.json", json.loads(page_section(config, config).canonical()))
         assert read_plan(whole_run).neighbours == []
 
 

@@ -14,6 +14,7 @@ from medbench.errors import UserError
 from medbench.files import read_json, read_npz, write_json, write_npz, write_text
 from medbench.inspect.findings import Finding, Kind
 from medbench.inspect.verify import files_of, print_verified, verify
+from medbench.run_lock import held
 from medbench.sums import write_sums
 from tests.damage import flip
 
@@ -128,6 +129,15 @@ def test_half_of_what_is_written_together_is_damage(whole_run, path, left, remov
     assert found.path == whole_run / left
     assert Path(path).name in found.problem
     assert list(found.remove) == [whole_run / each for each in removed]
+
+
+def test_what_a_job_may_be_writing_is_no_damage(whole_run):
+    (whole_run / f"{ARM}.npz").unlink()
+    with held(whole_run):
+        (finding,) = [each for each in verify(whole_run) if "written with it" in each.problem]
+        assert (finding.kind, finding.remove) == (Kind.UNCHECKED, ())
+    (finding,) = [each for each in verify(whole_run) if "written with it" in each.problem]
+    assert finding.kind is Kind.DAMAGED
 
 
 def test_a_whole_run_is_counted(whole_run, capsys):

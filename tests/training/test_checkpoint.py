@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from medbench.errors import UserError
+from medbench.run_lock import LOCK, claim
 from medbench.training.checkpoint import CheckpointStore
 
 
@@ -71,6 +72,14 @@ def test_what_a_kill_left_is_removed(store):
 
 def test_a_checkpoint_of_another_section_is_refused_and_kept(store):
     other = CheckpointStore(store.folder, {"loss": "huber"})
-    with pytest.raises(UserError, match=r"belongs to other settings.*remove .*checkpoints to start again"):
+    with pytest.raises(UserError, match=r'made with loss "l2", not "huber"; .*remove .*checkpoints to start again'):
         other.latest()
     assert store.latest()[0] == 30
+
+
+def test_the_remedy_is_for_the_whole_job_which_holds_a_folder_above(store):
+    os.close(claim(store.folder.parent / LOCK))
+    with pytest.raises(UserError) as error:
+        CheckpointStore(store.folder, {"loss": "l2", "threads": 2}).latest()
+    assert "made with threads (nothing), not 2; restore that, or" in str(error.value)
+    assert str(error.value).endswith(f"remove {store.folder.parent} to start again")

@@ -69,6 +69,14 @@ def test_killed_and_resumed_the_model_is_bit_identical(tmp_path, dataset, medben
     assert not checkpoints.exists()
 
 
+def test_a_raw_dataset_is_refused(tmp_path, medbench):
+    section = {"name": "raw", "dataset": {"kind": "phantom", "subject": "ct", "image_size": 8}, "seed": 0}
+    assert medbench("prepare", tmp_path / "raw.npz", "--config", section).returncode == 0
+    with pytest.raises(UserError, match=r"raw\.npz: is raw, .*; give what `medbench audit` makes of it$"):
+        train(tmp_path / "raw.npz", tmp_path / "model", stage(), 0, tmp_path / "checkpoints")
+    assert not (tmp_path / "model").exists()
+
+
 def test_two_losses_see_the_same_weights_batches_and_noise(tmp_path, dataset):
     """Below its corner β Huber is MSE / 2β: equal draws make the two losses of the first step proportional."""
     rows = {}
@@ -110,7 +118,8 @@ def test_a_checkpoint_of_other_data_is_refused_with_exit_code_2(tmp_path, datase
     )
     assert refused.returncode == 2
     assert refused.stderr.startswith("medbench: ")
-    assert "belongs to other settings, data" in refused.stderr
+    assert "this checkpoint was made with dataset_sha256 " in refused.stderr
+    assert refused.stderr.endswith(f"remove {tmp_path}/c to start again\n")
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "m").exists()
 
@@ -121,7 +130,7 @@ def test_a_checkpoint_of_other_code_is_refused(tmp_path, dataset, monkeypatch):
     monkeypatch.setattr(stage_module, "remove_folder", lambda folder: None)  # leaves the checkpoint, as a kill would
     train(dataset, tmp_path / "model", settings, 0, tmp_path / "checkpoints")
     monkeypatch.setattr(stage_module, "code_of", lambda *names: "edited")
-    with pytest.raises(UserError, match="belongs to other settings, data, seed, precision, GPU model, code"):
+    with pytest.raises(UserError, match=r'made with code "[0-9a-f]+…?"?, not "edited"; restore that'):
         train(dataset, tmp_path / "model", settings, 0, tmp_path / "checkpoints")
 
 

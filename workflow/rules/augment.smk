@@ -42,7 +42,7 @@ rule sample:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
-        gpu=plan.gpus(CONFIG),
+        gpu=sample_gpus,
         mem_mb=growing(sample_memory),
         runtime=growing(120),
     params:

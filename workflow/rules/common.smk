@@ -27,6 +27,7 @@ EXPORTS += ["MALLOC_TRIM_THRESHOLD_=4294967296", "MALLOC_MMAP_THRESHOLD_=4294967
 
 BEGUN = time.time()
 
+
 try:
     CONFIG = load(config)
     inputs.check_paths(CONFIG)
@@ -116,9 +117,8 @@ def files_of_study(study):
 
 def neighbours_of_run():
     """The audits that need features, of every dataset of the run that has them."""
-    names = [name for study in CONFIG.run for name in plan.neighbours_of(CONFIG, study)]
-    run = f"results/{CONFIG.name}"
-    return [f"{run}/audit/{name}.neighbours.json" for name in dict.fromkeys(names)]
+    names = plan.neighbours_of_run(CONFIG)
+    return [f"results/{CONFIG.name}/audit/{name}.neighbours.json" for name in names]
 
 
 def of_study(stage, ending):
@@ -183,6 +183,10 @@ def checking_weights(wildcards):
 
 
 def train_gpus(wildcards):
+    return plan.training_gpus(CONFIG, wildcards.augmenter)
+
+
+def sample_gpus(wildcards):
     return plan.gpus(CONFIG, wildcards.augmenter)
 
 
