@@ -9,12 +9,14 @@ from snakemake.utils import update_config
 from medbench.config import Config, load
 
 DATASET = "phantom"
+DIFFUSION = ("annotated_ddpm", "cddpm", "ldm", "medienet")
 
 
 def short_study(preset: Path | None, side: int, steps: int, device: str) -> Config:
     """config.yaml, and a preset over it, with every augmenter on phantoms of a side in pixels, for so many steps.
 
-    Nothing is logged or saved before the last step, no fidelity is checked, and Inception's weights are random.
+    Nothing is logged or saved before the last step, no fidelity is checked, samplers take two steps, and Inception's
+    weights are random.
     """
     raw: dict[str, Any] = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
     if preset:
@@ -23,6 +25,7 @@ def short_study(preset: Path | None, side: int, steps: int, device: str) -> Conf
     for section in raw["augmenters"].values():
         section |= {"steps": steps, "log_every": steps, "checkpoint_every": steps} if "steps" in section else {}
         section |= {"fidelity_checks": 0} if "fidelity_checks" in section else {}
+        section |= {"sampler": "ddim", "sample_steps": 2} if section["kind"] in DIFFUSION else {}
     raw["fidelity"] |= {"weights": "random", "n_generated": 64}
     raw["utility"] |= {"init": "scratch", "weights": None, "steps": 2, "validations": 1, "classifier_seeds": [0]}
     raw["utility"]["image_size"] = side

@@ -1,25 +1,58 @@
 """Host memory that jobs ask for, in MB: a little above what `benchmarks/memory.py` measures of them.
 
-On a CPU a training job's memory is mostly what a step holds for its backward pass, which grows with the batch and the
-image. On a GPU that lies in the GPU's own memory, and the host holds CUDA's libraries instead.
+On a CPU a job's memory is mostly what a step of training holds for its backward pass, or a batch of sampling on its way
+through the network: both grow with the batch and the image. On a GPU that lies in the GPU's own memory, and the host
+holds CUDA's libraries instead.
 """
 
-from medbench.augmenters.sections import AnnotatedDDPM, AugmenterSection, Autoencoder, LatentDiffusion, TrainedSection
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from medbench.augmenters.sections import AnnotatedDDPM, AugmenterSection, LatentDiffusion, TrainedSection
 from medbench.config import Config
 from medbench.data.sections import DatasetSection, MedMnistDataset
+
+
+class Held(NamedTuple):
+    """What a network holds beside the libraries."""
+
+    channel: float  # float32 numbers, for each image, pixel that the network sees, and channel of its first stage
+    pixel: float = 0  # the same whatever its channels
+    network: float = 0  # MB: weights, gradients, Adam's moments, the average
+
 
 ROOM = 1.2
 PAGES = 1000  # tables, figures, report: 175 to 215 of a small study
 DISTANCES = 1500  # between features: 75 of a few images; of 5,000 at 2,048 dimensions in double precision, twice
-LIBRARIES = 1300  # torch, diffusers, the networks, and the images on which what is logged is measured
-WITH_CUDA = 4000  # CUDA's libraries on top; not measured
 FILES = 500  # images decoded one by one: 5,856 X-rays of full size took 178
+IMAGES = 700  # numpy, torch and the images of an augmenter that computes nothing
+LIBRARIES = 1100  # torch and diffusers
+CHECKS = 900  # Inception and the images by which checkpoints are compared
+ON_GPU = {"train": 2300, "sample": 1900, "features": 1400, "utility": 2350}  # with CUDA's libraries, on H100 and H200
+FEATURES = 38  # of an image: Inception sees one size, whatever the images' is
+UTILITY = Held(37, network=520)  # ResNet50 at half the image's side and 64 channels in its first stage
+TRAINING = {
+    "annotated_ddpm": Held(218),
+    "cddpm": Held(200),
+    "autoencoder": Held(72, pixel=1900),
+    "medienet": Held(195, network=290),
+    "ldm": Held(500, network=850),
+    "cvae": Held(46),
+    "cgan": Held(42),
+}
+# Of the sampled images, not of latents: decoding them is what takes most there, so that channels are the first stage's.
+SAMPLING = {
+    "annotated_ddpm": Held(48),
+    "cddpm": Held(65),
+    "autoencoder": Held(10, pixel=110),
+    "medienet": Held(19),
+    "ldm": Held(19),
+    "cvae": Held(6),
+    "cgan": Held(6),
+}
 UNKNOWN_SIDE = 64  # of an npz that states no image_size
-# float32 numbers that a training step holds, for each image, pixel of the first stage of the network, and its channel
-UNKNOWN = 130  # of a plug-in's kind
-UNKNOWN_WIDTH = 64
-HELD = {"annotated_ddpm": 130, "cddpm": 130, "autoencoder": 62, "medienet": 152, "ldm": 564, "cvae": 20, "cgan": 12}
-SAMPLING = 12  # the same of a network that learns nothing
+UNKNOWN_WIDTH = 64  # of a plug-in's network,
+UNKNOWN = Held(200)  # which may be as heavy as those in pixels
 
 
 def dataset(config: Config, name: str) -> int:
@@ -30,54 +63,64 @@ def dataset(config: Config, name: str) -> int:
 def train(config: Config, name: str, augmenter: str) -> int:
     """Of all processes that train together."""
     section = config.augmenters[augmenter]
-    gpus = section.gpu if isinstance(section, TrainedSection) else 1
-    batch = section.batch_size if isinstance(section, TrainedSection) else 0
-    return _asked(config, name, HELD.get(section.kind, UNKNOWN) * batch * _cells(config, name, section), gpus)
+    side, stored = _side(config.datasets[name]), _stored(config.datasets[name])
+    if not section.COMPUTES:
+        return round(ROOM * (IMAGES + stored))
+    if isinstance(section, LatentDiffusion):
+        side >>= len(_widths(_first_stage(config, section))) - 1
+    batch, gpus = (section.batch_size, section.gpu) if isinstance(section, TrainedSection) else (0, 1)
+    held = _held(TRAINING, section.kind, batch * side**2, _width(section, side))
+    more = stored + (CHECKS if section.reads_inception else 0)
+    return _by_device(config, LIBRARIES + held + more, gpus * (ON_GPU["train"] + more))
 
 
 def sample(config: Config, name: str, augmenter: str) -> int:
     section = config.augmenters[augmenter]
-    pixels = _side(config.datasets[name]) ** 2
-    return _asked(config, name, SAMPLING * section.sample_batch_size * pixels * _width(config, name, section))
+    if not section.COMPUTES:
+        return round(ROOM * IMAGES)
+    side = _side(config.datasets[name])
+    decoder = _first_stage(config, section) if isinstance(section, LatentDiffusion) else section
+    held = _held(SAMPLING, section.kind, section.sample_batch_size * side**2, _width(decoder, side))
+    return _by_device(config, LIBRARIES + held, ON_GPU["sample"])
 
 
 def features(config: Config) -> int:
-    """Inception sees images of one size, whatever theirs is: 15 MB each, and its weights."""
-    return _by_device(config, round(ROOM * (LIBRARIES + 15 * config.fidelity.batch_size)), WITH_CUDA)
+    return _by_device(config, LIBRARIES + FEATURES * config.fidelity.batch_size, ON_GPU["features"])
 
 
 def utility(config: Config, name: str) -> int:
-    """ResNet50 at half the image's side and 64 channels in its first stage."""
-    section = config.utility
-    return _asked(config, name, 60 * section.batch_size * (section.image_size // 2) ** 2 * 64)
+    section, stored = config.utility, _stored(config.datasets[name])
+    held = _megabytes(UTILITY, section.batch_size * (section.image_size // 2) ** 2, 64)
+    return _by_device(config, LIBRARIES + held + stored, ON_GPU["utility"] + stored)
 
 
-def _asked(config: Config, name: str, numbers: float, gpus: int = 1) -> int:
-    stored = _stored(config.datasets[name])
-    on_cpu = round(ROOM * (LIBRARIES + stored + 4 * numbers / 1e6))
-    return _by_device(config, on_cpu, round(gpus * (WITH_CUDA + ROOM * stored)))
+def _by_device(config: Config, on_cpu: float, on_gpu: float) -> int:
+    """With room; where the config leaves the device open, the job must fit either way."""
+    asked = {"cpu": on_cpu, "cuda": on_gpu, "auto": max(on_cpu, on_gpu)}[config.device]
+    return round(ROOM * asked)
 
 
-def _by_device(config: Config, on_cpu: int, on_gpu: int) -> int:
-    """Where the config leaves the device open, the job must fit either way."""
-    return {"cpu": on_cpu, "cuda": on_gpu, "auto": max(on_cpu, on_gpu)}[config.device]
+def _held(table: Mapping[str, Held], kind: str, pixels: int, width: int) -> float:
+    return _megabytes(table.get(kind, UNKNOWN), pixels, width)
 
 
-def _cells(config: Config, name: str, section: AugmenterSection) -> int:
-    """Pixels of what the network sees, times the channels of its first stage."""
-    side = _side(config.datasets[name])
-    if isinstance(section, LatentDiffusion):
-        first = config.augmenters[section.first_stage]
-        side >>= len(first.widths) - 1 if isinstance(first, Autoencoder) else 2
-    return side**2 * _width(config, name, section)
+def _megabytes(held: Held, pixels: int, width: int) -> float:
+    """For so many pixels of all images of a batch."""
+    return held.network + 4 * pixels * (held.channel * width + held.pixel) / 1e6
 
 
-def _width(config: Config, name: str, section: AugmenterSection) -> int:
+def _first_stage(config: Config, section: LatentDiffusion) -> AugmenterSection:
+    return config.augmenters[section.first_stage]
+
+
+def _width(section: AugmenterSection, side: int) -> int:
     """Channels of the first stage of the network; the annotated model's is the side of its images."""
-    if isinstance(section, AnnotatedDDPM):
-        return section.width or _side(config.datasets[name])
+    return (section.width or side) if isinstance(section, AnnotatedDDPM) else _widths(section)[0]
+
+
+def _widths(section: AugmenterSection) -> tuple[int, ...]:
     widths: tuple[int, ...] = getattr(section, "widths", (getattr(section, "width", UNKNOWN_WIDTH),))
-    return widths[0]
+    return widths
 
 
 def _side(section: DatasetSection) -> int:
