@@ -2,8 +2,11 @@
 
 It spells names there as Python does, in single quotes or double ones, and a shell reads them: within double quotes it
 runs `$(...)`. What it spells for jobs on this machine, by way of `:q`, is quoted as a shell wants it.
+
+Every job finds the code and its Python by search paths, in which no name can hold a colon.
 """
 
+import os
 import shlex
 from collections.abc import Iterable
 
@@ -36,6 +39,19 @@ def require_handed_on(paths: Iterable[str], values: Iterable[str], python: str) 
             f"{python!r}: jobs on a cluster are started by this name, which a shell would misread; make the environment"
             " in a folder whose name is of plain letters"
         )
+
+
+def require_searched(folders: Iterable[str]) -> None:
+    """Refuses folders that no search path can name.
+
+    Raises:
+        UserError: the first one.
+    """
+    for folder in folders:
+        if os.pathsep in folder:
+            raise UserError(
+                f"{folder!r}: jobs find what is in this folder by PATH, which ends a name at {os.pathsep}; rename it"
+            )
 
 
 def _is_misread(text: str) -> bool:

@@ -20,7 +20,7 @@ from medbench.run_lock import claim, holder
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Set by a lease, so that what its holder starts computes on the same devices; set it to `off` and no job takes a lease.
 LEASED = "MEDBENCH_GPU_LEASE"
-SCHEDULED = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")  # set within a job of Slurm, PBS, LSF
+SCHEDULED = "MEDBENCH_SCHEDULED"  # set by the rules in a job that a scheduler started
 TEMPORARY = "/tmp"  # nosec B108 # what is made there is looked at before it is believed
 REMIND = 60  # seconds between two lines of one that waits
 
@@ -80,14 +80,14 @@ def file_of(device: str) -> Path:
 
 
 def _scheduler_chose() -> bool:
-    """Whether a scheduler gave its job exactly one GPU.
+    """Whether a scheduler gave exactly one GPU to this job.
 
     Who else may compute on that one is then the scheduler's to say: a site may let jobs share a GPU. Of several, which
-    a group of jobs or an interactive allocation gets, each process still needs its own, and no other job's stand in
-    the way: a lease is on the physical device.
+    a group of jobs gets, each process still needs its own, and so it does in an allocation in which Snakemake runs
+    jobs side by side. No other job's stand in the way: a lease is on the physical device.
     """
     given = os.environ.get(VISIBLE, "").split(",")
-    return len(given) == 1 and given[0] != "" and any(name in os.environ for name in SCHEDULED)
+    return len(given) == 1 and given[0] != "" and SCHEDULED in os.environ
 
 
 def _wait_for(count: int, files: Sequence[Path], sleep: Callable[[float], None]) -> list[int]:

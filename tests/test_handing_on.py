@@ -6,7 +6,7 @@ import pytest
 from snakemake_interface_executor_plugins.utils import format_cli_arg
 
 from medbench.errors import UserError
-from medbench.handing_on import require_handed_on
+from medbench.handing_on import require_handed_on, require_searched
 
 HARMLESS = ["/home/me/study", "/home/me/my study", "/ü/ß", "/a $(touch pwned)", '/a "b"', "/a;b&c", "/it's"]
 MISREAD = ["/it's $(touch pwned)", "/it's `touch pwned`", '/it\'s "b"', "/a\\b", "/a\nb"]
@@ -37,3 +37,9 @@ def test_what_a_shell_misreads_is_refused_in_one_line(text, tmp_path):
 def test_a_python_in_a_folder_with_a_blank_is_refused():
     with pytest.raises(UserError, match=r"^'/my study/\.venv/bin/python': jobs on a cluster are started by this name"):
         require_handed_on([], [], "/my study/.venv/bin/python")
+
+
+def test_a_folder_that_no_search_path_can_name_is_refused():
+    require_searched(["/home/me/my study", "/usr/bin"])
+    with pytest.raises(UserError, match=r"^'/home/a:b': jobs find what is in this folder by PATH, .* at :; rename it$"):
+        require_searched(["/usr/bin", "/home/a:b"])

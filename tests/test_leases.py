@@ -40,7 +40,7 @@ int cuDeviceGetUuid_v2(char *uuid, int device) { memset(uuid, 0xa0 + device, 16)
 @pytest.fixture(autouse=True)
 def machine(tmp_path, monkeypatch):
     """No leases, no scheduler, all devices visible."""
-    for name in (VISIBLE, LEASED, *SCHEDULED):
+    for name in (VISIBLE, LEASED, SCHEDULED):
         monkeypatch.setenv(name, "")  # noted, so that what a test sets is undone
         monkeypatch.delenv(name)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -156,20 +156,28 @@ def test_who_waits_says_so_again_every_minute(job, capsys):
     assert os.environ[VISIBLE] == "0"
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULED)
-def test_the_one_device_that_a_scheduler_gave_is_left_to_it(machine, scheduler):
+def test_the_one_device_that_a_scheduler_gave_a_job_is_left_to_it(machine):
     machine.setenv(VISIBLE, "1")
-    machine.setenv(scheduler, "4242")
+    machine.setenv(SCHEDULED, "yes")
     lease(visible=lambda: pytest.fail("no lease is needed"))
     assert os.environ[VISIBLE] == "1"
 
 
 @pytest.mark.parametrize("shown", ["0,1", None])
 def test_of_several_that_a_scheduler_gave_each_process_gets_its_own(job, machine, shown):
-    machine.setenv("SLURM_JOB_ID", "4242")
+    machine.setenv(SCHEDULED, "yes")
     if shown:
         machine.setenv(VISIBLE, shown)
     assert {device_of(job()), device_of(job())} == {"0", "1"}
+
+
+def test_jobs_side_by_side_in_an_allocation_of_one_gpu_wait_for_each_other(job, machine):
+    """As Snakemake starts them within `srun --gres=gpu:1 --pty bash`."""
+    machine.setenv("SLURM_JOB_ID", "4242")
+    machine.setenv(VISIBLE, "0")
+    first = job()
+    assert device_of(first) == "0"
+    assert "waiting for 1 of 1 GPUs" in job().stderr.readline()
 
 
 def test_what_a_holder_starts_computes_on_its_device(job, machine):

@@ -22,8 +22,10 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scance
 DAEMONS = ("munged", "slurmctld", "slurmd")  # in the order in which they start
 LONGEST_SOCKET = 90  # characters of the folder; a socket's whole path holds 107
 
+FREEZER = Path("/sys/fs/cgroup/freezer")  # by which this SLURM tracks processes, as clusters do
+
 # More CPUs than there are (config_overrides), so that jobs run side by side on any machine. Times are short, that a
-# test need not wait: 3 s from SIGTERM to SIGKILL, 10 s until a silent node is down, 5 s until a requeued job starts.
+# test need not wait: 10 s from SIGTERM to SIGKILL, 10 s until a silent node is down, 5 s until a requeued job starts.
 SLURM_CONF = """\
 ClusterName=one_node
 SlurmctldHost={host}(127.0.0.1)
@@ -39,7 +41,7 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/{proctrack}
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
@@ -51,7 +53,7 @@ GresTypes=gpu
 ReturnToService=2
 PropagateResourceLimits=NONE
 MinJobAge=3600
-KillWait=3
+KillWait=10
 SlurmdTimeout=10
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000 Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=1-00:00:00
@@ -170,9 +172,17 @@ def _configure(folder: Path, cpus: int, gpus: int) -> None:
     srun = folder / "bin/srun"
     srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {_program("srun")} "$@"\n')
     srun.chmod(0o755)
-    host = platform.node().partition(".")[0]
+    (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
     controller, node = _free_ports(2)
-    text = SLURM_CONF.format(host=host, folder=folder, cpus=cpus, gpus=gpus, controller_port=controller, node_port=node)
+    text = SLURM_CONF.format(
+        host=platform.node().partition(".")[0],
+        folder=folder,
+        proctrack="cgroup" if os.access(FREEZER, os.W_OK) else "linuxproc",
+        cpus=cpus,
+        gpus=gpus,
+        controller_port=controller,
+        node_port=node,
+    )
     (folder / "slurm.conf").write_text(text)
 
 

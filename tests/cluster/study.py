@@ -85,13 +85,36 @@ class Study:
         paths = (path for folder in folders for path in sorted((self.results / folder).rglob("*")) if path.is_file())
         return {str(path.relative_to(self.results)): path.read_bytes() for path in paths}
 
-    def freeze(self, seed: int) -> "Training":
-        """Stops the training of a seed once it has a checkpoint, so that it cannot end before it is interrupted."""
-        checkpoints = self.results / f"checkpoints/train/phantom_xray-annotated_l2-seed{seed}"
-        wait_for(lambda: newest_step(checkpoints), f"a checkpoint of seed {seed}", self.printed)
+    def freeze(self, *seeds: int) -> "list[Training]":
+        """Stops the training of each seed once it has a checkpoint, so that none can end before it is interrupted."""
+        frozen: dict[int, Training] = {}
+
+        def all_frozen() -> bool:
+            for seed in {*seeds} - {*frozen}:
+                if newest_step(self._checkpoints(seed)):
+                    frozen[seed] = self._stopped(seed)
+            return len(frozen) == len(seeds)
+
+        wait_for(all_frozen, f"a checkpoint of seeds {seeds}", self.printed)
+        return [frozen[seed] for seed in seeds]
+
+    def wait_until_saved(self, *seeds: int) -> None:
+        """Until each has said that it stopped after a step; its next attempt begins the log anew."""
+        saved: set[int] = set()
+
+        def all_saved() -> bool:
+            saved.update(seed for seed in seeds if self._log(seed).read_text().endswith("; run again to go on\n"))
+            return len(saved) == len(seeds)
+
+        wait_for(all_saved, f"a checkpoint that a signal led to, of seeds {seeds}", self.printed)
+
+    def _stopped(self, seed: int) -> "Training":
         pid = next(pid for pid in processes() if self._trains(pid, seed))
         os.kill(pid, signal.SIGSTOP)
-        return Training(environ_of(pid), newest_step(checkpoints))
+        return Training(environ_of(pid), newest_step(self._checkpoints(seed)))
+
+    def _checkpoints(self, seed: int) -> Path:
+        return self.results / f"checkpoints/train/phantom_xray-annotated_l2-seed{seed}"
 
     def _trains(self, pid: int, seed: int) -> bool:
         try:
@@ -104,8 +127,10 @@ class Study:
 
     def first_step(self, seed: int) -> int:
         """The first step that a training's last attempt reports."""
-        log = (self.results / f"logs/train/phantom_xray-annotated_l2-seed{seed}.log").read_text()
-        return int(re.search(r"(\d+)/\d+ steps", log).group(1))
+        return int(re.search(r"(\d+)/\d+ steps", self._log(seed).read_text()).group(1))
+
+    def _log(self, seed: int) -> Path:
+        return self.results / f"logs/train/phantom_xray-annotated_l2-seed{seed}.log"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def test_a_cancelled_job_is_submitted_again_and_ends_with_the_bytes_of_a_local_r
     study = Study(tmp_path / "medbench", cluster.environment, prepared=local)
     before = cluster.jobs()
     snakemake = study.start(*GENERIC, model(0), "results/tiny/samples/phantom_xray/annotated_l2/seed0.npz")
-    training = study.freeze(0)
+    (training,) = study.freeze(0)
     cluster.command("scancel", training.job)
     study.finish(snakemake)
     assert study.bytes_of(MODEL, "samples/phantom_xray") == {

@@ -16,13 +16,14 @@ def interrupted(cluster, local, tmp_path_factory):
     study = Study(tmp_path_factory.mktemp("slurm") / "medbench", cluster.environment)
     before = cluster.jobs()
     snakemake = study.start(*SLURM)
-    trainings = [study.freeze(seed) for seed in (0, 1)]
+    trainings = study.freeze(0, 1)
     cancelled, late = (training.job for training in trainings)
     one_node_slurm.kill_daemon(cluster.folder, "slurmd")
     one_node_slurm.start_daemon(cluster.folder, "slurmd")
     after_slurmd = [cluster.state(cancelled), cluster.state(late)]
     cluster.command("scontrol", "update", f"JobId={late}", "EndTime=now+1")  # a limit is a minute at least
     cluster.command("scancel", cancelled)
+    study.wait_until_saved(0, 1)  # though SLURM asks the first process of a step alone to end, Snakemake
     study.finish(snakemake)
     return SimpleNamespace(
         study=study,
@@ -64,7 +65,7 @@ def test_a_job_is_started_again_where_its_node_fails(cluster, local, tmp_path):
     study = Study(tmp_path / "medbench", cluster.environment, prepared=local)
     before = cluster.jobs()
     snakemake = study.start(*SLURM, model(0))
-    training = study.freeze(0)
+    (training,) = study.freeze(0)
     one_node_slurm.lose_node(cluster.folder)
     wait_for(lambda: cluster.state(training.job) == "PENDING", "a job that is queued again", study.printed)
     one_node_slurm.start_daemon(cluster.folder, "slurmd")

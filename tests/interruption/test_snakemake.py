@@ -25,10 +25,10 @@ def checkpoints(study, stage):
     return finished_checkpoints(study.run / "checkpoints" / stage)
 
 
-def at_work(study, stage):
+def at_work(study, stage, *arguments):
     """Snakemake, once its job of a stage that must be done again has written a checkpoint."""
     study.forget(stage, "tables")
-    snakemake = study.snakemake()
+    snakemake = study.snakemake(*arguments)
     wait_until(lambda: checkpoints(study, stage), snakemake, f"the first checkpoint of {stage}")
     return snakemake
 
@@ -68,6 +68,17 @@ def test_ctrl_c(study, expected):
     assert snakemake.returncode == 1
     log = study.run / "logs/utility/phantom_xray-steps-real+annotated_l2@1-seed0.log"
     wait_until(lambda: log.read_text().endswith("; run again to go on\n"), None, "the job had saved")
+    study.finish()
+    check(study, expected)
+
+
+def test_sigterm_to_snakemake_alone_reaches_the_job_within_a_cluster(study, expected):
+    """As SLURM sends it to a job step that it tracks by cgroups: to its first process."""
+    snakemake = at_work(study, "train", "--mode", "remote")
+    os.kill(snakemake.pid, signal.SIGTERM)
+    assert snakemake.wait(PATIENCE) == 1
+    log = study.run / "logs/train/phantom_xray-annotated_l2-seed0.log"
+    assert log.read_text().endswith("; run again to go on\n")
     study.finish()
     check(study, expected)
 

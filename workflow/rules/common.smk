@@ -14,7 +14,9 @@ from medbench.errors import UserError
 from medbench.files import remove_folder, write_json
 from medbench.fingerprint import code_of
 from medbench.inspect.failures import failures
-from medbench.handing_on import require_handed_on
+from medbench.leases import SCHEDULED
+from medbench.handing_on import require_handed_on, require_searched
+from medbench.passing_on import pass_on_sigterm
 
 # A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.
 USES_CONDA = "conda" in map(str, workflow.deployment_settings.deployment_method)
@@ -27,8 +29,14 @@ EXPORTS += ["MALLOC_TRIM_THRESHOLD_=4294967296", "MALLOC_MMAP_THRESHOLD_=4294967
 
 BEGUN = time.time()
 
+if workflow.remote_exec:
+    pass_on_sigterm()
+    EXPORTS += [f"{SCHEDULED}=yes"]
 
 try:
+    require_searched(
+        [workflow.basedir, *([] if USES_CONDA else [str(Path(sys.executable).parent)])]
+    )
     CONFIG = load(config)
     inputs.check_paths(CONFIG)
     FETCHES = inputs.fetches(CONFIG)
