@@ -94,10 +94,10 @@ def test_features_of_other_images_are_refused(tmp_path, feature_files, tiny_data
         fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
 
 
-def test_a_damaged_feature_file_is_named(tmp_path, feature_files):
+def test_a_feature_file_without_a_seal_is_named(tmp_path, feature_files):
     _, paths = feature_files
     paths["train"].write_bytes(b"damaged")
-    with pytest.raises(UserError, match=r"train: is damaged .*; remove it: rm -r .*train$"):
+    with pytest.raises(UserError, match=r"train: it carries no sha256 of itself"):
         fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
 
 

@@ -56,7 +56,7 @@ def test_an_audit_that_is_not_there_or_of_another_version_is_a_gap(results):
             lambda path: write_json(path, {"findings": []}),
             r"is not what an audit of this version writes \(.*\); remove it and run again",
         ),
-        (lambda path: write_text(path, "{"), r"is damaged \(.*\); remove it: rm -r "),
+        (lambda path: write_text(path, "{"), "it carries no sha256 of itself"),
     ],
     ids=["another file", "no json"],
 )

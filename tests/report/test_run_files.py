@@ -1,5 +1,6 @@
 """Files of a run: the log of each is the one that its rule writes, and each says what it was made with."""
 
+import os
 import re
 
 import numpy as np
@@ -9,6 +10,7 @@ from safetensors.numpy import save_file
 from medbench.errors import UserError
 from medbench.files import write_json, write_npz, write_text
 from medbench.report.run_files import STAGES, log_of, made_from, made_with, stage_of
+from medbench.run_lock import LOCK, claim
 
 PATHS = (
     "datasets/ct.json",
@@ -74,6 +76,7 @@ def test_a_file_that_says_nothing_of_its_config_has_none(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.json"])
 def test_a_damaged_file_is_named(tmp_path, name):
+    os.close(claim(tmp_path / LOCK))  # as Snakemake leaves it in a run's folder
     write_text(tmp_path / name, "{ damaged")
     with pytest.raises(UserError, match=rf"{name}: is damaged .*; remove it: rm -r .*{name}"):
         made_with(tmp_path / name)
