@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,6 +25,7 @@ LAUNCHER = "MEDBENCH_LAUNCHER"  # its process id
 ON_CPU = "MEDBENCH_PROCESSES_ON_CPU"  # set: on a CPU too there are as many processes, which only tests want
 POLL = 0.05  # seconds
 LEFT = {0, *(128 + number for number in HANDLED)}  # exit codes of a process that all have agreed to end
+ENDED = {-number for number in HANDLED}  # of one that a signal ended which was sent to all, a second one perhaps
 ENDS_WITHIN = 10.0  # seconds after the first has ended well
 USER_ERROR = 2  # exit code of one whose last line says what is wrong
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
@@ -88,7 +89,7 @@ def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
     with tempfile.TemporaryDirectory(prefix="medbench-") as name, stop_on_signals() as stop:
         folder, passed_on = Path(name), 0
         with _started(command or sys.orig_argv[1:], processes, folder) as started:
-            while (ended := _who_ends_it(started)) is None:
+            while (ended := _who_ends_it(started, LEFT | ENDED if stop else LEFT)) is None:
                 if stop.signal_number != passed_on:
                     passed_on = stop.signal_number
                     for process in started:
@@ -96,7 +97,7 @@ def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
                 time.sleep(POLL)
             code = started[ended].returncode
             _wait_for_all(started if code == 0 else [])
-        if code < 0 and passed_on:
+        if code < 0 and stop:
             raise stop.interrupted()
         if ended == 0 and code >= 0:
             sys.exit(code)
@@ -132,12 +133,12 @@ def _started(command: Sequence[str], count: int, folder: Path) -> Iterator[list[
             process.wait()
 
 
-def _who_ends_it(started: Sequence[Process]) -> int | None:
-    """The first process once it has ended, or one that has not left as agreed; None: they work."""
+def _who_ends_it(started: Sequence[Process], left: Set[int]) -> int | None:
+    """The first process once it has ended, or one with another code than those who have left; None: they work."""
     codes = [process.poll() for process in started]
     if codes[0] is not None:
         return 0
-    return next((rank for rank, code in enumerate(codes) if code not in (None, *LEFT)), None)
+    return next((rank for rank, code in enumerate(codes) if code not in (None, *left)), None)
 
 
 def _wait_for_all(started: Sequence[Process]) -> None:

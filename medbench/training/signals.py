@@ -71,7 +71,14 @@ def end_on_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _handled_by(handler: Handler) -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
+    """Within the block, which waits where no Python handler runs, SIGTERM and SIGINT end the process where it is."""
+    with _handled_by(signal.SIG_DFL):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Handler | signal.Handlers) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return

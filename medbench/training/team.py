@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from medbench.errors import UserError
 from medbench.training.draws import Share
 from medbench.training.launch import RENDEZVOUS, is_one_of_several
+from medbench.training.signals import ended_by_signals
 
 ENDED_WITHIN = 30.0  # seconds: the launcher ends what a failed process leaves behind in a fraction of one
 Answer = TypeVar("Answer")
@@ -40,8 +41,9 @@ def join(device: str) -> int:
             os.environ |= {"NCCL_P2P_DISABLE": "1", "NCCL_IB_DISABLE": "1"}
     # On GPUs too, what is agreed on between steps is a number in memory: it must not wait for the GPU.
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
-    store = dist.FileStore(os.environ[RENDEZVOUS], size)  # a file: no port to meet at
-    _or_ended(lambda: dist.init_process_group(backend, store=store, rank=rank, world_size=size))
+    with ended_by_signals():  # it waits for the others within torch, and one of them may be gone
+        store = dist.FileStore(os.environ[RENDEZVOUS], size)  # a file: no port to meet at
+        _or_ended(lambda: dist.init_process_group(backend, store=store, rank=rank, world_size=size))
     return size
 
 

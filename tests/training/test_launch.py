@@ -130,6 +130,20 @@ def test_a_signal_reaches_all_and_the_first_ones_answer_is_that_of_all(tmp_path,
     assert sorted(path.name for path in tmp_path.glob("asked*")) == ["asked0", "asked1"]
 
 
+def test_one_ended_by_a_second_signal_does_not_keep_the_first_from_saving(tmp_path):
+    """As where a scheduler signals every process, and the launcher passes the signal on."""
+    save = f"time.sleep(1); Path({str(tmp_path)!r}, 'saved').write_text(''); sys.exit({128 + signal.SIGTERM})"
+    ready = f"Path({str(tmp_path)!r}, 'ready').write_text('')"
+    first = f"signal.signal(signal.SIGTERM, lambda *_: exec({save!r})); {ready}; {WAIT}"
+    with launcher(script(tmp_path, first, WAIT)) as process:
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.02)
+        pid(tmp_path, 1)
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert (tmp_path / "saved").exists()
+
+
 def test_a_signal_before_they_can_answer_ends_them_too(tmp_path):
     with launcher(script(tmp_path, WAIT, WAIT)) as process:
         pids = [pid(tmp_path, rank) for rank in (0, 1)]

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from medbench.rng import numpy_rng
 from medbench.runtime import Runtime
 from medbench.sections import TrainingSection
 from medbench.training.checkpoint import CheckpointStore
+from medbench.training.launch import RENDEZVOUS
 from medbench.training.loop import Schedule, train_network
 from medbench.training.task import Task, TrainingData
 from medbench.training.team import Team
@@ -75,6 +79,26 @@ def test_two_learn_what_one_does(tmp_path, name):
         for key, tensor in tensors.items():
             torch.testing.assert_close(one[component][key], tensor, **WEIGHTS)
             assert torch.equal(one[component][key], other[component][key]), "the processes have drifted apart"
+
+
+JOIN = """
+from medbench.training.signals import end_on_signals
+from medbench.training.team import join
+with end_on_signals():
+    join("cpu")
+"""
+
+
+def test_one_that_waits_for_another_to_begin_ends_at_a_signal(tmp_path):
+    own = {RENDEZVOUS: str(tmp_path / "meet"), "RANK": "0", "WORLD_SIZE": "2"}
+    with subprocess.Popen([sys.executable, "-c", JOIN], env=os.environ | own) as process:
+        while not (tmp_path / "meet").exists():
+            time.sleep(0.02)
+        process.terminate()
+        try:
+            assert process.wait(60) == -signal.SIGTERM
+        finally:
+            process.kill()
 
 
 class Noisy(Task):
