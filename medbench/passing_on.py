@@ -1,8 +1,8 @@
-"""SIGTERM to Snakemake within a cluster's job reaches the stage that it runs.
+"""SIGTERM to Snakemake reaches the stages that it runs.
 
-A scheduler that tracks processes by cgroups, as SLURM usually does, sends SIGTERM to the first process of a job step
-alone, and SIGKILL to all of them a little later. That first process is Snakemake, which waits for what it runs and
-passes nothing on. So the stage would be killed with what it did since its last checkpoint.
+Snakemake itself waits for them and passes nothing on: `kill` would change nothing for hours. A scheduler that tracks
+processes by cgroups, as SLURM usually does, sends SIGTERM to the first process of a job step alone, which is Snakemake,
+and SIGKILL to all of them a little later: a stage would be killed with what it did since its last checkpoint.
 """
 
 import contextlib
@@ -37,9 +37,10 @@ def _pass_on(numbers: int) -> None:
 
 
 def verbs_of(process: psutil.Process) -> list[psutil.Process]:
-    """The stages that a process runs, through whatever shells."""
+    """The stages that a process runs, through whatever shells. What a stage starts is its own to signal."""
     found = []
-    for child in process.children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found += [child] if child.cmdline()[1:3] == VERB else []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in process.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [child] if child.cmdline()[1:3] == VERB else verbs_of(child)
     return found

@@ -29,8 +29,8 @@ EXPORTS += ["MALLOC_TRIM_THRESHOLD_=4294967296", "MALLOC_MMAP_THRESHOLD_=4294967
 
 BEGUN = time.time()
 
+pass_on_sigterm()
 if workflow.remote_exec:
-    pass_on_sigterm()
     EXPORTS += [f"{SCHEDULED}=yes"]
 
 try:
