@@ -6,6 +6,7 @@ import fcntl
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from medbench.errors import UserError
 
 NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK}  # Lustre and NFS, where they are mounted without
 LOCK = ".lock"
+ASKED = 0.1  # seconds, far more than it takes to ask
 _HELD: dict[Path, int] = {}  # by this process: the lock's file, open
 
 
@@ -43,6 +45,9 @@ def hold(folder: Path) -> None:
         return
     try:
         file = _claim_in(path.parent)
+        if file is None:  # or `is_held` asks at this moment
+            time.sleep(ASKED)
+            file = _claim_in(path.parent)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise UserError(f"{folder}: cannot be written: {error.strerror} (choose a writable folder)") from error
@@ -126,5 +131,5 @@ def holder(path: Path) -> tuple[str, str]:
 def _refusal(folder: Path, by: tuple[str, str]) -> str:
     pid, machine = by
     who = f"process {pid} on {machine}" if pid else "another process"
-    stop = f", or stop it there: kill {pid}" if pid else ""
-    return f"{folder}: {who} is working in this folder; wait until it ends{stop}"
+    stop = f"stop it there, which saves what it did: kill {pid}; or " if pid else ""
+    return f"{folder}: {who} is working in this folder; {stop}wait until it ends"

@@ -62,7 +62,7 @@ def read_sums(folder: Path) -> dict[str, str] | None:
     """Path in the folder -> hash; None: there is no list, or it is not what `write_sums` writes."""
     try:
         content = (folder / SUMS).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return _parsed(content)
 

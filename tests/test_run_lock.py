@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import platform
 import shutil
@@ -56,7 +57,7 @@ def test_a_second_run_is_refused_in_one_line_that_says_what_to_do(tmp_path, run)
         hold(folder)
     assert str(error.value) == (
         f"{folder}: process {first.pid} on {platform.node()} is working in this folder;"
-        f" wait until it ends, or stop it there: kill {first.pid}"
+        f" stop it there, which saves what it did: kill {first.pid}; or wait until it ends"
     )
     hold(tmp_path / "results" / "another")
 
@@ -101,6 +102,14 @@ def test_a_holder_that_has_not_said_who_it_is_is_refused_all_the_same(tmp_path, 
     (tmp_path / ".lock").write_bytes(b"")
     with pytest.raises(UserError, match=r": another process is working in this folder; wait until it ends$"):
         hold(tmp_path)
+
+
+def test_one_who_only_asks_at_this_moment_keeps_nobody_out(tmp_path, monkeypatch):
+    with open(tmp_path / ".lock", "w") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        monkeypatch.setattr(run_lock.time, "sleep", lambda seconds: asking.close())
+        hold(tmp_path)
+        assert asking.closed
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs a second user")

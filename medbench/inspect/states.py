@@ -10,6 +10,7 @@ from medbench.errors import UserError
 from medbench.inspect.jobs import PAGES, Job
 from medbench.inspect.logs import End, Log, read_log
 from medbench.report.run_files import made_with
+from medbench.run_lock import is_held
 
 FRESH = 120.0  # seconds: a job whose log was touched since then is at work, see medbench.saying
 
@@ -93,6 +94,8 @@ class _States:
 
     def _begun(self, job: Job) -> State | None:
         log, silent = self.logs[job.key], self._silent(job)
+        if is_held(self.run / job.checkpoints):
+            return State.RUNNING  # though a second one that was refused may have the log
         if log is None or log.end is End.FINISHED:
             return None
         if log.end is not End.OPEN:

@@ -17,6 +17,7 @@ from medbench.inspect.states import State
 from medbench.inspect.status import status, status_text
 from medbench.plan import page_section
 from medbench.report.run_files import log_of, prepare_log
+from medbench.run_lock import held
 from medbench.usage import Usage
 from tests.inspect.conftest import CONFIG, NOW, age
 
@@ -111,6 +112,13 @@ def test_a_silent_job_with_a_fresh_checkpoint_is_running(half_run):
     write_text(checkpoint, "")
     age(checkpoint, 20)
     assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
+
+
+def test_a_job_that_holds_its_checkpoints_is_running_whatever_a_second_one_wrote_into_its_log(half_run):
+    write_log(half_run, "medbench: checkpoints: process 7 on lab is working in this folder; wait until it ends\n", 500)
+    assert states(half_run)[f"{MODEL}/medbench.json"] is State.FAILED
+    with held(half_run / "checkpoints/train/ct-medienet-seed0"):
+        assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,14 @@ def test_what_was_made_from_a_removed_file_cannot_be_checked(whole_run):
     assert found[0].problem == f"{CLASSIC}, which it was made from, is not there"
 
 
+@pytest.mark.parametrize("path", ["tables/notes.md", "models/ct/medienet/notes.md"])
+def test_a_file_of_somebody_else_where_folders_are_expected_is_left_alone(whole_run, path):
+    (whole_run / path).write_text("mine")
+    (found,) = verify(whole_run)
+    assert (found.kind, found.path, found.remove) == (Kind.UNCHECKED, whole_run / path, ())
+    assert found.problem == "is a file where folders are expected: not one of this run"
+
+
 def test_a_damaged_checkpoint_is_found(whole_run):
     folder = whole_run / "checkpoints/train/ct-classic-seed0"
     write_text(folder / "step00000010-9834876dcfb05cb1.pt", "a")  # sha256 of "aaaaa"
