@@ -40,7 +40,7 @@ def disk(tmp_path, request):
     if os.geteuid() != 0:
         pytest.skip("a full disk: only root can mount a small one")
     size = SMALL_DISK.get(case["stage"], "size=32m")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", folder], check=True)
+    ways.mount("-t", "tmpfs", "-o", size, "none", folder)
     yield folder
     subprocess.run(["umount", folder], check=True)
 
