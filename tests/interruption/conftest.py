@@ -1,4 +1,4 @@
-"""The study without any interruption, made once, and how long each interrupted job took to end."""
+"""The study without any interruption, made once."""
 
 import shutil
 
@@ -6,8 +6,6 @@ import pytest
 from filelock import FileLock
 
 from tests.interruption.study import Study, new_study
-
-STOPS = "seconds from the interruption to the end of the process"
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +32,3 @@ def verbs(reference, tmp_path_factory):
 @pytest.fixture(scope="session")
 def expected(reference):
     return reference.content()
-
-
-def pytest_terminal_summary(terminalreporter):
-    reports = [report for each in terminalreporter.stats.values() for report in each if hasattr(report, "nodeid")]
-    stops = {report.nodeid: dict(report.user_properties).get(STOPS) for report in reports}
-    if any(stops.values()):
-        terminalreporter.section(STOPS)
-        for name, seconds in sorted(stops.items()):
-            if seconds is not None:
-                terminalreporter.write_line(f"{seconds:6.2f} {name.rpartition('::')[2]}")

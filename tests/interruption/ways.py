@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,58 +40,50 @@ class Job:
         wait_until(self.is_at_work, self.process, f"{self.stage} was at work")
 
 
-Way = Callable[[Job], float]  # returns the seconds from the interruption to the end of the process
+ENDS_WITHIN = 10.0  # seconds, which schedulers leave before they kill; it takes one to two
+Way = Callable[[Job], None]
 
 
 def signalled(number: int, code: int) -> Way:
-    def interrupt(job: Job) -> float:
+    def interrupt(job: Job) -> None:
         job.wait_until_at_work()
-        began = time.monotonic()
         job.process.send_signal(number)
-        assert job.process.wait(PATIENCE) == code, job.said()
-        return time.monotonic() - began
+        assert job.process.wait(ENDS_WITHIN) == code, job.said()
 
     return interrupt
 
 
-def killed(job: Job) -> float:
-    return signalled(signal.SIGKILL, -signal.SIGKILL)(job)
+killed = signalled(signal.SIGKILL, -signal.SIGKILL)
 
 
 def asked_to_end(number: int) -> Way:
     """A signal that the job obeys: a checkpoint first, where there are any, and one line."""
 
-    def interrupt(job: Job) -> float:
-        seconds = signalled(number, 128 + number)(job)
+    def interrupt(job: Job) -> None:
+        signalled(number, 128 + number)(job)
         assert job.said().endswith("; run again to go on\n")
         assert job.checkpoints is None or job.saved()
         assert not [path for path in job.run.rglob(".*.????????") if path.is_dir()]
-        return seconds
 
     return interrupt
 
 
-def on_a_full_disk(job: Job) -> float:
+def on_a_full_disk(job: Job) -> None:
     job.wait_until_at_work()
-    began = time.monotonic()
     with _filled(job.run / "filler"):
         _fails_in_one_line(job, "No space left on device")
-    return time.monotonic() - began
 
 
-def in_a_read_only_folder(job: Job) -> float:
+def in_a_read_only_folder(job: Job) -> None:
     job.wait_until_at_work()
-    began = time.monotonic()
     with _read_only(job.run):
         _fails_in_one_line(job, "Read-only file system" if os.geteuid() == 0 else "Permission denied")
-    return time.monotonic() - began
 
 
 def with_a_damaged_checkpoint(damage: Callable[[Path], object]) -> Way:
-    def interrupt(job: Job) -> float:
-        seconds = asked_to_end(signal.SIGTERM)(job)
+    def interrupt(job: Job) -> None:
+        asked_to_end(signal.SIGTERM)(job)
         damage(job.saved()[-1])
-        return seconds
 
     return interrupt
 
