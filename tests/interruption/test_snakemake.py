@@ -76,6 +76,7 @@ def test_ctrl_c(study, expected):
 def test_sigterm_to_snakemake_alone_reaches_the_job(study, expected, within):
     """As `kill` sends it, and SLURM to a job step that it tracks by cgroups: to its first process."""
     snakemake = at_work(study, "train", *within)
+    os.kill(process_of(study, "train"), signal.SIGSTOP)  # it would end too soon
     os.kill(snakemake.pid, signal.SIGTERM)
     assert snakemake.wait(PATIENCE) == 1
     log = study.run / "logs/train/phantom_xray-annotated_l2-seed0.log"
