@@ -133,7 +133,7 @@ class _States:
         return all(self.whole[own] or self._is_spared(own) for own in readers)
 
     def _silent(self, job: Job) -> float | None:
-        written = _newest([self.run / job.log, *(self.run / job.checkpoints).rglob("*.pt")])
+        written = _newest([self.run / job.log])
         return None if written is None else max(0.0, self.now - written)
 
 

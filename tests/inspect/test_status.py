@@ -105,13 +105,9 @@ def test_a_job_that_wrote_lately_is_running(half_run, text):
     assert f"running:\n  train ct medienet seed0: {said}" in status_text(status(half_run, NOW))
 
 
-def test_a_silent_job_with_a_fresh_checkpoint_is_running(half_run):
-    write_log(half_run, PROGRESS, 500)
+def test_a_silent_job_has_stopped(half_run):
+    write_log(half_run, PROGRESS, 121)
     assert states(half_run)[f"{MODEL}/medbench.json"] is State.STOPPED
-    checkpoint = half_run / "checkpoints/train/ct-medienet-seed0/unet/step00000005-aa.pt"
-    write_text(checkpoint, "")
-    age(checkpoint, 20)
-    assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
 
 
 def test_a_job_that_holds_its_checkpoints_is_running_whatever_a_second_one_wrote_into_its_log(half_run):

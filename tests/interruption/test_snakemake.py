@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.checkpoints import finished_checkpoints
+from tests.checkpoints import finished_checkpoints, holder_of
 from tests.interruption.study import PATIENCE, PRODUCTS, Study, kill_group, leftovers, wait_until
 
 pytestmark = pytest.mark.interruption
@@ -35,8 +35,7 @@ def at_work(study, stage, *arguments):
 
 def process_of(study, stage) -> int:
     """The process that holds the checkpoints of a stage's job."""
-    (lock,) = (study.run / "checkpoints" / stage).rglob(".lock")
-    return int(lock.read_text().split()[0])
+    return holder_of(study.run / "checkpoints" / stage)
 
 
 def check(study, expected):
