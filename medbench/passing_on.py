@@ -14,7 +14,7 @@ import time
 import psutil
 
 VERB = ["-m", "medbench"]  # how the rules call every stage, after the name of their Python
-REACHED = 1.0  # seconds: stages that were signalled themselves, as by systemd, have ended by then and get no second one
+REACHED = 1.0  # seconds: who was signalled itself, as by systemd, is not ended by a second one while it tidies up
 
 
 def pass_on_sigterm() -> None:

@@ -179,10 +179,11 @@ class _Check:
         """Each that one job writes: is everything there that the list in it names?"""
         for first, names in WHOLE.items():
             for folder in _shown(self.run.glob("/".join([first, *["*"] * (names - 1)]))):
-                sums, path = read_sums(folder), folder.relative_to(self.run).as_posix()
+                path = folder.relative_to(self.run).as_posix()
                 if folder.is_file():
                     yield self._unchecked(path, "is a file where folders are expected: not one of this run")
                     continue
+                sums = read_sums(folder)
                 missing = sorted(name for name in sums or () if not (folder / name).is_file())
                 if sums is None:
                     yield self._damaged(path, f"holds no {SUMS}, or a damaged one")
