@@ -31,7 +31,7 @@ MB_PER_MIB = 2**20 / 1e6
 def calls(config: Config, root: Path, augmenters: list[str]) -> Iterator[tuple[str, int, list[str]]]:
     """Stage and what it is of, what it asks for, and its command."""
     raw, npz = f"{root}/raw.npz", f"{root}/images.npz"
-    audit = ["--found", f"{root}/found.json", "--page", f"{root}/page.html"]
+    audit = ["--found", f"{root}/found.json"]
     asked = memory.dataset(config, DATASET)
     yield "prepare", asked, ["prepare", raw, "--config", plan.prepare_section(config, DATASET).canonical()]
     yield "audit", asked, ["audit", raw, npz, *audit, "--config", plan.audit_section(config, DATASET).canonical()]

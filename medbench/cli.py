@@ -88,13 +88,24 @@ def audit(
     output: Annotated[Path, typer.Argument(help="The npz to write, with the protocol applied.")],
     config: Config,
     found: Annotated[Path, typer.Option(help="The json to write: duplicates, leaks, removals.")],
-    page: Annotated[Path, typer.Option(help="The html to write: the same, with pictures.")],
 ) -> None:
     """Find duplicates, leaks and broken images; apply the dataset's protocol."""
     stage = _section(AuditStage, config)
     from medbench.audit.stage import audit
 
-    audit(raw, output, stage, found, page)
+    audit(raw, output, stage, found)
+
+
+@app.command()
+def audit_page(
+    raw: Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")],
+    found: Annotated[Path, typer.Argument(help="json that `audit` wrote.")],
+    page: Annotated[Path, typer.Argument(help="The html to write.")],
+) -> None:
+    """Draw what `audit` found, with pictures."""
+    from medbench.audit.page import draw_audit
+
+    draw_audit(raw, found, page)
 
 
 @app.command()
@@ -176,13 +187,24 @@ def neighbours(
     train: Annotated[Path, typer.Option(help="Features of the train split.")],
     test: Annotated[Path, typer.Option(help="Features of the test split.")],
     found: Annotated[Path, typer.Option(help="The json to write: test images close to a training image.")],
-    page: Annotated[Path, typer.Option(help="The html to write: the same, with pictures.")],
 ) -> None:
     """Find test images that lie suspiciously close to a training image in features."""
     stage = _section(NeighboursStage, config)
     from medbench.audit.neighbours_stage import audit_neighbours
 
-    audit_neighbours(dataset, {"train": train, "test": test}, stage, found, page)
+    audit_neighbours(dataset, {"train": train, "test": test}, stage, found)
+
+
+@app.command()
+def neighbours_page(
+    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote.")],
+    found: Annotated[Path, typer.Argument(help="json that `neighbours` wrote.")],
+    page: Annotated[Path, typer.Argument(help="The html to write.")],
+) -> None:
+    """Draw what `neighbours` found, with pictures."""
+    from medbench.audit.neighbours_page import draw_neighbours
+
+    draw_neighbours(dataset, found, page)
 
 
 @app.command()

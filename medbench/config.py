@@ -47,12 +47,14 @@ RULES = {
     "fetch_all",
     "prepare",
     "audit",
+    "audit_page",
     "train",
     "sample",
     "features_real",
     "features_generated",
     "fidelity",
     "neighbours",
+    "neighbours_page",
 }
 RULES |= {"utility", "section", "tables", "figures", "report"}
 UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medbench.errors import UserError
 
-TOGETHER = (".json", ".npz", ".html", ".safetensors")  # endings of what one job writes side by side
+TOGETHER = (".json", ".npz", ".safetensors")  # endings of what one job writes side by side
 
 
 class Damaged(UserError):
@@ -27,6 +27,8 @@ def written_with(path: Path) -> list[Path]:
     """A file and what its job wrote with it: what lies beside it and differs in the ending; a model's whole folder."""
     if path.name == "medbench.json":
         return [path.parent]
+    if path.suffix not in TOGETHER:
+        return [path]
     there = path.parent.glob("*") if path.parent.is_dir() else ()
     return sorted({path, *(each for each in there if each.stem == path.stem and each.suffix in TOGETHER)})
 

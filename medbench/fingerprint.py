@@ -14,39 +14,53 @@ STAGES = {
     "fetch": "medbench.data.fetch",
     "prepare": "medbench.data.prepare",
     "audit": "medbench.audit.stage",
+    "audit_page": "medbench.audit.page",
     "train": "medbench.training.train",
     "sample": "medbench.augmenters.sample",
     "features": "medbench.fidelity.features",
     "fidelity": "medbench.fidelity.fidelity",
     "neighbours": "medbench.audit.neighbours_stage",
+    "neighbours_page": "medbench.audit.neighbours_page",
     "utility": "medbench.utility.utility",
     "tables": "medbench.report.tables.write",
     "figures": "medbench.report.figures.write",
     "report": "medbench.report.page.write",
 }
-# What a stage gets from these is in its section, or changes no number; the kind that a registry finds is added by name.
+# Random streams, threads and arrays in files count for every stage, also where the command line alone imports them.
+ALWAYS = {"medbench.arrays", "medbench.rng", "medbench.threads"}
+# Their fields and validators are in the section that a stage gets; what their methods compute counts as code.
+SECTIONS = {
+    "medbench.augmenters.sections",
+    "medbench.config",
+    "medbench.data.sections",
+    "medbench.sections",
+    "medbench.stages",
+}
+# They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
 IGNORED = {
     "medbench.augmenters",
     "medbench.augmenters.any_kind",
     "medbench.augmenters.checked",
     "medbench.augmenters.inherit",
     "medbench.augmenters.model_card",
-    "medbench.augmenters.sections",
-    "medbench.config",
     "medbench.cuda_devices",
+    "medbench.damage",
     "medbench.data",
-    "medbench.data.sections",
     "medbench.devices",
     "medbench.errors",
+    "medbench.files",
     "medbench.fingerprint",
     "medbench.leases",
     "medbench.ownership",
     "medbench.progress",
     "medbench.registry",
     "medbench.run_lock",
-    "medbench.sections",
-    "medbench.stages",
+    "medbench.saying",
+    "medbench.seals",
+    "medbench.sums",
     "medbench.training.launch",
+    "medbench.training.signals",
+    "medbench.usage",
 }
 # An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.
 SAMPLERS = {"medbench.augmenters.batches"}
@@ -56,17 +70,16 @@ SAMPLERS = {"medbench.augmenters.batches"}
 def code_of(stage: str, kind: str | None = None) -> str:
     """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
     registry = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
-    modules = [STAGES[stage], *([module_of(registry[kind])] if kind else [])]
+    modules = [STAGES[stage], *sorted(ALWAYS), *([module_of(registry[kind])] if kind else [])]
     return fingerprint(*modules, without=frozenset(SAMPLERS if stage == "train" else ()))
 
 
 @cache
 def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
-    """Hash of the syntax trees, without docstrings, of these modules and of all of medbench that they import.
+    """Hash of what computes in these modules and in all of medbench that they import.
 
-    Of another package, a plug-in, all that the named module imports from its own package counts as well.
-
-    What a folder of modules keeps in `templates` counts as theirs.
+    That is their syntax trees, without docstrings, the words of errors and lines for the log, and what a folder of
+    modules keeps in `templates`. Of another package, a plug-in, all that the named module imports from it counts too.
 
     Args:
         modules: by full name.
@@ -90,8 +103,10 @@ def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
 def _read(module: str, path: Path) -> tuple[list[str], dict[str, str]]:
     """What a module imports, and its content: its syntax tree as text and the templates beside it, by name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    if module in SECTIONS:
+        return [], {module: ast.dump(_without_words(_methods(tree)))}
     names = list(_imported(tree, module))
-    content = {module: ast.dump(_without_docstrings(tree))}
+    content = {module: ast.dump(_without_words(tree))}
     return names, content | {file.name: file.read_text(encoding="utf-8") for file in path.parent.glob("templates/*")}
 
 
@@ -137,14 +152,32 @@ def _package(name: str) -> Path | None:
     return Path(found.origin) if found.origin else None
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:]
-    return tree
+def _methods(tree: ast.Module) -> ast.Module:
+    """Of a module of sections: what its classes compute, without fields and their validators."""
+    methods = [
+        method
+        for section in tree.body
+        if isinstance(section, ast.ClassDef)
+        for method in section.body
+        if isinstance(method, ast.FunctionDef) and not any("validator" in ast.unparse(d) for d in method.decorator_list)
+    ]
+    return ast.Module(body=list(methods), type_ignores=[])
+
+
+def _without_words(tree: ast.Module) -> ast.Module:
+    """Without docstrings, what an error says, and what goes to the log."""
+    stripped: ast.Module = _Stripped().visit(tree)
+    return stripped
+
+
+class _Stripped(ast.NodeTransformer):
+    """Of a raise the class stays, by which the error is caught."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        is_line = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "say"
+        return None if is_text or is_line else node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return ast.Raise(exc=raised, cause=None)

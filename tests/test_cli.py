@@ -14,7 +14,7 @@ from medbench.fingerprint import STAGES
 PREPARE = {"name": "mine", "seed": 0, "dataset": {"kind": "npz", "path": "nowhere.npz"}}
 
 
-@pytest.mark.parametrize("verb", [[], *([verb] for verb in STAGES)])
+@pytest.mark.parametrize("verb", [[], *([stage.replace("_", "-")] for stage in STAGES)])
 def test_every_stage_is_a_verb_with_help(medbench, verb):
     shown = medbench(*verb, "--help")
     assert shown.returncode == 0

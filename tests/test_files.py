@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 from safetensors import SafetensorError
 
+from medbench.arrays import read_npz, write_npz
 from medbench.errors import UserError
-from medbench.files import (
-    canonical_json,
-    read_json,
-    read_npz,
-    remove_all_stale,
-    replacing,
-    sha256_of,
-    write_npz,
-    write_text,
-)
+from medbench.files import canonical_json, read_json, remove_all_stale, replacing, sha256_of, write_text
 
 
 def test_same_arrays_same_bytes(tmp_path):

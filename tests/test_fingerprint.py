@@ -1,10 +1,24 @@
-import ast
+import json
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from medbench import fingerprint as module
 from medbench.fingerprint import STAGES, code_of
+
+HELPER = """
+from medbench.config import limit
+from medbench.saying import say
+
+def f(x):
+    if x > 9:
+        raise ValueError(f"{x}: too large")
+    say(f"{x}: at work")
+    return x + limit
+"""
 
 
 @pytest.fixture
@@ -16,7 +30,7 @@ def package(tmp_path, monkeypatch):
         "fingerprint": "",
         "config": "limit = 1\n",
         "stage": '"""Doc."""\n\ndef run():\n    """Doc."""\n    from medbench.helper import f\n    return f(1)\n',
-        "helper": "from medbench.config import limit\n\ndef f(x):\n    return x + limit\n",
+        "helper": HELPER,
         "other": "x = 1\n",
     }
     for name, text in sources.items():
@@ -51,6 +65,10 @@ def stage_hash():
         ("stage", '"""Doc."""', '"""Another."""', False),
         ("helper", "return", "# why\n    return", False),
         ("helper", "x + limit", "(x  +  limit)", False),
+        ("helper", "too large", "larger than the limit", False),
+        ("helper", "ValueError(", "TypeError(", True),  # another error is caught elsewhere
+        ("helper", "at work", "working", False),
+        ("helper", "x > 9", "x > 8", True),
         ("config", "limit = 1", "limit = 2", False),  # settings arrive in the section, not through the code
     ],
 )
@@ -149,21 +167,92 @@ def test_a_stage_has_the_code_of_the_kind_that_it_runs(plug_in, monkeypatch):
     assert code_of("train", "mine") != hashes["mine"]
 
 
-def test_sampling_code_does_not_train_again(monkeypatch):
-    """Modules that serve sampling alone count for `sample`, not for `train`."""
-    clear()
-    before = {stage: code_of(stage, "cddpm") for stage in ("train", "sample")}
-    original = module._without_docstrings
-    edited = {module._path(name).read_text() for name in module.SAMPLERS}
+# Edits of our own code ------------------------------------------------------------------------------------------
 
-    def without_docstrings(tree):
-        return original(ast.parse("edited = True") if ast.unparse(tree) in texts else tree)
 
-    texts = {ast.unparse(ast.parse(text)) for text in edited}
-    monkeypatch.setattr(module, "_without_docstrings", without_docstrings)
+PAGES = {"audit_page", "neighbours_page", "tables", "figures", "report"}
+NUMBERS = set(STAGES) - PAGES
+ON_A_DEVICE = {"train", "sample", "features", "utility"}
+SECTIONS = {"train", "sample", "utility"}  # stages that get an augmenter's section
+
+
+@pytest.fixture
+def ours(tmp_path, monkeypatch):
+    """A copy of medbench in which an edit shows which stages it would run again."""
+    copy = tmp_path / "copy/medbench"
+    shutil.copytree(Path(module.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "__file__", str(copy / "fingerprint.py"))
+
+    def hashes():
+        clear()
+        kinds = {"prepare": "folder", "train": "medienet", "sample": "medienet"}
+        return {stage: code_of(stage, kinds.get(stage)) for stage in STAGES}
+
+    def rerun(name: str, old: str, new: str) -> set[str]:
+        before, path = hashes(), copy / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new, 1))
+        return {stage for stage, code in hashes().items() if code != before[stage]}
+
+    yield rerun
     clear()
-    after = {stage: code_of(stage, "cddpm") for stage in ("train", "sample")}
-    assert [before[stage] == after[stage] for stage in ("train", "sample")] == [True, False]
+
+
+def test_a_style_draws_pages_and_computes_nothing_again(ours):
+    assert ours("report/page/templates/report.css", "{", "{/* why */") == {"audit_page", "neighbours_page", "report"}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("damage.py", "is damaged", "is broken"),
+        ("training/train.py", "needs at least", "wants at least"),
+        ("training/loop.py", "lower learning_rate", "give a lower learning_rate"),
+        ("training/signals.py", "import", "import json\nimport"),
+        ("run_lock.py", "import", "import json\nimport"),
+        ("leases.py", "import", "import json\nimport"),
+        ("saying.py", "BEAT = 30.0", "BEAT = 20.0"),
+        ("usage.py", "done in", "ended in"),
+        ("seals.py", "PIECE = 2**20", "PIECE = 2**21"),
+        ("audit/findings.py", "Not what was published", "Other than published"),
+        ("audit/neighbours_findings.py", "a hint, not proof", "no proof"),
+    ],
+)
+def test_words_locks_logs_and_watches_compute_nothing_again(ours, name, old, new):
+    assert ours(name, old, new) <= PAGES
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "stages"),
+    [
+        ("rng.py", ">> 1", ">> 2", NUMBERS),
+        ("threads.py", "threadpool_limits(count)", "threadpool_limits(2 * count)", NUMBERS),
+        ("arrays.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
+        ("runtime.py", '"bf16" if capable', '"fp32" if capable', ON_A_DEVICE),
+        ("augmenters/sections.py", 'self.conditioning != "none"', 'self.conditioning == "label"', SECTIONS),
+        ("augmenters/batches.py", "import", "import json\nimport", {"sample"}),  # serves sampling alone
+        ("augmenters/denoising.py", "import", "import json\nimport", {"train", "sample"}),  # also checks of a training
+        ("utility/metrics.py", "import", "import json\nimport", {"utility"}),
+        ("audit/near.py", "import", "import json\nimport", {"audit"}),
+    ],
+)
+def test_what_can_change_a_number_computes_it_again(ours, name, old, new, stages):
+    assert ours(name, old, new) - PAGES == stages
+
+
+def test_what_a_section_computes_is_data_of_the_stage(tmp_path):
+    """The number of sampling steps is chosen by code, and so another choice must show in what the stage gets."""
+    package = Path(module.__file__).parent
+    shutil.copytree(package, tmp_path / "medbench", ignore=shutil.ignore_patterns("__pycache__"))
+    steps = tmp_path / "medbench/augmenters/sampler_steps.py"
+    steps.write_text(steps.read_text().replace("USUAL = 50", "USUAL = 40"))
+    show = "from medbench.augmenters.sections import CDDPM; print(CDDPM(kind='cddpm').model_dump_json())"
+    sections = [
+        json.loads(subprocess.run([sys.executable, "-c", show], cwd=at, capture_output=True, check=True).stdout)
+        for at in (package.parent, tmp_path)
+    ]
+    assert [section["sample_steps"] for section in sections] == [50, 40]
+    assert None not in [sections[0][key] for key in ("sample_steps", "clip_sample")]
 
 
 def test_what_is_known_of_one_published_set_does_not_prepare_another_again(monkeypatch):

@@ -1,12 +1,10 @@
 """The audit of a raw dataset: what is wrong with it, and the dataset under its protocol."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from medbench.audit.crossings import group_crossings, torn_groups
 from medbench.audit.distributions import intensities, intensity_differences, sizes
 from medbench.audit.exact import exact_duplicates
-from medbench.audit.findings import findings
 from medbench.audit.flat import BELOW_SD, deviations, flat_images, mean_levels
 from medbench.audit.near import near_duplicates
 from medbench.audit.pool import pool_of
@@ -14,7 +12,6 @@ from medbench.audit.protocol import apply_protocol
 from medbench.audit.report import AuditReport, Removal
 from medbench.data.dataset import SPLITS, Dataset, class_counts
 from medbench.data.sections import Protocol
-from medbench.files import write_html, write_json
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,7 @@ def audit(raw: Dataset, protocol: Protocol, seed: int) -> Audited:
         UserError: the protocol leaves an empty split, or a class without a training image.
     """
     dataset, removals = apply_protocol(raw, protocol, seed)
-    report = _report(raw, dataset, protocol, seed, removals)
-    return Audited(dataset, report.model_copy(update={"findings": findings(report)}))
+    return Audited(dataset, _report(raw, dataset, protocol, seed, removals))
 
 
 def _report(raw: Dataset, dataset: Dataset, protocol: Protocol, seed: int, removals: list[Removal]) -> AuditReport:
@@ -56,7 +52,6 @@ def _report(raw: Dataset, dataset: Dataset, protocol: Protocol, seed: int, remov
         classes=pool.classes,
         before={name: before[name] for name in SPLITS},
         after={name: after[name] for name in SPLITS},
-        findings=[],
         exact=exact_duplicates(pool),
         near=near_duplicates(pool, sd < BELOW_SD, pool.standing(dataset)),
         groups=group_crossings(pool),
@@ -68,19 +63,3 @@ def _report(raw: Dataset, dataset: Dataset, protocol: Protocol, seed: int, remov
         intensity_differences=intensity_differences(pool, mean_levels(pool)),
         removals=removals,
     )
-
-
-def write_audit(raw: Dataset, audited: Audited, json: Path, html: Path, made_with: str | None = None) -> None:
-    """Writes the report as json and, with pictures, as a page that needs nothing from outside.
-
-    Args:
-        made_with: Stage.made_with() of the section that asked for it.
-
-    Raises:
-        UserError: a file cannot be written.
-    """
-    from medbench.audit.page import page  # draws a figure, which takes a second to import
-
-    report = audited.report.model_copy(update={"made_with": made_with})
-    write_html(html, page(raw, report))
-    write_json(json, report.model_dump(mode="json"))

@@ -6,7 +6,7 @@ import numpy as np
 
 from medbench.audit.crossings import HELD_OUT, crossings
 from medbench.audit.pool import Pool
-from medbench.audit.report import Copies, ExactDuplicates
+from medbench.audit.report import Copies, ExactDuplicates, ImageName
 from medbench.data.dataset import SPLITS
 
 MOST_LISTED = 200
@@ -19,6 +19,7 @@ def exact_duplicates(pool: Pool) -> ExactDuplicates:
     return ExactDuplicates(
         images=len(pool),
         distinct=len(pool.kept),
+        test_copies=_test_copies(pool),
         repeats=dict(zip(SPLITS, (images - present.sum(axis=0)).tolist(), strict=True)),
         crossings=crossings(pool, present),
         across_total=len(across),
@@ -26,6 +27,14 @@ def exact_duplicates(pool: Pool) -> ExactDuplicates:
         two_labels_total=int(two_labels.sum()),
         two_labels=_copies(pool, pool.distinct[np.sort(pool.kept[two_labels])][:MOST_LISTED]),
     )
+
+
+def _test_copies(pool: Pool) -> list[ImageName]:
+    """Images of test whose pixels stand in train or val too."""
+    test, present = SPLITS.index("test"), pool.present
+    elsewhere = present.sum(axis=1) > present[:, test]
+    rows = np.flatnonzero(pool.split == test)
+    return [pool.name(i) for i in rows[elsewhere[pool.distinct[rows]]].tolist()]
 
 
 def _across(present: np.ndarray, kept: np.ndarray) -> np.ndarray:

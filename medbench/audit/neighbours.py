@@ -31,8 +31,7 @@ themselves the counts are no independent test of the floor, as it was chosen the
 import numpy as np
 
 from medbench.audit.nearest import DIGITS, Features, nearest
-from medbench.audit.neighbours_findings import PERCENTILE, findings
-from medbench.audit.neighbours_report import Closeness, NeighbourPair, NeighboursReport
+from medbench.audit.neighbours_report import PERCENTILE, Closeness, NeighbourPair, NeighboursReport
 from medbench.audit.report import ImageName
 from medbench.data.dataset import Dataset, SplitName
 from medbench.data.digest import pixel_digest
@@ -124,7 +123,7 @@ def _report(
     close, closer = to_known >= FLOORS[dimension], to_known > train.percentile_99
     alike = train.median >= FLOORS[dimension]
     suspicious = pairs[: int((close & closer if alike else close).sum())]  # pairs are sorted
-    report = NeighboursReport(
+    return NeighboursReport(
         dataset=dataset.card.name,
         title=dataset.card.title,
         protocol=dataset.card.protocol,
@@ -142,10 +141,8 @@ def _report(
         identical=sum(pair.identical for pair in suspicious),
         two_labels=sum(pair.test.label != pair.train.label for pair in suspicious),
         one_group=_of_one_group(dataset, suspicious),
-        findings=[],
         pairs=pairs[:MOST_LISTED],
     )
-    return report.model_copy(update={"findings": findings(report)})
 
 
 def _of_one_group(dataset: Dataset, pairs: list[NeighbourPair]) -> int | None:

@@ -1,8 +1,6 @@
 """What a search for near neighbours in features found, in sentences that a report can quote."""
 
-from medbench.audit.neighbours_report import NeighboursReport
-
-PERCENTILE = 99  # of the training images
+from medbench.audit.neighbours_report import PERCENTILE, NeighboursReport
 
 
 def findings(report: NeighboursReport) -> list[str]:

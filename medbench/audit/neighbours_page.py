@@ -1,30 +1,34 @@
-"""Nearest neighbours in features as a json and as one html page, with pictures of the closest pairs."""
+"""The stage `neighbours_page`: nearest neighbours in features as one html page, with pictures of the closest pairs."""
 
 from pathlib import Path
 
 from medbench.audit.histogram import steps
 from medbench.audit.neighbours import CHOSEN_AT, MOST_MEASURED
+from medbench.audit.neighbours_findings import findings
 from medbench.audit.neighbours_report import NeighbourPair, NeighboursReport
 from medbench.audit.page import rendered
 from medbench.audit.pictures import MOST_SHOWN, Gallery, Shown, thumbnails
+from medbench.audit.read import read_neighbours
 from medbench.data.dataset import Dataset
-from medbench.files import write_html, write_json
+from medbench.errors import UserError
+from medbench.files import write_html
 
 
-def write_neighbours(
-    dataset: Dataset, report: NeighboursReport, json: Path, html: Path, made_with: str | None = None
-) -> None:
-    """Writes the report as json and, with pictures, as a page that needs nothing from outside.
+def draw_neighbours(dataset_path: Path, found: Path, page: Path) -> None:
+    """Draws what `neighbours` found, as a page that needs nothing from outside.
 
     Args:
-        dataset: that the report is on.
-        made_with: Stage.made_with() of the section that asked for it.
+        dataset_path: npz that `audit` wrote.
+        found: the json that `neighbours` wrote.
+        page: the html to write.
 
     Raises:
-        UserError: a file cannot be written.
+        UserError: a file cannot be read or written, or the two do not belong together.
     """
-    write_html(html, neighbours_page(dataset, report))
-    write_json(json, report.model_copy(update={"made_with": made_with}).model_dump(mode="json"))
+    dataset, report = Dataset.load_audited(dataset_path), read_neighbours(found)
+    if report.dataset_sha256 != dataset.card.npz_sha256:
+        raise UserError(f"{found}: is not about {dataset_path}; run `neighbours` again")
+    write_html(page, neighbours_page(dataset, report))
 
 
 def neighbours_page(dataset: Dataset, report: NeighboursReport) -> str:
@@ -35,6 +39,7 @@ def neighbours_page(dataset: Dataset, report: NeighboursReport) -> str:
     ]
     context = {
         "report": report,
+        "findings": findings(report),
         "closeness": _closeness(report),
         "chosen_at": CHOSEN_AT,
         "sampled": report.train.images == MOST_MEASURED,

@@ -2,6 +2,8 @@
 
 from medbench.audit.report import ImageName, Part
 
+PERCENTILE = 99  # of the training images
+
 
 class Closeness(Part):
     """Cosine similarity of images to their nearest training image."""
@@ -40,6 +42,5 @@ class NeighboursReport(Part):
     identical: int  # of the suspicious ones
     two_labels: int  # of the suspicious ones, those under another label than their nearest training image
     one_group: int | None = None  # those of its group; None where no group has two images, so that none is known
-    findings: list[str]  # worst first
     pairs: list[NeighbourPair]  # the first of all test images, closest first
     made_with: str | None = None  # Stage.made_with() of the section that asked for it

@@ -6,25 +6,24 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from medbench.audit.neighbours import neighbours
-from medbench.audit.neighbours_page import write_neighbours
 from medbench.data.dataset import Dataset
 from medbench.errors import UserError
 from medbench.fidelity.feature_file import read_features
 from medbench.fidelity.fidelity import require_features_of, require_same_extractor
+from medbench.files import write_json
 from medbench.stages import NeighboursStage
 
 
 def audit_neighbours(
-    dataset_path: Path, feature_paths: Mapping[str, Path], stage: NeighboursStage, found: Path, page: Path
+    dataset_path: Path, feature_paths: Mapping[str, Path], stage: NeighboursStage, found: Path
 ) -> None:
-    """Writes which test images lie suspiciously close to a training image in features: json, and html with pictures.
+    """Writes which test images lie suspiciously close to a training image in features.
 
     Args:
         dataset_path: npz that `audit` wrote.
         feature_paths: files of the features stage under `train` and `test`.
         stage: the dimension to look at, and the number of threads.
         found: the json to write.
-        page: the html to write.
 
     Raises:
         UserError: features that do not belong to the dataset, or lack the dimension.
@@ -40,4 +39,4 @@ def audit_neighbours(
     train, test = (loaded[name][0][key] for name in ("train", "test"))
     with threadpool_limits(stage.torch_threads):  # sums depend on the number of threads
         report = neighbours(dataset, train, test, stage.dimension, made_by["test"]["extractor"])
-    write_neighbours(dataset, report, found, page, stage.made_with())
+    write_json(found, report.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))

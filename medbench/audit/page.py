@@ -1,16 +1,39 @@
-"""The audit of a dataset as one html page, with pictures of what was found."""
+"""The stage `audit_page`: the audit of a dataset as one html page, with pictures of what was found."""
 
+from pathlib import Path
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from medbench.audit.distributions import LEAST_IMAGES, STRONG_DISTANCE
+from medbench.audit.findings import findings
 from medbench.audit.histogram import histogram
 from medbench.audit.pictures import across_splits, near_pairs, two_labels
+from medbench.audit.read import read_audit
 from medbench.audit.report import AuditReport, Crossing, IntensityDifference
-from medbench.data.dataset import SPLITS, Dataset
+from medbench.data.dataset import SPLITS, Dataset, class_counts
+from medbench.errors import UserError
+from medbench.files import write_html
 
 MOST_LISTED = 200  # removals
+
+
+def draw_audit(raw_path: Path, found: Path, output: Path) -> None:
+    """Draws what `audit` found, as a page that needs nothing from outside.
+
+    Args:
+        raw_path: npz that `prepare` wrote.
+        found: the json that `audit` wrote.
+        output: the html to write.
+
+    Raises:
+        UserError: a file cannot be read or written, or the two do not belong together.
+    """
+    raw, report = Dataset.load(raw_path), read_audit(found)
+    counts = class_counts(raw.splits, len(raw.card.classes))
+    if (report.source_sha256, report.before) != (raw.card.source_sha256, {name: counts[name] for name in SPLITS}):
+        raise UserError(f"{found}: is not about {raw_path}; run `audit` again")
+    write_html(output, page(raw, report))
 
 
 def page(raw: Dataset, report: AuditReport) -> str:
@@ -34,6 +57,7 @@ def rendered(template: str, context: dict[str, Any]) -> str:
 def _context(raw: Dataset, report: AuditReport) -> dict[str, Any]:
     return {
         "report": report,
+        "findings": findings(report),
         "splits": SPLITS,
         "counts": _counts(report),
         "identical": _rows(report.exact.crossings),

@@ -44,6 +44,7 @@ class Copies(Part):
 class ExactDuplicates(Part):
     images: int
     distinct: int
+    test_copies: list[ImageName]  # images of test that stand in train or val too
     repeats: dict[SplitName, int]  # images that repeat an earlier one of their split
     crossings: list[Crossing]
     across_total: int  # distinct images that stand in more than one split
@@ -151,7 +152,6 @@ class AuditReport(Part):
     classes: list[str]
     before: dict[SplitName, list[int]]  # images a class
     after: dict[SplitName, list[int]]  # the same once the protocol is applied
-    findings: list[str]  # worst first
     exact: ExactDuplicates
     near: NearDuplicates
     groups: list[GroupCrossing]

@@ -4,24 +4,23 @@ import dataclasses
 from pathlib import Path
 
 from medbench.audit.audit import audit as audited
-from medbench.audit.audit import write_audit
 from medbench.data.dataset import Dataset, class_counts
 from medbench.data.source import absent_classes
 from medbench.data.subset import take_fraction
 from medbench.errors import UserError
+from medbench.files import write_json
 from medbench.rng import numpy_rng
 from medbench.stages import AuditStage
 
 
-def audit(raw: Path, output: Path, stage: AuditStage, found: Path, page: Path) -> None:
-    """Writes what was found (json, html), then the dataset that all later stages read, and its card.
+def audit(raw: Path, output: Path, stage: AuditStage, found: Path) -> None:
+    """Writes what was found, then the dataset that all later stages read, and its card.
 
     Args:
         raw: npz that `prepare` wrote.
         output: the npz to write.
         stage: the dataset's section.
         found: the json to write.
-        page: the html to write.
 
     Raises:
         UserError: a file cannot be read or written, or the protocol leaves nothing to train on.
@@ -30,7 +29,7 @@ def audit(raw: Path, output: Path, stage: AuditStage, found: Path, page: Path) -
     if dataset.splits["train"].origins is None:
         raise UserError(f"{raw}: is no raw dataset, as `prepare` writes it")
     result = audited(dataset, stage.dataset.protocol, stage.seed)
-    write_audit(dataset, result, found, page, stage.made_with())
+    write_json(found, result.report.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))
     _fraction(result.dataset, stage.dataset.train_fraction, stage.seed).save(output, stage.made_with())
 
 

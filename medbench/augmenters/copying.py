@@ -5,11 +5,11 @@ from typing import Self
 
 import numpy as np
 
+from medbench.arrays import read_npz, write_npz
 from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples, SectionT
 from medbench.augmenters.labels import real_rows
 from medbench.augmenters.sections import Copy
 from medbench.data.dataset import Split
-from medbench.files import read_npz, write_npz
 from medbench.rng import numpy_rng
 
 

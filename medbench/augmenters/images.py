@@ -6,6 +6,7 @@ import numpy as np
 from PIL import ImageOps
 from tqdm import tqdm
 
+from medbench.arrays import read_npz
 from medbench.augmenters.base import History, ImageSpec, Job, Samples
 from medbench.augmenters.checked import spelled_shape, wrong_images
 from medbench.augmenters.copying import StoredImages
@@ -14,7 +15,6 @@ from medbench.data.dataset import Split
 from medbench.data.images import RESAMPLE, ImageError, decode, to_channels
 from medbench.data.listing import Item, list_folder
 from medbench.errors import UserError
-from medbench.files import read_npz
 
 
 class ImagesAugmenter(StoredImages[Images]):

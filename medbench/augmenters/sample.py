@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from medbench.arrays import write_npz
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.checked import loaded, sampled
 from medbench.augmenters.labels import proportional_labels
 from medbench.augmenters.sections import AugmenterSection
 from medbench.errors import UserError
-from medbench.files import read_json, remove_folder, write_npz
+from medbench.files import read_json, remove_folder
 from medbench.fingerprint import code_of
 from medbench.rng import seed_for
 from medbench.runtime import start

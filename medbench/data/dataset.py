@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from medbench.arrays import read_npz, write_npz
 from medbench.damage import Damaged
 from medbench.errors import UserError
-from medbench.files import read_json, read_npz, sha256_of, write_json, write_npz
+from medbench.files import read_json, sha256_of, write_json
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from medbench.arrays import read_npz
 from medbench.data.dataset import SPLITS
 from medbench.data.known.facts import Facts
 from medbench.data.known.medmnist import MULTI_LABEL
@@ -12,7 +13,6 @@ from medbench.data.record import fetched
 from medbench.data.sections import MedMnistDataset, NpzDataset
 from medbench.data.source import Source
 from medbench.errors import UserError
-from medbench.files import read_npz
 
 
 def load_medmnist(section: MedMnistDataset, seed: int) -> Source:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from medbench.arrays import read_npz
 from medbench.data.dataset import SPLITS, Split, SplitName
 from medbench.data.digest import origins_of
 from medbench.data.images import channels_note, convert_all, resize_note
 from medbench.data.sections import NpzDataset
 from medbench.data.source import Source
 from medbench.errors import UserError
-from medbench.files import read_npz, sha256_of
+from medbench.files import sha256_of
 
 LAYOUT = "expected MedMNIST's layout: train_images, train_labels, val_images, val_labels, test_images, test_labels"
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from medbench.arrays import read_own_npz
 from medbench.errors import UserError
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.feature_file import write_features
-from medbench.files import read_own_npz, sha256_of
+from medbench.files import sha256_of
 from medbench.progress import Progress
 from medbench.runtime import start
 from medbench.stages import FeaturesStage

@@ -10,7 +10,6 @@ from medbench.damage import remove_command, written_with
 # First folder of a path under the run -> the endings of the files that belong together there.
 TOGETHER = {
     "datasets": (".npz", ".json"),
-    "audit": (".json", ".html"),
     "utility": (".json", ".npz"),
 }
 WHOLE = {"models": 4, "tables": 2, "figures": 2}  # first folder -> names in the path of a folder that one job writes

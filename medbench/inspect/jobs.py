@@ -3,24 +3,27 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from medbench.inspect.findings import beside, together
+from medbench.inspect.findings import beside
 from medbench.inspect.planned import Plan, PlannedStudy
 from medbench.report.run_files import made_from, parts_of, real_features, stage_of
 
 STAGES = (
     "prepare",
     "audit",
+    "audit_page",
     "train",
     "sample",
     "features",
     "fidelity",
     "neighbours",
+    "neighbours_page",
     "utility",
     "tables",
     "figures",
     "report",
 )
-PAGES = ("tables", "figures", "report")  # what is read by people, and not by another stage alone
+# What is read by people, and not by another stage alone.
+PAGES = ("audit_page", "neighbours_page", "tables", "figures", "report")
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,9 @@ def jobs_of(plan: Plan) -> dict[str, Job]:
     for study in plan.studies.values():
         found |= {job.key: job for job in _of_study(study)}
     for dataset in plan.neighbours:
-        job = _neighbours(dataset)
-        found[job.key] = job
+        found |= {job.key: job for job in _neighbours(dataset)}
     if plan.report:
-        pages = [key for key, job in found.items() if job.stage in ("tables", "figures", "neighbours")]
+        pages = [key for key, job in found.items() if job.stage in PAGES]
         found["report.html"] = Job("report", (), "report.html", needs=tuple(pages))
     return {key: found[key] for key in sorted(found, key=lambda key: STAGES.index(found[key].stage))}
 
@@ -78,6 +80,8 @@ def _of_study(study: PlannedStudy) -> Iterator[Job]:
     for dataset in study.datasets:
         raw = f"datasets/{dataset}.raw"
         yield Job("prepare", (dataset,), f"{raw}.json", beside(f"{raw}.json"))
+        needs = (f"{raw}.json", f"datasets/{dataset}.json")
+        yield Job("audit_page", (dataset,), f"audit/{dataset}.html", needs=needs)
         if study.augmenters:
             yield from (_real_features(path, dataset) for path in real_features(dataset))
     for path, made_with in study.expected.items():
@@ -90,7 +94,7 @@ def _expected(study: PlannedStudy, path: str, made_with: str) -> Job:
     stage, parts = stage_of(path), tuple(parts_of(path))
     others, needs = beside(path), made_from(path, study.models, study.first_stages)
     if stage == "audit":
-        others = (*others, *together(f"audit/{parts[0]}.json"))
+        others = (*others, f"audit/{parts[0]}.json")
         needs = [f"datasets/{parts[0]}.raw.json"]
     return Job(stage, parts, path, others, tuple(needs), made_with)
 
@@ -99,6 +103,7 @@ def _real_features(path: str, dataset: str) -> Job:
     return Job("features", tuple(parts_of(path)), path, needs=(f"datasets/{dataset}.json",))
 
 
-def _neighbours(dataset: str) -> Job:
+def _neighbours(dataset: str) -> Iterator[Job]:
     found = f"audit/{dataset}.neighbours.json"
-    return Job("neighbours", (dataset,), found, beside(found), tuple(real_features(dataset)))
+    yield Job("neighbours", (dataset,), found, needs=tuple(real_features(dataset)))
+    yield Job("neighbours_page", (dataset,), f"audit/{dataset}.neighbours.html", needs=(found,))

@@ -1,19 +1,11 @@
 """What the audit of a dataset found, read for tables, figures and the page."""
 
-from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
-
-from medbench.audit.neighbours import NeighboursReport
+from medbench.audit.neighbours_report import NeighboursReport
+from medbench.audit.read import read_audit, read_neighbours
 from medbench.audit.report import AuditReport
 from medbench.data.dataset import SPLITS
-from medbench.errors import UserError
-from medbench.files import read_json
 from medbench.report.conditions import AS_PUBLISHED
 from medbench.report.results import StudyResults
-
-Report = TypeVar("Report", bound=BaseModel)
 
 # What each protocol does with the images, as the end of a sentence.
 PROTOCOLS = {
@@ -34,7 +26,7 @@ def audit_of(results: StudyResults, dataset: str) -> AuditReport | None:
     path, card = results.folder / f"audit/{dataset}.json", results.card(dataset)
     if card is None or not path.exists():
         return None
-    found = _read(AuditReport, path)
+    found = read_audit(path)
     return found if found.made_with == card.made_with else None
 
 
@@ -47,17 +39,8 @@ def neighbours_of(results: StudyResults, dataset: str) -> NeighboursReport | Non
     path, card = results.folder / f"audit/{dataset}.neighbours.json", results.card(dataset)
     if card is None or not path.exists():
         return None
-    found = _read(NeighboursReport, path)
+    found = read_neighbours(path)
     return found if found.dataset_sha256 == card.npz_sha256 else None
-
-
-def _read(model: type[Report], path: Path) -> Report:
-    try:
-        return model.model_validate(read_json(path))
-    except ValidationError as error:
-        raise UserError(
-            f"{path}: is not what an audit of this version writes ({error.errors()[0]['msg']}); remove it and run again"
-        ) from error
 
 
 def leaks_text(audit: AuditReport) -> str:

@@ -8,29 +8,16 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from medbench.damage import Damaged
-from medbench.data.dataset import proved_card
-from medbench.errors import UserError
+from medbench.audit.report import AuditReport
+from medbench.report.audits import audit_of
 from medbench.report.effects import asked_scores
 from medbench.report.results import StudyResults
 from medbench.report.utility_results import ArmScores
 from medbench.utility.metrics import macro_auroc
-
-ARRAYS = ("train_digests", "val_digests", "test_digests", "test_labels", "test_groups")
-
-
-@dataclass(frozen=True, eq=False)
-class SplitCopies:
-    """copied (N,) bool: which test images stand in train or val too, pixel by pixel; labels, groups (N,)."""
-
-    copied: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +58,8 @@ def _within_models(results: StudyResults) -> Iterator[Within]:
 
 
 def _within(results: StudyResults, dataset: str, budget: str, arm: str, scores: ArmScores) -> Within:
-    copies = split_copies(results, dataset)
-    fits = copies and all(np.array_equal(getattr(copies, k), getattr(scores, k)) for k in ("labels", "groups"))
-    kept = ~copies.copied if copies and fits else None
+    audit, rows = audit_of_scored(results, dataset, len(scores.labels)), np.arange(len(scores.labels))
+    kept = ~np.isin(rows, [image.row for image in audit.exact.test_copies]) if audit else None
     reason = why_not(scores.labels, kept, scores.classes)
     rest = np.full(len(scores.scores), np.nan)
     if kept is not None and not reason:
@@ -100,32 +86,7 @@ def why_not(labels: np.ndarray, kept: np.ndarray | None, classes: list[str]) -> 
     return f"no image of class {', '.join(gone)} is left" if gone else ""
 
 
-@cache
-def split_copies(results: StudyResults, dataset: str) -> SplitCopies | None:
-    """None: the dataset is a gap, or its raw one, which holds the digests, is not there or another version.
-
-    Raises:
-        UserError: the raw dataset cannot be read.
-    """
-    path, card = results.folder / f"datasets/{dataset}.raw.npz", results.card(dataset)
-    if card is None or not path.exists() or not path.with_suffix(".json").exists():
-        return None
-    try:
-        raw = proved_card(path)
-    except Damaged:
-        if results.partial:
-            return None
-        raise
-    if (raw.source_sha256, raw.counts.get("test")) != (card.source_sha256, card.counts.get("test")):
-        return None
-    arrays = _arrays(path)
-    learned = np.concatenate([arrays["train_digests"], arrays["val_digests"]])
-    return SplitCopies(np.isin(arrays["test_digests"], learned), arrays["test_labels"][:, 0], arrays["test_groups"])
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """Without the images, which may be gigabytes."""
-    with np.load(path, allow_pickle=False) as archive:
-        if not set(ARRAYS) <= set(archive.files):
-            raise UserError(f"{path}: is no raw dataset, as `prepare` writes it; remove it and run again")
-        return {name: archive[name] for name in ARRAYS}
+def audit_of_scored(results: StudyResults, dataset: str, images: int) -> AuditReport | None:
+    """The audit that says which of the `images` scored test images stand in train or val; None: it is not known."""
+    audit = audit_of(results, dataset)
+    return audit if audit and sum(audit.before["test"]) == images else None

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from medbench.arms import Arm
+from medbench.arrays import write_npz
 from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.errors import UserError
-from medbench.files import remove_folder, sha256_of, write_json, write_npz
+from medbench.files import remove_folder, sha256_of, write_json
 from medbench.fingerprint import code_of
 from medbench.rng import numpy_rng, seed_for
 from medbench.runtime import Runtime, start

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from medbench.audit.audit import audit
+from medbench.audit.findings import findings
 from medbench.data.dataset import Card, Dataset, Origins, Split, class_counts
 from medbench.data.digest import perceptual_hash, pixel_digest
 from medbench.data.images import decode, to_channels, to_square
@@ -91,7 +92,7 @@ def test_the_leak_is_found(raw):
 
 def test_it_is_told_first(raw):
     report = audit(raw, "as_published", 0).report
-    assert report.findings[:3] == [
+    assert findings(report)[:3] == [
         "46 of 54 test images of class normal are pixel-identical to a training image, 19 distinct images.",
         "10 of 13 val images of class normal are pixel-identical to a training image, 8 distinct images.",
         "17 of 54 test images of class normal are pixel-identical to a val image, 5 distinct images.",
@@ -104,7 +105,7 @@ def test_test_images_differ_in_brightness_within_classes(raw):
     assert (found.split, found.other, found.strong) == ("test", "train", True)
     assert list(found.classes) == ["adenocarcinoma", "squamous.cell.carcinoma", "large.cell.carcinoma"]
     assert found.classes["adenocarcinoma"] > 0.75 and found.classes["squamous.cell.carcinoma"] > 0.45
-    assert any("within class adenocarcinoma, so it is not only other shares" in said for said in report.findings)
+    assert any("within class adenocarcinoma, so it is not only other shares" in said for said in findings(report))
 
 
 def test_near_duplicates_come_on_top(raw):

@@ -7,13 +7,14 @@ import pytest
 
 from medbench.audit.audit import audit
 from medbench.audit.candidates import candidates
+from medbench.audit.findings import findings
 from medbench.data.dataset import Dataset
 
 
 @pytest.fixture
 def told():
     """A function that gives the findings on a raw dataset."""
-    return lambda data, protocol="as_published": audit(data, protocol, 0).report.findings
+    return lambda data, protocol="as_published": findings(audit(data, protocol, 0).report)
 
 
 def test_leaks_come_first_and_the_protocol_last(leaky, told):

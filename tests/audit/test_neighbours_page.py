@@ -1,16 +1,17 @@
 """The page and the json on nearest neighbours."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from medbench.audit.neighbours import neighbours
-from medbench.audit.neighbours_page import neighbours_page, write_neighbours
-from medbench.audit.neighbours_report import NeighboursReport
+from medbench.audit.neighbours_findings import findings
+from medbench.audit.neighbours_page import draw_neighbours, neighbours_page
 from medbench.data.dataset import Dataset
 from medbench.errors import UserError
-from medbench.files import read_json
+from medbench.files import read_json, sha256_of, write_json
 from tests.audit.test_page import Page, text_of
 
 
@@ -28,7 +29,7 @@ def made(data):
     train, test = rng.randn(8, 768), rng.randn(3, 768)
     test[1] = train[2]
 
-    def make(**changed) -> tuple[Dataset, NeighboursReport]:
+    def make(**changed):
         dataset = Dataset(data.splits, data.card.model_copy(update=changed))
         return dataset, neighbours(dataset, train, test, 768, "inception <weights>")
 
@@ -58,7 +59,7 @@ def test_test_images_stand_left_of_their_neighbours_closest_first(made):
 def test_sentences_numbers_and_captions_are_there(made):
     dataset, report = made()
     text = text_of(neighbours_page(dataset, report))
-    assert all(sentence in text for sentence in report.findings)
+    assert all(sentence in text for sentence in findings(report))
     assert "similarity 1.0000, suspicious, pixel-identical, two labels" in text
     assert text.count("suspicious,") == 1
     test, train = report.test, report.train
@@ -92,17 +93,30 @@ def test_what_users_write_is_escaped(made):
     assert not re.search(r"<[bi]>", html)
 
 
-def test_the_json_is_the_report_and_the_same_bytes_come_again(made, tmp_path):
+@pytest.fixture
+def written(made, tmp_path):
+    """Files of a dataset and of what `neighbours` found in it, and the report."""
     dataset, report = made()
-    files = [(tmp_path / name / "n.json", tmp_path / name / "n.html") for name in "ab"]
-    for json, html in files:
-        write_neighbours(dataset, report, json, html, "some section")
-    found = NeighboursReport.model_validate(read_json(files[0][0]))
-    assert found == report.model_copy(update={"made_with": "some section"})
-    assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
+    splits = {name: replace(split, origins=None) for name, split in dataset.splits.items()}
+    Dataset(splits, dataset.card).save(tmp_path / "d.npz")
+    report = report.model_copy(update={"dataset_sha256": sha256_of(tmp_path / "d.npz")})
+    write_json(tmp_path / "n.json", report.model_dump(mode="json"))
+    return tmp_path / "d.npz", tmp_path / "n.json"
 
 
-def test_a_place_that_cannot_be_written_is_named(made, tmp_path):
+def test_the_same_bytes_come_again(written, tmp_path):
+    for name in "ab":
+        draw_neighbours(*written, tmp_path / f"{name}.html")
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_neighbours_of_other_images_are_refused(written, tmp_path):
+    write_json(written[1], read_json(written[1]) | {"dataset_sha256": "0" * 64})
+    with pytest.raises(UserError, match=r"n\.json: is not about .*d\.npz; run `neighbours` again"):
+        draw_neighbours(*written, tmp_path / "n.html")
+
+
+def test_a_place_that_cannot_be_written_is_named(written, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file/n\.html: cannot be written"):
-        write_neighbours(*made(), tmp_path / "n.json", tmp_path / "file/n.html")
+        draw_neighbours(*written, tmp_path / "file/n.html")

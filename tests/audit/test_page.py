@@ -5,11 +5,14 @@ import re
 import numpy as np
 import pytest
 
-from medbench.audit.audit import audit, write_audit
-from medbench.audit.page import page
+from medbench.audit.audit import audit
+from medbench.audit.page import draw_audit, page
 from medbench.audit.report import AuditReport
+from medbench.audit.stage import audit as audit_stage
 from medbench.data.dataset import Dataset
-from medbench.files import read_json
+from medbench.errors import UserError
+from medbench.files import read_json, write_json
+from medbench.stages import AuditStage
 from tests.parsed_page import Page
 
 
@@ -110,12 +113,22 @@ def test_colour_images_have_a_page(raw, shown):
     Page(shown("clean", raw(train=rows[:4], val=[rows[4]], test=[rows[0], rows[5]], classes=("a", "b"))))
 
 
-def test_the_json_is_the_report(leaky, tmp_path):
-    audited = audit(leaky, "clean", 0)
-    write_audit(leaky, audited, tmp_path / "a/tiny.json", tmp_path / "a/tiny.html", made_with="some section")
-    report = AuditReport.model_validate(read_json(tmp_path / "a/tiny.json"))
-    assert report == audited.report.model_copy(update={"made_with": "some section"})
+def test_the_page_is_drawn_from_what_the_stage_wrote(leaky, tmp_path):
+    leaky.save(tmp_path / "tiny.raw.npz")
+    dataset = {"kind": "npz", "path": "tiny.npz", "protocol": "clean"}
+    stage = AuditStage.model_validate({"name": "tiny", "dataset": dataset, "seed": 0})
+    audit_stage(tmp_path / "tiny.raw.npz", tmp_path / "tiny.npz", stage, tmp_path / "found.json")
+    audited, report = audit(leaky, "clean", 0), AuditReport.model_validate(read_json(tmp_path / "found.json"))
     assert report.before == {"train": [4, 3], "val": [2, 1], "test": [2, 2]}
     assert report.after == audited.dataset.card.counts
-    before_its_seal = page(leaky, audited.report).rstrip().removesuffix("</html>")
-    assert (tmp_path / "a/tiny.html").read_text().startswith(before_its_seal)
+    draw_audit(tmp_path / "tiny.raw.npz", tmp_path / "found.json", tmp_path / "tiny.html")
+    before_its_seal = page(leaky, report).rstrip().removesuffix("</html>")
+    assert (tmp_path / "tiny.html").read_text().startswith(before_its_seal)
+
+
+def test_an_audit_of_other_images_is_refused(leaky, raw, picture, tmp_path):
+    raw(train=[(picture(1), 0)], val=[(picture(2), 0)], test=[(picture(3), 0)]).save(tmp_path / "other.npz")
+    write_json(tmp_path / "found.json", audit(leaky, "clean", 0).report.model_dump(mode="json"))
+    with pytest.raises(UserError, match=r"found\.json: is not about .*other\.npz; run `audit` again"):
+        draw_audit(tmp_path / "other.npz", tmp_path / "found.json", tmp_path / "tiny.html")
+    assert not (tmp_path / "tiny.html").exists()

@@ -23,7 +23,7 @@ def made(tmp_path):
         dataset = {"kind": "npz", "path": str(folder / "whole.npz"), **settings}
         stage = AuditStage.model_validate({"name": "d", "dataset": dataset, "seed": seed})
         prepare(stage.dataset, "d", seed).save(folder / "d.raw.npz")
-        audit(folder / "d.raw.npz", folder / "d.npz", stage, folder / "found.json", folder / "page.html")
+        audit(folder / "d.raw.npz", folder / "d.npz", stage, folder / "found.json")
         return Dataset.load(folder / "d.npz"), folder
 
     return make
@@ -47,7 +47,6 @@ def test_the_later_stages_get_the_protocols_images_without_origins(made, arrays)
     assert (clean.card.protocol, published.card.protocol) == ("clean", "as_published")
     assert all(split.origins is None for split in clean.splits.values())
     assert len(read_json(folder / "found.json")["removals"]) == 3
-    assert "<html" in (folder / "page.html").read_text()
 
 
 def test_a_training_fraction_leaves_val_and_test_alone(made, arrays):
@@ -82,7 +81,7 @@ def test_a_dataset_without_origins_cannot_be_audited(made, arrays, tiny_dataset,
     tiny_dataset().save(tmp_path / "x.npz")
     stage = AuditStage.model_validate({"name": "x", "dataset": {"kind": "phantom", "subject": "ct"}, "seed": 0})
     with pytest.raises(UserError, match=r"x\.npz: is no raw dataset, as `prepare` writes it$"):
-        audit(tmp_path / "x.npz", tmp_path / "y.npz", stage, tmp_path / "f.json", tmp_path / "p.html")
+        audit(tmp_path / "x.npz", tmp_path / "y.npz", stage, tmp_path / "f.json")
 
 
 def test_entries_that_differ_in_the_protocol_alone_are_prepared_from_one_section():

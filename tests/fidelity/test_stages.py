@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from medbench.arrays import write_npz
 from medbench.errors import UserError
 from medbench.fidelity.feature_file import read_features, write_features
 from medbench.fidelity.features import features
 from medbench.fidelity.fidelity import fidelity
 from medbench.fidelity.frechet import frechet_distance
-from medbench.files import read_json, sha256_of, write_npz
+from medbench.files import read_json, sha256_of
 from medbench.stages import FeaturesStage, FidelityStage
 from tests.damage import flip
 

@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
+from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.data.dataset import Dataset
 from medbench.fidelity.feature_file import write_features
-from medbench.files import sha256_of, sha256_of_folder, write_html, write_json, write_npz, write_text
+from medbench.files import sha256_of, sha256_of_folder, write_html, write_json, write_text
 from medbench.inspect.jobs import Job, jobs_of
 from medbench.inspect.planned import read_plan
 from medbench.plan import page_section, report_section
@@ -79,10 +80,7 @@ def _write(run: Path, job: Job, dataset: Dataset) -> None:
         case "prepare" | "audit":
             dataset.save(path.with_suffix(".npz"), job.made_with)
             for other in job.others[1:]:
-                if other.endswith("html"):
-                    write_html(run / other, "<html></html>")
-                else:
-                    write_json(run / other, {"dataset": "ct"})
+                write_json(run / other, {"dataset": "ct"})
         case "train":
             _write_model(run, path.parent, job)
         case "sample":
@@ -98,7 +96,6 @@ def _write(run: Path, job: Job, dataset: Dataset) -> None:
             _write_utility(run, path, job)
         case "neighbours":
             write_json(path, {"dataset_sha256": sha256_of(run / "datasets/ct.npz")})
-            write_html(path.with_suffix(".html"), "<html></html>")
         case "tables":
             for ending in ("csv", "md", "tex"):
                 write_text(path / f"fid.{ending}", "a,b\n1,2\n")
@@ -108,7 +105,7 @@ def _write(run: Path, job: Job, dataset: Dataset) -> None:
             Image.fromarray(np.zeros((4, 4), np.uint8)).save(path / "fid.png")
             write_text(path / "fid.svg", "<svg></svg>\n")
             write_sums(path)
-        case "report":
+        case "report" | "audit_page" | "neighbours_page":
             write_html(path, "<html></html>")
 
 

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from medbench.arms import Arm
+from medbench.arrays import write_npz
 from medbench.audit.audit import audit
 from medbench.config import Config
 from medbench.data.dataset import Card, Dataset, Split, card_path, class_counts
 from medbench.data.digest import origins_of
-from medbench.files import read_json, write_json, write_npz, write_text
+from medbench.files import read_json, write_json, write_text
 from medbench.plan import report_section, trained_as
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
@@ -175,12 +176,12 @@ def leaking(name: str) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def write_raw():
-    """A function that writes a raw dataset with the 90 test images of ct_aspub, some of which stand in train or val."""
-    return _write_raw
+def write_audit():
+    """A function that audits the 90 test images of ct_aspub, some of which stand in train or val."""
+    return _write_audit
 
 
-def _write_raw(folder: Path, in_train: Sequence[int] = (), in_val: Sequence[int] = (), **card) -> None:
+def _write_audit(folder: Path, in_train: Sequence[int] = (), in_val: Sequence[int] = (), **card) -> None:
     """`in_train`, `in_val`: rows of test; `card`: what its card says otherwise."""
     images = np.random.RandomState(1).randint(0, 256, (150, 12, 12)).astype(np.uint8)
     images[90 : 90 + len(in_train)] = images[list(in_train)]
@@ -190,7 +191,8 @@ def _write_raw(folder: Path, in_train: Sequence[int] = (), in_val: Sequence[int]
     splits = {split: whole.rows(np.array(own)) for split, own in rows.items()}
     stated = dict.fromkeys(("title", "source", "licence", "citation"), "") | card
     sizes = {"classes": CT, "channels": 1, "image_size": (12, 12), "counts": class_counts(splits, len(CT))}
-    Dataset(splits, Card(name="ct_aspub", **stated, **sizes)).save(folder / "datasets/ct_aspub.raw.npz")
+    report = audit(Dataset(splits, Card(name="ct_aspub", **stated, **sizes)), "as_published", 0).report
+    write_json(folder / "audit/ct_aspub.json", report.model_dump(mode="json"))
 
 
 # A run of many kinds of augmenters, as its stages would leave it ----------------------------------------------------
@@ -203,7 +205,13 @@ AUGMENTERS = {
     "nomodule": LATENT | {"multi_attention": False},
     "guided": {"kind": "medienet", "model": "medienet", "guidance_scale": 4},
     "unguided": {"kind": "medienet", "model": "medienet", "guidance_scale": 1, "sample_steps": 20},
-    "pixels": {"kind": "annotated_ddpm", "conditioning": "label", "loss": "huber", "timesteps": 40},
+    "pixels": {
+        "kind": "annotated_ddpm",
+        "conditioning": "label",
+        "loss": "huber",
+        "timesteps": 40,
+        "sampler": "ancestral",
+    },
     "cvae": {"kind": "cvae"},
     "classic": {"kind": "classic"},
     "copy": {"kind": "copy"},

@@ -7,9 +7,10 @@ import pytest
 from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
+from medbench.arrays import write_npz
 from medbench.data.dataset import Card
 from medbench.errors import UserError
-from medbench.files import write_json, write_npz
+from medbench.files import write_json
 from medbench.report.effects import EFFECT_COLUMNS, arm_label, between, direction, effects
 from medbench.report.results import StudyResults
 

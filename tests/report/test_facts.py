@@ -16,9 +16,6 @@ DIFFUSION = {"kind": "ldm", "sampler": "ddim", "timesteps": 1000, "sample_steps"
         (DIFFUSION | {"guidance_scale": 1.0}, 20),
         (DIFFUSION | {"guidance_scale": 0.0}, 20),
         (DIFFUSION, 20),  # a kind that knows no guidance
-        (DIFFUSION | {"sample_steps": None}, 50),
-        (DIFFUSION | {"sample_steps": None, "timesteps": 30}, 30),
-        (DIFFUSION | {"sampler": "ancestral", "sample_steps": None, "guidance_scale": 3}, 2000),
         ({"kind": "cvae"}, 1),
         ({"kind": "cgan"}, 1),
         ({"kind": "classic"}, 0),

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.errors import UserError
 from medbench.fidelity.feature_file import write_features
-from medbench.files import write_json, write_npz, write_text
+from medbench.files import write_json, write_text
 from medbench.plan import report_section
 from medbench.report import results as results_module
 from medbench.report.gaps import gap_sentences, require_same_config

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from medbench.files import read_json, write_json, write_npz
+from medbench.arrays import write_npz
+from medbench.files import read_json, write_json
 from medbench.report.results import CURVE_COLUMNS
 from medbench.report.utility_results import arm_scores
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from medbench.arrays import write_npz
 from medbench.errors import UserError
-from medbench.files import write_json, write_npz, write_text
+from medbench.files import write_json, write_text
 from medbench.report.run_files import STAGES, log_of, made_from, made_with, stage_of
 from medbench.run_lock import LOCK, claim
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from medbench.arrays import read_npz, write_npz
 from medbench.errors import UserError
-from medbench.files import read_json, read_npz, sha256_of, write_json, write_npz, write_text
+from medbench.files import read_json, write_json
 from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.within_table import within_notes, within_rows, within_tables
 from medbench.report.within import within_models
@@ -27,9 +28,9 @@ def row(results, arm="real") -> list[str]:
     return found
 
 
-def test_the_rest_is_scored_by_the_same_classifiers(protocol_run, write_raw, tmp_path):
+def test_the_rest_is_scored_by_the_same_classifiers(protocol_run, write_audit, tmp_path):
     results = protocol_run(tmp_path, seeds=(0, 1))
-    write_raw(tmp_path, in_train=COPIED[:3], in_val=COPIED[3:])
+    write_audit(tmp_path, in_train=COPIED[:3], in_val=COPIED[3:])
     arrays = read_npz(tmp_path / "utility/ct_aspub/steps/real/real.npz")
     kept = np.setdiff1d(np.arange(90), COPIED)
     whole, rest = (
@@ -55,18 +56,18 @@ def test_the_rest_is_scored_by_the_same_classifiers(protocol_run, write_raw, tmp
 
 
 def test_a_difference_is_a_mean_over_generator_seeds_and_spreads_over_classifier_seeds(
-    protocol_run, write_raw, tmp_path
+    protocol_run, write_audit, tmp_path
 ):
     results = protocol_run(tmp_path, arms=("real+a@1",), seeds=(0, 1))
-    write_raw(tmp_path, in_train=COPIED)
+    write_audit(tmp_path, in_train=COPIED)
     (found,) = within_models(results)
     by_run = (found.runs["whole"] - found.runs["rest"]).to_numpy().reshape(2, 3)
     np.testing.assert_allclose(found.differences, by_run.mean(axis=0))
 
 
-def test_images_that_leak_what_was_learned_are_found_out(protocol_run, write_raw, tmp_path):
+def test_images_that_leak_what_was_learned_are_found_out(protocol_run, write_audit, tmp_path):
     results = protocol_run(tmp_path, arms=("real",))
-    write_raw(tmp_path, in_train=range(30))
+    write_audit(tmp_path, in_train=range(30))
     path = tmp_path / "utility/ct_aspub/steps/real/real.npz"
     arrays = read_npz(path)
     scores = np.full((3, 90, 3), 1 / 3, np.float32)
@@ -77,9 +78,9 @@ def test_images_that_leak_what_was_learned_are_found_out(protocol_run, write_raw
     assert found.differences.min() > 0.1
 
 
-def test_a_class_that_vanishes_leaves_no_auroc(protocol_run, write_raw, tmp_path):
+def test_a_class_that_vanishes_leaves_no_auroc(protocol_run, write_audit, tmp_path):
     results = protocol_run(tmp_path, arms=("real",))
-    write_raw(tmp_path, in_train=range(1, 90, 3))
+    write_audit(tmp_path, in_train=range(1, 90, 3))
     assert only(results).reason == "no image of class normal is left"
     assert row(results)[2] == "90 → 60"
     assert row(results)[4:] == ["not defined", "–"]
@@ -88,33 +89,34 @@ def test_a_class_that_vanishes_leaves_no_auroc(protocol_run, write_raw, tmp_path
     assert told["note"] == "not defined: no image of class normal is left"
 
 
-def test_without_copies_nothing_is_left_out(protocol_run, write_raw, tmp_path):
+def test_without_copies_nothing_is_left_out(protocol_run, write_audit, tmp_path):
     results = protocol_run(tmp_path, arms=("real",))
-    write_raw(tmp_path)
+    write_audit(tmp_path)
     assert row(results)[2] == "90 → 90"
     assert row(results)[4:] == ["–", "–"]
     assert "ct_aspub: no test image stands in train or val, so that none is left out." in within_notes(results)
 
 
-def test_one_classifier_seed_has_no_spread(protocol_run, write_raw, tmp_path):
+def test_one_classifier_seed_has_no_spread(protocol_run, write_audit, tmp_path):
     results = replace(protocol_run(tmp_path, arms=("real",)), classifier_seeds=(0,))
-    write_raw(tmp_path, in_train=COPIED)
+    write_audit(tmp_path, in_train=COPIED)
     assert "±" not in " ".join(row(results))
     assert not any(told["metric"].endswith("_sd") for told in within_rows(results))
 
 
-@pytest.mark.parametrize("how", ["gone", "other source", "other rows"])
-def test_a_raw_dataset_that_is_not_the_tested_one_tells_nothing(protocol_run, write_raw, tmp_path, how):
+@pytest.mark.parametrize("how", ["gone", "another version", "other rows"])
+def test_an_audit_that_is_not_of_the_tested_images_tells_nothing(protocol_run, write_audit, tmp_path, how):
     results = protocol_run(tmp_path, arms=("real",))
-    write_raw(tmp_path, in_train=COPIED, **({"source_sha256": "b" * 64} if how == "other source" else {}))
-    path = tmp_path / "datasets/ct_aspub.raw.npz"
-    if how == "gone":
-        path.unlink()
-    if how == "other rows":
-        arrays = read_npz(path)
-        write_npz(path, arrays | {"test_labels": arrays["test_labels"][::-1]})
-        card = path.with_suffix(".json")
-        write_json(card, read_json(card) | {"npz_sha256": sha256_of(path)})
+    write_audit(tmp_path, in_train=COPIED)
+    path = tmp_path / "audit/ct_aspub.json"
+    found = read_json(path)
+    match how:
+        case "gone":
+            path.unlink()
+        case "another version":
+            write_json(path, found | {"made_with": "another section"})
+        case "other rows":
+            write_json(path, found | {"before": found["before"] | {"test": [30, 30, 29]}})
     assert only(results).reason == "which test images stand in train or val is not known"
     assert row(results)[2] == "90 → –"
     assert any(
@@ -122,24 +124,25 @@ def test_a_raw_dataset_that_is_not_the_tested_one_tells_nothing(protocol_run, wr
     )
 
 
-def test_a_gap_is_missing(protocol_run, write_raw, tmp_path):
+def test_a_gap_is_missing(protocol_run, write_audit, tmp_path):
     results = protocol_run(tmp_path, arms=("real",))
-    write_raw(tmp_path, in_train=COPIED)
+    write_audit(tmp_path, in_train=COPIED)
     (tmp_path / "utility/ct_aspub/steps/real/real.json").unlink()
     assert row(results)[2:] == ["missing"] * 4
 
 
-def test_a_raw_dataset_that_cannot_be_read_is_named(protocol_run, write_raw, tmp_path):
+def test_an_audit_that_cannot_be_read_is_named(protocol_run, write_audit, tmp_path):
     results = protocol_run(tmp_path, arms=("real",))
-    write_raw(tmp_path)
-    write_text(tmp_path / "datasets/ct_aspub.raw.npz", "no zip")
-    with pytest.raises(UserError, match=r"ct_aspub\.raw\.npz: is damaged .*; remove it: rm -r .*raw\.json .*raw\.npz$"):
+    write_audit(tmp_path)
+    path = tmp_path / "audit/ct_aspub.json"
+    path.write_text(path.read_text().replace("90", "91", 1))
+    with pytest.raises(UserError, match=r"ct_aspub\.json: its content is not what its own sha256 says|is damaged"):
         within_models(results)
 
 
-def test_it_stands_second_in_every_file_and_a_drawn_test_split_is_marked(protocol_run, write_raw, tmp_path):
+def test_it_stands_second_in_every_file_and_a_drawn_test_split_is_marked(protocol_run, write_audit, tmp_path):
     results = protocol_run(tmp_path, arms=("real",))
-    write_raw(tmp_path, in_train=COPIED)
+    write_audit(tmp_path, in_train=COPIED)
     path = tmp_path / "datasets/ct_aspub.json"
     note = "val (0.1) and test (0.2) drawn from the training images by seed 0: stratified by class, whole groups"
     write_json(path, read_json(path) | {"notes": [note]})

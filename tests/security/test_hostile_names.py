@@ -54,7 +54,7 @@ def test_a_path_is_a_path_to_every_verb(path, medbench, tmp_path):
 
 def test_so_is_a_file_that_an_option_names(medbench, tmp_path):
     section = {"name": "x", "dataset": {"kind": "phantom", "subject": "ct"}, "seed": 0}
-    files = ("--found", "-f.json", "--page", "--help")
+    files = ("--found", "--help")
     done = medbench("audit", "no.npz", "out.npz", *files, "--config", section, cwd=tmp_path)
     assert (done.returncode, done.stderr[:13]) == (2, "medbench: no.")
 

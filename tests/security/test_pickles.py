@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from medbench.arrays import write_npz
 from medbench.cli import main
-from medbench.files import sha256_of, write_npz
+from medbench.files import sha256_of
 from medbench.seals import NPZ, UNSEALED, seal
 from medbench.training.checkpoint import CheckpointStore
 
@@ -123,7 +124,7 @@ def test_in_an_image_of_a_users_own(refused, make):
 def test_in_a_raw_dataset(refused, make):
     make(Path("x.raw.npz"))
     section = {"name": "x", "dataset": {"kind": "phantom", "subject": "ct"}, "seed": 0}
-    arguments = ("--found", "x.json", "--page", "x.html", "--config", section)
+    arguments = ("--found", "x.json", "--config", section)
     assert refused("audit", "x.raw.npz", "x.npz", *arguments).startswith("medbench: x.raw.")
 
 
@@ -131,7 +132,7 @@ def test_in_a_raw_dataset(refused, make):
 def test_in_features(refused, make):
     make(Path("f.npz")).rename("f.safetensors")
     section = {"dataset": "x", "dimension": 768, "torch_threads": 1}
-    arguments = ("--train", "f.safetensors", "--test", "f.safetensors", "--found", "x.json", "--page", "x.html")
+    arguments = ("--train", "f.safetensors", "--test", "f.safetensors", "--found", "x.json")
     assert refused("neighbours", "x.npz", "--config", section, *arguments).startswith("medbench: f.safetensors: ")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medbench.arrays import read_npz
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.labels import proportional_labels
@@ -20,7 +21,7 @@ from medbench.augmenters.sample import sample
 from medbench.augmenters.sections import AnnotatedDDPM
 from medbench.data.dataset import Dataset, class_counts
 from medbench.errors import UserError
-from medbench.files import read_json, read_npz, remove_folder, sha256_of
+from medbench.files import read_json, remove_folder, sha256_of
 from medbench.stages import SampleStage, TrainStage
 from medbench.training import train as stage_module
 from medbench.training.train import Inputs, train

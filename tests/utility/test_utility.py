@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from medbench.arrays import read_npz, write_npz
 from medbench.data.dataset import Dataset, Split, class_counts
 from medbench.errors import Interrupted, UserError
-from medbench.files import read_json, read_npz, sha256_of, write_npz
+from medbench.files import read_json, sha256_of
 from medbench.stages import UtilityStage
 from medbench.training.task import TrainingData
 from medbench.utility import classification

@@ -43,6 +43,10 @@ try:
 except UserError as error:
     sys.exit(f"medbench: {error}")
 
+if workflow.is_main_process:
+    for warning in plan.warnings(CONFIG):
+        print(f"medbench: warning: {warning}", file=sys.stderr)
+
 # Which device computes is no part of a section: see medbench/devices.py.
 EXPORTS += [f"MEDBENCH_DEVICE={CONFIG.device}"]
 shell.prefix(f'export {" ".join(EXPORTS)}; medbench() ( python -m medbench "$@" ); ')
@@ -123,10 +127,13 @@ def files_of_study(study):
         yield f"{run}/audit/{name}.json"
 
 
-def neighbours_of_run():
-    """The audits that need features, of every dataset of the run that has them."""
-    names = plan.neighbours_of_run(CONFIG)
-    return [f"results/{CONFIG.name}/audit/{name}.neighbours.json" for name in names]
+def audit_pages_of_run():
+    """Of every dataset of the run, and where its images have features that tell neighbours, of these too."""
+    audits = [name for study in CONFIG.run for name in CONFIG.studies[study].datasets]
+    audits += [f"{name}.neighbours" for name in plan.neighbours_of_run(CONFIG)]
+    return [
+        f"results/{CONFIG.name}/audit/{name}.html" for name in dict.fromkeys(audits)
+    ]
 
 
 def of_study(stage, ending):

@@ -56,7 +56,6 @@ rule audit:
         npz="results/{run}/datasets/{dataset}.npz",
         card="results/{run}/datasets/{dataset}.json",
         found="results/{run}/audit/{dataset}.json",
-        page=report("results/{run}/audit/{dataset}.html", category="Audit"),
     log:
         "results/{run}/logs/audit/{dataset}.log",
     priority: 1
@@ -70,4 +69,24 @@ rule audit:
         code=code_of("audit"),
     shell:
         "medbench audit {input.npz:q} {output.npz:q} --found {output.found:q}"
-        " --page {output.page:q} --config {params.section:q} > {log:q} 2>&1"
+        " --config {params.section:q} > {log:q} 2>&1"
+
+
+rule audit_page:
+    input:
+        npz="results/{run}/datasets/{dataset}.raw.npz",
+        card="results/{run}/datasets/{dataset}.raw.json",
+        found="results/{run}/audit/{dataset}.json",
+    output:
+        page=report("results/{run}/audit/{dataset}.html", category="Audit"),
+    log:
+        "results/{run}/logs/audit_page/{dataset}.log",
+    conda:
+        "../envs/medbench.yaml"
+    resources:
+        mem_mb=growing(dataset_memory),
+        runtime=growing(30),
+    params:
+        code=code_of("audit_page"),
+    shell:
+        "medbench audit-page {input.npz:q} {input.found:q} {output.page:q} > {log:q} 2>&1"

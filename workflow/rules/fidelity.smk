@@ -75,7 +75,6 @@ rule neighbours:
         test="results/{run}/features/{dataset}/test.safetensors",
     output:
         found="results/{run}/audit/{dataset}.neighbours.json",
-        page=report("results/{run}/audit/{dataset}.neighbours.html", category="Audit"),
     log:
         "results/{run}/logs/neighbours/{dataset}.log",
     conda:
@@ -90,4 +89,24 @@ rule neighbours:
     shell:
         "medbench neighbours {input.dataset:q} --config {params.section:q}"
         " --train {input.train:q} --test {input.test:q}"
-        " --found {output.found:q} --page {output.page:q} > {log:q} 2>&1"
+        " --found {output.found:q} > {log:q} 2>&1"
+
+
+rule neighbours_page:
+    input:
+        dataset="results/{run}/datasets/{dataset}.npz",
+        card="results/{run}/datasets/{dataset}.json",
+        found="results/{run}/audit/{dataset}.neighbours.json",
+    output:
+        page=report("results/{run}/audit/{dataset}.neighbours.html", category="Audit"),
+    log:
+        "results/{run}/logs/neighbours_page/{dataset}.log",
+    conda:
+        "../envs/medbench.yaml"
+    resources:
+        mem_mb=growing(dataset_memory),
+        runtime=growing(30),
+    params:
+        code=code_of("neighbours_page"),
+    shell:
+        "medbench neighbours-page {input.dataset:q} {input.found:q} {output.page:q} > {log:q} 2>&1"

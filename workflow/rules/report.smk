@@ -82,7 +82,7 @@ rule figures:
 rule report:
     input:
         [study_products(study) for study in CONFIG.run],
-        neighbours_of_run(),
+        audit_pages_of_run(),
         section="results/{run}/sections/report.json",
     output:
         page=report("results/{run}/report.html", category="Report"),

@@ -1,4 +1,4 @@
-"""One trained model sampled with several settings: FID, and the time an image takes, against the sampler's steps."""
+"""One trained model sampled with several settings: FID against the sampler's steps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,6 @@ from matplotlib.ticker import FixedLocator, FormatStrFormatter, MaxNLocator, Nul
 
 from medbench.report.figures import style
 from medbench.report.figures.fid_rows import FEW, title_of
-from medbench.report.figures.seconds import seconds_an_image
 from medbench.report.results import StudyResults
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS, few_images
 from medbench.report.tables.sampling_table import REFERENCE, settings_of, ways
@@ -22,20 +21,17 @@ PANEL = 1.3  # inches, without its title
 MOST_NARROW = 2  # panels side by side in one column
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 Line = tuple[str, float]  # sampler, guidance scale
-SECONDS = 0  # the panel of time, where others have a dimension
-CLOCK = "Seconds an image: what the sampling job took, its start included, by this machine's clock."
 
 
 def sampling_grid(results: StudyResults, stem: Path) -> None:
-    """A line a guidance scale over the number of steps, a row of panels a dataset: FID at each dimension, and time.
+    """A line per guidance scale over the number of steps, a row of panels per dataset: FID at each dimension.
 
     Line: mean over generator seeds; bar: smallest to largest. Not drawn for a study that samples no model in several
     ways, or without any FID of one that takes steps.
     """
     lines = sorted({_line_of(results, name) for name in ways(results)})
     values = _values(results, lines)
-    fid = values[(values["dimension"] != SECONDS) & values["steps"].notna()]
-    if fid.empty:
+    if values.empty:
         return
     with mpl.rc_context(style.STYLE):
         figure, panels = _panels(results, values)
@@ -45,20 +41,20 @@ def sampling_grid(results: StudyResults, stem: Path) -> None:
                 _line(ax, shown[shown["line"] == place], _look(place, len(lines)))
             ax.set_ylim(bottom=0)
         handles = [Line2D([], [], **_look(place, len(lines))) for place in range(len(lines))]
-        style.legend_below(figure, _title(results, fid), handles, _names(lines))
+        style.legend_below(figure, _title(results, values), handles, _names(lines))
         style.warn(figure, RANDOM_WEIGHTS if results.random_weights else None)
     style.save(figure, stem)
 
 
 def _values(results: StudyResults, lines: Sequence[Line]) -> pd.DataFrame:
-    """FID and, at the dimension SECONDS, time: dataset, augmenter, dimension, value, steps, line (its place)."""
+    """FID: dataset, augmenter, dimension, value, steps, line (its place)."""
     names = ways(results)
     fid = results.fid
     fid = fid[(fid["metric"] == "fid") & (fid["reference"] == REFERENCE) & fid["augmenter"].isin(names)]
-    whole = pd.concat([fid, seconds_an_image(results, names).assign(dimension=SECONDS)], ignore_index=True)
     steps = {name: settings_of(results, name)["sampler_steps"] for name in names}
     places = {name: lines.index(_line_of(results, name)) for name in names}
-    return whole.assign(steps=whole["augmenter"].map(steps), line=whole["augmenter"].map(places))
+    values = fid.assign(steps=fid["augmenter"].map(steps), line=fid["augmenter"].map(places))
+    return values[values["steps"].notna()]
 
 
 def _line_of(results: StudyResults, name: str) -> Line:
@@ -73,8 +69,8 @@ def _names(lines: Sequence[Line]) -> list[str]:
 
 
 def _panels(results: StudyResults, values: pd.DataFrame) -> tuple[Figure, dict[tuple[str, int], Axes]]:
-    """Dataset, and dimension or SECONDS, which comes last -> its panel."""
-    datasets, dimensions = list(results.datasets), sorted(values["dimension"].unique(), key=lambda n: (n == SECONDS, n))
+    """Dataset and dimension -> its panel."""
+    datasets, dimensions = list(results.datasets), sorted(values["dimension"].unique())
     width = style.COLUMN_WIDTH if len(dimensions) <= MOST_NARROW else style.PAGE_WIDTH
     room = width / len(dimensions) - 0.45
     titles = {(d, n): _panel_title(values, d, n, room) for d in datasets for n in dimensions}
@@ -85,7 +81,7 @@ def _panels(results: StudyResults, values: pd.DataFrame) -> tuple[Figure, dict[t
     panels = {(d, n): axes[i, k] for i, d in enumerate(datasets) for k, n in enumerate(dimensions)}
     for key, ax in panels.items():
         ax.set_title(titles[key], loc="left", pad=3)
-        ax.set_ylabel("s an image" if key[1] == SECONDS else "FID")
+        ax.set_ylabel("FID")
         ax.yaxis.set_major_locator(MaxNLocator(4))
     for ax in axes[-1]:
         ax.set_xlabel("sampler steps")
@@ -94,8 +90,6 @@ def _panels(results: StudyResults, values: pd.DataFrame) -> tuple[Figure, dict[t
 
 
 def _panel_title(values: pd.DataFrame, dataset: str, dimension: int, room: float) -> str:
-    if dimension == SECONDS:
-        return f"{style.broken(dataset, room)}\ntime"
     shown = values[(values["dataset"] == dataset) & (values["dimension"] == dimension)]
     return title_of(shown, dataset, dimension, room)
 
@@ -131,4 +125,4 @@ def _title(results: StudyResults, fid: pd.DataFrame) -> str:
     gaps = [f"{name} ({d})" for d in results.datasets for name in ways(results) if (d, name) not in measured]
     few = FEW if few_images(fid).any() else ""
     model = results.trained(str(results.sampling))
-    return f"FID of {model} against the {REFERENCE} split.{few} {CLOCK}{style.missing_note(gaps)}"
+    return f"FID of {model} against the {REFERENCE} split.{few}{style.missing_note(gaps)}"

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
-from medbench.report.figures.seconds import seconds_an_image
+from medbench.arrays import read_own_npz
 from medbench.report.gaps import MISSING
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.page.provenance import spelled_seconds
@@ -27,9 +26,8 @@ COLUMNS = [
 
 def time_table(results: StudyResults) -> Table:
     """A row a dataset and augmenter; without rows where the run folder holds no logs."""
-    an_image = seconds_an_image(results, results.in_rows)
     rows = [
-        [dataset, results.labels[name], *_training(results, dataset, name), _sampling(an_image, dataset, name)]
+        [dataset, results.labels[name], *_training(results, dataset, name), _sampling(results, dataset, name)]
         for dataset in results.datasets
         for name in results.in_rows
     ]
@@ -38,9 +36,11 @@ def time_table(results: StudyResults) -> Table:
     return Table("augmenters-time", title, ["dataset", "augmenter", *COLUMNS], rows if there else [])
 
 
-def _sampling(an_image: pd.DataFrame, dataset: str, name: str) -> str:
-    own = an_image[(an_image["dataset"] == dataset) & (an_image["augmenter"] == name)]
-    return _mean(own["value"].tolist())
+def _sampling(results: StudyResults, dataset: str, name: str) -> str:
+    """Seconds per image. A job's start counts, so few images look slow; a resumed job counts from its last start."""
+    paths = [f"samples/{dataset}/{name}/seed{seed}.npz" for seed in results.seeds]
+    usages = {path: usage for path in paths if results.present(path) and (usage := _usage(results, path))}
+    return _mean([u.seconds / len(read_own_npz(results.folder / path)["labels"]) for path, u in usages.items()])
 
 
 def _training(results: StudyResults, dataset: str, name: str) -> list[str]:
@@ -69,9 +69,14 @@ def _cpu(usages: Sequence[Usage]) -> list[float]:
 
 def _usages(results: StudyResults, dataset: str, trained: str) -> list[Usage]:
     """Of the training jobs that finished, one a generator seed."""
-    logs = [results.folder / log_of(f"models/{dataset}/{trained}/seed{seed}/medbench.json") for seed in results.seeds]
-    texts = [log.read_text(encoding="utf-8", errors="replace") for log in logs if log.exists()]
-    return [usage for usage in map(read_usage, texts) if usage]
+    paths = [f"models/{dataset}/{trained}/seed{seed}/medbench.json" for seed in results.seeds]
+    return [usage for path in paths if (usage := _usage(results, path))]
+
+
+def _usage(results: StudyResults, path: str) -> Usage | None:
+    """What the job behind a file cost; None: it did not finish."""
+    log = results.folder / log_of(path)
+    return read_usage(log.read_text(encoding="utf-8", errors="replace")) if log.exists() else None
 
 
 def _mean(seconds: Sequence[float]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from medbench.audit import findings as audit_findings
+from medbench.audit import neighbours_findings
 from medbench.config import Config, as_written, parse
 from medbench.data.dataset import SPLITS, Card
 from medbench.files import write_html
@@ -120,13 +122,13 @@ def _audit(results: StudyResults, name: str, page: Path) -> DatasetAudit | None:
     found, close = audit_of(results, name), neighbours_of(results, name)
     if found is None:
         return None
-    findings = found.findings[bool(found.accepted) :]  # what was accepted has a place of its own below
+    told = audit_findings.findings(found)[bool(found.accepted) :]  # what was accepted has a place of its own below
     return DatasetAudit(
-        findings=findings[:SHOWN_FINDINGS],
-        more=max(0, len(findings) - SHOWN_FINDINGS),
+        findings=told[:SHOWN_FINDINGS],
+        more=max(0, len(told) - SHOWN_FINDINGS),
         outcome=removed_text(found),
         page=_link(results.folder / f"audit/{name}.html", page),
-        neighbours=close.findings if close else [],
+        neighbours=neighbours_findings.findings(close) if close else [],
         neighbours_page=_link(results.folder / f"audit/{name}.neighbours.html", page) if close else None,
     )
 

@@ -1,11 +1,13 @@
 """AUROC of the same classifiers on all test images, and without those that stand in train or val too."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from medbench.arms import Arm
+from medbench.report.audits import audit_of
 from medbench.report.effects import BUDGETS, arm_label
 from medbench.report.gaps import MISSING, runs_text
 from medbench.report.leakage import AS_IT_CAME
@@ -14,7 +16,7 @@ from medbench.report.results import StudyResults
 from medbench.report.splits import drawn_splits
 from medbench.report.tables.auroc_cells import DIGITS, mean_text
 from medbench.report.tables.markup import Table
-from medbench.report.within import Within, split_copies, within_models
+from medbench.report.within import Within, within_models
 
 TITLE = "Same classifiers, test images that also stand in train or val left out"
 COLUMNS = ["dataset", "arm", "test images", "all", "without the copies", "difference"]
@@ -77,24 +79,17 @@ def within_notes(results: StudyResults) -> list[str]:
 
 
 def _left_out(results: StudyResults, dataset: str) -> str:
-    copies, card = split_copies(results, dataset), results.card(dataset)
-    unknown = any(found.left is None for found in within_models(results) if found.dataset == dataset)
-    if copies is None or card is None or unknown:
-        return "which test images stand in train or val is not known, as its raw dataset is not there or has changed"
-    if not copies.copied.any():
+    audit = audit_of(results, dataset)
+    if audit is None or any(found.left is None for found in within_models(results) if found.dataset == dataset):
+        return "which test images stand in train or val is not known, as its audit is not there or has changed"
+    copied = Counter(image.label for image in audit.exact.test_copies)
+    if not copied:
         return "no test image stands in train or val, so that none is left out"
-    counts = [
-        f"{copies.copied[copies.labels == k].sum():,} of {(copies.labels == k).sum():,} {name}"
-        for k, name in enumerate(card.classes)
-        if (copies.labels == k).any()
-    ]
-    gone = [name for k, name in enumerate(card.classes) if _vanishes(copies.copied[copies.labels == k])]
-    said = f"left out {copies.copied.sum():,} of {len(copies.copied):,} test images ({', '.join(counts)})"
+    of = {name: n for name, n in zip(audit.classes, audit.before["test"], strict=True) if n}
+    counts = [f"{copied[name]:,} of {n:,} {name}" for name, n in of.items()]
+    gone = [name for name, n in of.items() if copied[name] == n]
+    said = f"left out {copied.total():,} of {sum(of.values()):,} test images ({', '.join(counts)})"
     return said + (f"; {NOT_DEFINED}, as no image of class {', '.join(gone)} is left" if gone else "")
-
-
-def _vanishes(copied: np.ndarray) -> bool:
-    return len(copied) > 0 and bool(copied.all())
 
 
 def within_rows(results: StudyResults) -> Iterator[dict[str, Any]]:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
-from medbench.files import write_json, write_npz, write_text
+from medbench.files import write_json, write_text
 from medbench.plan import Model, models, report_section, trained_as
 from medbench.report.results import StudyResults
 from medbench.rng import numpy_rng
@@ -24,7 +25,7 @@ SECTIONS = {
     "no_attention": {"kind": "medienet", "multi_attention": False, **LATENT},
     "ldm": {"kind": "ldm", **LATENT},
     "cddpm": {"kind": "cddpm", "schedule": "cosine", "prediction": "v", "fidelity_checks": 2, "check_dimension": 2048},
-    "annotated": {"kind": "annotated_ddpm", "conditioning": "label"},
+    "annotated": {"kind": "annotated_ddpm", "conditioning": "label", "timesteps": 300, "sampler": "ancestral"},
     "cvae": {"kind": "cvae"},
     "cgan": {"kind": "cgan"},
     "classic": {"kind": "classic"},
@@ -132,9 +133,9 @@ def _write_generator(folder: Path, config: Config, model: Model, n_classes: int,
     )
     write_npz(folder / f"samples/{model.path}.npz", arrays)
     write_text(folder / f"features/{model.path}.safetensors", "")
-    seconds = 20.0 + getattr(section, "evaluations", 0)
+    seconds = 20.0 + getattr(section, "sample_steps", 0)
     write_text(folder / f"logs/sample/{model.path.replace('/', '-')}.log", Usage(seconds, 700).line() + "\n")
-    around = FID.get(model.augmenter, 8) * (1 + 0.1 * rng.rand()) * (1 + 10 / (section.evaluations if noisy else 50))
+    around = FID.get(model.augmenter, 8) * (1 + 0.1 * rng.rand()) * (1 + 10 / (section.sample_steps if noisy else 50))
     write_json(folder / f"fidelity/{model.path}.json", _fidelity(model, around, dimensions))
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
 from medbench.errors import UserError
-from medbench.files import canonical_json, write_json, write_npz, write_text
+from medbench.files import canonical_json, write_json, write_text
 from medbench.plan import report_section
 from medbench.report.figures import style
 from medbench.report.figures.denoising import denoising_strip

@@ -48,9 +48,9 @@ def test_a_line_joins_both_means_of_an_arm(protocol_run, tmp_path, drawn, texts,
     check_legible(figure)
 
 
-def test_a_tick_shows_the_mean_without_copies(protocol_run, write_raw, tmp_path, drawn, texts, check_legible):
+def test_a_tick_shows_the_mean_without_copies(protocol_run, write_audit, tmp_path, drawn, texts, check_legible):
     results = protocol_run(tmp_path, seeds=(0, 1))
-    write_raw(tmp_path, in_train=range(20))
+    write_audit(tmp_path, in_train=range(20))
     leakage_by_arm(results, tmp_path / "leakage")
     (figure,) = drawn
     (ax,) = figure.axes

@@ -68,7 +68,7 @@ def test_generator_choices_are_those_of_the_config():
     assert "ct: 50 / 12 / 25 images a class" in said["Splits"]
     assert "0.1 of the training split kept" in said["Splits"]
     assert said["Loss"] == "l2: L2; huber: Huber, β = 0.1"
-    assert said["Diffusion steps T"] == "l2: 200; huber: 300"
+    assert said["Diffusion steps T"] == "l2: 200; huber: 1000"
     assert said["Length of training"] == "l2: 170 optimiser steps; huber: 1,700 optimiser steps"
     assert said["Width and multipliers"] == "l2: 16, (1, 2, 4); huber: the image size, (1, 2, 4)"
     assert said["Class labels"] == "by an embedding of the class label"
@@ -119,13 +119,13 @@ def test_other_settings_are_said_as_well():
         fidelity=RAW["fidelity"] | {"weights": weights},
         utility=RAW["utility"] | {"init": "imagenet", "weights": weights},
         augmenters=RAW["augmenters"]
-        | {"l2": {"kind": "annotated_ddpm", "conditioning": "class", "schedule": "cosine", "horizontal_flip": True}},
+        | {"l2": {"kind": "annotated_ddpm", "conditioning": "class", "sampler": "ancestral", "horizontal_flip": True}},
         run=["arms"],
     )
     said = here(generator_choices(changed, CARDS))
     assert "weights abababababab…" in said["FID extractor"]
     assert said["Class labels"] == "one model a class, the steps shared out"
-    assert said["Sampler"] == "ancestral, x0 clipped to [−1, 1]"  # cosine needs it
+    assert said["Sampler"] == "ancestral, x0 clipped to [−1, 1]"
     assert said["Mirrored training images"] == "half of the images, by chance"
     assert here(classifier_choices(changed, CARDS))["Initial weights"] == "ImageNet, weights abababababab…"
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medbench.audit.findings import findings
 from medbench.audit.neighbours import neighbours
-from medbench.audit.neighbours_page import write_neighbours
+from medbench.audit.read import read_audit
 from medbench.config import Config
 from medbench.data.dataset import Card
 from medbench.files import read_json, write_json, write_text
@@ -69,13 +70,13 @@ def text_of(html: str) -> str:
 def test_the_audit_of_a_dataset_is_told_with_its_worst_findings(page, tmp_path):
     html = page(lambda folder: write_text(folder / "audit/ct.html", "all of it"))
     published, clean = block(html, "ct_aspub"), block(html, "ct")
-    findings = read_json(tmp_path / "run/audit/ct.json")["findings"]
-    assert len(findings) > 3
+    told = findings(read_audit(tmp_path / "run/audit/ct.json"))
+    assert len(told) > 3
     shown = re.findall(r"<li>(.*?)</li>", clean)
-    assert shown[:3] == findings[:3]
-    assert findings[3] not in clean
+    assert shown[:3] == told[:3]
+    assert told[3] not in clean
     said = text_of(clean)
-    assert f"And {len(findings) - 3} more. Protocol clean: 5 of 60 images removed, 3 that repeat another and 2" in said
+    assert f"And {len(told) - 3} more. Protocol clean: 5 of 60 images removed, 3 that repeat another and 2" in said
     assert "Protocol clean: one copy of each distinct image, kept in test before val before train" in said
     assert "Protocol as_published: 0 of 60 images removed." in text_of(published)
     assert "Task multi-class" in said
@@ -94,7 +95,8 @@ def test_what_features_say_is_told_where_they_are_of_these_images(page, tiny_dat
             sha256 = read_json(folder / f"datasets/{name}.json")["npz_sha256"] if name == "ct" else "0" * 64
             of_it = found.model_copy(update={"dataset_sha256": sha256})
             page, file = (folder / f"audit/{name}.neighbours.{ending}" for ending in ("html", "json"))
-            write_neighbours(dataset, of_it, file, page)
+            write_json(file, of_it.model_dump(mode="json"))
+            write_text(page, "the closest pairs")
 
     html = page(close)
     said = text_of(block(html, "ct"))

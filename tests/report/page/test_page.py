@@ -13,10 +13,11 @@ import yaml
 from PIL import Image
 
 from medbench import plan
+from medbench.arrays import write_npz
 from medbench.config import Config, parse
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
 from medbench.errors import UserError
-from medbench.files import read_json, write_json, write_npz, write_text
+from medbench.files import read_json, write_json, write_text
 from medbench.report.page.pictures import strip
 from medbench.report.page.write import write_page
 from medbench.sums import write_sums

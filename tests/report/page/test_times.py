@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from medbench.files import write_npz, write_text
+from medbench.arrays import write_npz
+from medbench.files import write_text
 from medbench.report.page.times import time_table
 from medbench.usage import Usage
 

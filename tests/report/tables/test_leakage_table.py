@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medbench.files import read_json, read_npz, write_json
+from medbench.arrays import read_npz
+from medbench.files import read_json, write_json
 from medbench.report.leakage import leaks
 from medbench.report.tables.leakage_notes import leakage_notes
 from medbench.report.tables.leakage_table import leakage_tables, write_leakage_tables

@@ -13,8 +13,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medbench.arms import Arm
+from medbench.arrays import write_npz
 from medbench.data.dataset import Card
-from medbench.files import write_json, write_npz
+from medbench.files import write_json
 from medbench.report.effects import EFFECT_COLUMNS
 from medbench.report.results import StudyResults
 from medbench.report.tables import utility_table
