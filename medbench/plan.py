@@ -5,7 +5,8 @@ from functools import cache
 from typing import Any, Literal
 
 from medbench.arms import Arm
-from medbench.augmenters.sections import AugmenterSection, CutMix, MixUp
+from medbench.augmenters.schedules import last_signal
+from medbench.augmenters.sections import AugmenterSection, CutMix, DiffusionSection, MixUp
 from medbench.config import ClassifierSection, Config, Study, reached
 from medbench.sections import WeightsFile
 from medbench.stages import (
@@ -21,6 +22,10 @@ from medbench.stages import (
     TrainStage,
     UtilityStage,
 )
+
+# Largest √ᾱ at the end of a noise schedule that counts as noise. Sampling starts from pure noise: what is left of the
+# image there is missed, and with it the brightness, the more so the larger the image.
+LARGEST_SIGNAL = 0.05
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,27 @@ def gpus(config: Config, augmenter: str | None = None) -> int:
 def training_gpus(config: Config, augmenter: str) -> int:
     """As many as the augmenter's section asks for."""
     return gpus(config, augmenter) * getattr(config.augmenters[augmenter], "gpu", 1)
+
+
+def warnings(config: Config) -> list[str]:
+    """What a run may do, and whose numbers would mislead: one line each.
+
+    A study of Cao et al. keeps the walk-through's schedule, and its table says what that costs.
+    """
+    names = dict.fromkeys(
+        name
+        for study in reached(config).values()
+        for name in image_augmenters(config, study)
+        if config.augmenters[name].labelled or "cao2025" not in study.paper
+    )
+    return [
+        f"augmenters.{name}: schedule {section.schedule} with {section.timesteps} timesteps ends with"
+        f" {signal:.2f} of the image left (√ᾱ, at most {LARGEST_SIGNAL:g} wanted): samples miss the brightness of the"
+        " data; give timesteps: 1000"
+        for name in names
+        if isinstance(section := config.augmenters[name], DiffusionSection)
+        and (signal := last_signal(section.schedule, section.timesteps)) > LARGEST_SIGNAL
+    ]
 
 
 # The sections ---------------------------------------------------------------------------------------------------

@@ -62,8 +62,8 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
 
         def draw(rows: np.ndarray, given: np.ndarray) -> Drawn:
             network = networks[owner[rows[0]]]
-            scheduler = scheduler_of(section, "epsilon", self._clips)
-            steps = Denoising(network, scheduler, section.evaluations, shape, lambda x: x, job.seed, job.runtime)
+            scheduler = scheduler_of(section, "epsilon")
+            steps = Denoising(network, scheduler, section.sample_steps, shape, lambda x: x, job.seed, job.runtime)
             return steps.draw(rows, given)
 
         return sample_in_batches(draw, known, shape, section.sample_batch_size, job, owner)
@@ -71,7 +71,7 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
     def save(self, folder: Path) -> None:
         for name, network in self.networks.items():
             network.save_pretrained(folder / name)
-        scheduler_of(self.section, "epsilon", self._clips).save_pretrained(folder / "scheduler")
+        scheduler_of(self.section, "epsilon").save_pretrained(folder / "scheduler")
 
     def parameters(self) -> dict[str, int]:
         return {name: count_parameters(network) for name, network in self.networks.items()}
@@ -100,11 +100,6 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
             n_classes=len(self.spec.classes) if section.conditioning == "label" else None,
             standardization=section.weight_standardization,
         )
-
-    @property
-    def _clips(self) -> bool:
-        """Not clipped, as in the walk-through, but for cosine, whose first step multiplies by 100."""
-        return self.section.schedule == "cosine"
 
     def _ready(self, name: str, job: Job) -> AnnotatedUNet:
         """A network as it samples."""

@@ -14,8 +14,6 @@ from medbench.augmenters.unets import PixelUNet
 class CDDPMAugmenter(ConditionalAugmenter[CDDPM]):
     """Ho et al. 2020 with classifier-free guidance (Ho and Salimans 2022)."""
 
-    CLIPS = True
-
     def new_codec(self, job: Job) -> Codec:
         return self._pixels()
 

@@ -30,7 +30,6 @@ class ConditionalAugmenter(Augmenter[SectionT], Generic[SectionT]):
     """A denoiser (x, timestep, labels, augment) -> prediction, trained and sampled in the space of a codec."""
 
     LEAST_PER_CLASS = 2
-    CLIPS = False  # whether samplers clip x0 to [-1, 1] unless told otherwise
 
     def __init__(self, section: SectionT, spec: ImageSpec):
         super().__init__(section, spec)
@@ -52,7 +51,7 @@ class ConditionalAugmenter(Augmenter[SectionT], Generic[SectionT]):
 
     @property
     def scheduler(self) -> Scheduler:
-        return scheduler_of(self.section, self.section.prediction, self.CLIPS)
+        return scheduler_of(self.section, self.section.prediction)
 
     def fit(self, train: Split, val: Split, job: Job) -> History:
         section, device = self.section, job.runtime.torch_device
@@ -77,7 +76,7 @@ class ConditionalAugmenter(Augmenter[SectionT], Generic[SectionT]):
         device, section = job.runtime.torch_device, self.section
         self.codec.to(device)
         self.network.to(device, memory_format=torch.channels_last).eval()
-        denoising = self._denoising(self.network, section.evaluations, job.seed, job)
+        denoising = self._denoising(self.network, section.sample_steps, job.seed, job)
         shape = (self.spec.channels, *self.spec.size)
         return sample_in_batches(denoising.draw, labels, shape, section.sample_batch_size, job)
 

@@ -1,6 +1,5 @@
 """What every diffusion augmenter shares: noise schedules, losses, schedulers."""
 
-import math
 from typing import TypeAlias
 
 import torch
@@ -8,42 +7,18 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
+from medbench.augmenters import schedules
 from medbench.augmenters.sections import DiffusionSection
 
 Scheduler: TypeAlias = DDPMScheduler | DDIMScheduler | DPMSolverMultistepScheduler
 
 
 def betas(schedule: str, timesteps: int) -> Tensor:
-    """The variances β_1..β_T of the forward process, float32 (T,), not rescaled to T as in the walk-through.
-
-    Args:
-        schedule: linear (Ho et al. 2020), cosine (Nichol and Dhariwal 2021, eq. 17), quadratic, or sigmoid.
-        timesteps: T, at least 2.
-    """
-    start, end = 1e-4, 0.02
-    ramp = torch.linspace(0, 1, timesteps, dtype=torch.float64)
-    match schedule:
-        case "linear":
-            values = start + (end - start) * ramp
-        case "quadratic":
-            values = (start**0.5 + (end**0.5 - start**0.5) * ramp) ** 2
-        case "sigmoid":
-            values = torch.sigmoid(12 * ramp - 6) * (end - start) + start
-        case "cosine":
-            values = _cosine_betas(timesteps)
-        case _:
-            raise ValueError(f"schedule {schedule!r} is not one of linear, cosine, quadratic, sigmoid")
-    return values.float()
+    """See medbench.augmenters.schedules; float32 (T,)."""
+    return torch.from_numpy(schedules.betas(schedule, timesteps)).float()
 
 
-def _cosine_betas(timesteps: int, s: float = 0.008) -> Tensor:
-    # diffusers' squaredcos_cap_v2 caps the last β at 0.999; the walk-through caps at 0.9999.
-    x = torch.linspace(0, 1, timesteps + 1, dtype=torch.float64)
-    alphas_cumprod = torch.cos((x + s) / (1 + s) * math.pi / 2) ** 2
-    return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clamp(1e-4, 0.9999)
-
-
-def scheduler_of(section: DiffusionSection, prediction: str, clips: bool) -> Scheduler:
+def scheduler_of(section: DiffusionSection, prediction: str) -> Scheduler:
     """diffusers' scheduler for a section's noise schedule and sampler.
 
     ancestral: the posterior variance (Ho et al. 2020, eq. 7), every timestep. ddim: deterministic (Song et al. 2021,
@@ -52,9 +27,8 @@ def scheduler_of(section: DiffusionSection, prediction: str, clips: bool) -> Sch
 
     Args:
         prediction: what the network predicts, epsilon or v.
-        clips: whether x0 is clipped to [-1, 1] where the section does not say; latents have no such bounds.
     """
-    clip = clips if section.clip_sample is None else section.clip_sample
+    clip = section.clip_sample
     common = {
         "num_train_timesteps": section.timesteps,
         "trained_betas": betas(section.schedule, section.timesteps).tolist(),

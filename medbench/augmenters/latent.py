@@ -81,7 +81,7 @@ class MedIENetAugmenter(LatentAugmenter[MedIENet]):
             image_size=self.spec.size,
             channels=self.spec.channels,
             guidance_scale=self.section.guidance_scale,
-            steps=self.section.evaluations,
+            steps=self.section.sample_steps,
         ).save_pretrained(folder)
 
     def _settings(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from medbench.augmenters.denoising import Denoising
 from medbench.augmenters.diffusion import betas, noise_loss
 from medbench.augmenters.fidelity_check import FidelityCheck
 from medbench.augmenters.nonleaky import augmented
+from medbench.augmenters.sampler_steps import steps_up_to
 from medbench.augmenters.sections import ConditionalDiffusion
 from medbench.data.dataset import Split
 from medbench.rng import seed_for
@@ -80,7 +81,7 @@ class ConditionalTask(Task):
             return {}
         section, network = self.section, self.networks["unet"]
         seed = seed_for(self.job.probe_seed, "check")
-        n_steps = section.steps_up_to(min(section.check_steps, section.evaluations))
+        n_steps = steps_up_to(min(section.check_steps, section.sample_steps), section.sampler, section.timesteps)
         draws = self.sampler(network, n_steps, seed, self.job)
         return self.fidelity_check.measure(step, draws, network)
 

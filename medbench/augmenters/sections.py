@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from medbench.augmenters.sampler_steps import steps_up_to, usual_steps
 from medbench.sections import Fraction, Name, Probability, Section, TrainingSection, WeightsFile
 
 Widths = Annotated[tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...], Field(min_length=1)]
@@ -63,58 +64,71 @@ class DiffusionSection(TrainedSection):
     """What every diffusion model can set: its noise, its loss, its sampler."""
 
     SAMPLING_ONLY = AugmenterSection.SAMPLING_ONLY | {"sampler", "sample_steps", "clip_sample"}
+    BY_NULL: ClassVar[frozenset[str]] = frozenset({"sample_steps", "clip_sample"})
 
     loss: Literal["l1", "l2", "huber"] = "l2"
     huber_beta: PositiveFloat = 1.0  # smooth L1's corner; below it the loss is MSE / (2 beta)
     schedule: Literal["linear", "cosine", "quadratic", "sigmoid"] = "linear"
     timesteps: Annotated[int, Field(ge=2)] = 1000
     sampler: Literal["ancestral", "ddim", "dpmsolver++"] = "ddim"
-    sample_steps: PositiveInt | None = None  # network evaluations an image; None: all timesteps (ancestral), else 50
-    clip_sample: bool | None = None  # clip x0 to [-1, 1]; None: as the kind's default says
+    # Network evaluations per image, twice as many with guidance; by default all timesteps (ancestral), else about 50.
+    sample_steps: PositiveInt = Field(default_factory=lambda data: usual_steps(data["sampler"], data["timesteps"]))
+    clip_sample: bool = False  # clip x0 to [-1, 1]
 
     # None: where the dataset says that a mirror keeps the meaning; true only to follow a study that mirrored its images
     horizontal_flip: bool | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, value: Any) -> Any:
+        """Those that depend on other settings. A preset takes back what config.yaml sets by null."""
+        if not isinstance(value, Mapping):
+            return value
+        given = {key: item for key, item in value.items() if key not in cls.BY_NULL or item is not None}
+        return {**cls.defaults_for(given), **given}
+
+    @classmethod
+    def defaults_for(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a kind, where they are not the fields' own."""
+        return {}
+
     @model_validator(mode="after")
     def _steps_fit_the_sampler(self) -> "DiffusionSection":
-        if self.sampler == "ancestral" and self.sample_steps not in (None, self.timesteps):
+        if self.sampler == "ancestral" and self.sample_steps != self.timesteps:
             raise ValueError(
                 f"sample_steps {self.sample_steps}: the ancestral sampler takes all {self.timesteps} timesteps; give"
                 " sampler: ddim or dpmsolver++"
             )
-        if self.sample_steps is not None and self.sample_steps > self.timesteps:
+        if self.sample_steps > self.timesteps:
             raise ValueError(f"sample_steps {self.sample_steps}: more than there are timesteps ({self.timesteps})")
-        if self.sample_steps is not None and self.steps_up_to(self.sample_steps) != self.sample_steps:
+        possible = steps_up_to(self.sample_steps, self.sampler, self.timesteps)
+        if possible != self.sample_steps:
             raise ValueError(
                 f"sample_steps {self.sample_steps}: ddim strides evenly and needs a divisor of timesteps"
-                f" {self.timesteps}, such as {self.steps_up_to(self.sample_steps)}; or give sampler: dpmsolver++"
+                f" {self.timesteps}, such as {possible}; or give sampler: dpmsolver++"
             )
         return self
 
-    @property
-    def evaluations(self) -> int:
-        """Steps of the sampler, each one evaluation of the network."""
-        return self.sample_steps or self.steps_up_to(self.timesteps if self.sampler == "ancestral" else 50)
-
-    def steps_up_to(self, most: int) -> int:
-        """As many steps as the sampler can take, at most so many.
-
-        diffusers' DDIM goes from t to t − ⌊T / n⌋: where n does not divide T, that is not the next of its timesteps.
-        """
-        most = min(most, self.timesteps)
-        return next(n for n in range(most, 0, -1) if self.sampler != "ddim" or self.timesteps % n == 0)
-
 
 class AnnotatedDDPM(DiffusionSection):
-    """The annotated diffusion model (Rogge and Rasul 2022)."""
+    """The annotated diffusion model (Rogge and Rasul 2022).
+
+    Without labels as in the walk-through: 300 timesteps, ancestral sampling. With labels it is a baseline and must
+    reach the brightness of its data: 1000 timesteps, after which noise is all that is left, and x0 clipped.
+    """
 
     kind: Literal["annotated_ddpm"]
     width: Annotated[int, Field(ge=4, multiple_of=4)] | None = None  # None: the image size, as in the walk-through
     multipliers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4)
     weight_standardization: Literal["divide_by_std", "walkthrough"] = "divide_by_std"
-    timesteps: Annotated[int, Field(ge=2)] = 300
-    sampler: Literal["ancestral", "ddim", "dpmsolver++"] = "ancestral"
     conditioning: Literal["none", "label", "class"] = "none"
+
+    @classmethod
+    def defaults_for(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        if given.get("conditioning", "none") != "none":
+            return {"clip_sample": True}
+        # The first step of cosine divides by a hundredth: unclipped, it leaves no image.
+        return {"timesteps": 300, "sampler": "ancestral", "clip_sample": given.get("schedule") == "cosine"}
 
     @property
     def labelled(self) -> bool:
@@ -141,13 +155,10 @@ class ConditionalDiffusion(DiffusionSection):
     check_dimension: Literal[768, 2048] = 768
     select: Literal["last", "kid"] = "last"  # kid: an earlier check that is better by more than chance
 
-    @model_validator(mode="before")
     @classmethod
-    def _no_guidance_without_a_null_class(cls, value: Any) -> Any:
-        """The default where labels are never dropped, also for the train stage, which gets no settings of sampling."""
-        if isinstance(value, Mapping) and value.get("label_dropout") == 0:
-            return {"guidance_scale": 1.0, **value}
-        return value
+    def defaults_for(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Without a null class there is no guidance, also in the train stage, which gets no settings of sampling."""
+        return {"guidance_scale": 1.0} if given.get("label_dropout") == 0 else {}
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> "ConditionalDiffusion":
@@ -173,6 +184,7 @@ class CDDPM(ConditionalDiffusion):
     kind: Literal["cddpm"]
     layers_per_stage: PositiveInt = 2
     attention_stages: PositiveInt = 1  # the last so many, where images are smallest
+    clip_sample: bool = True
 
 
 class LatentDiffusion(ConditionalDiffusion):

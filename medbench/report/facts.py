@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.augmenters.sections import DiffusionSection
 from medbench.report.results import CONDITION, Generator, StudyResults, flat
 
 FACT_COLUMNS = ["dataset", "augmenter", "generator_seed", "kind", "model", "space", "loss", "sampler", "sampler_steps"]
@@ -32,16 +31,14 @@ def facts(results: StudyResults) -> pd.DataFrame:
 
 def sampler_steps(section: Mapping[str, Any]) -> int | None:
     """Steps of a diffusion model's sampler; None for what is none."""
-    if not {"sampler", "timesteps"} <= set(section):
-        return None
-    # Not checked again: places of files have been left out, and a plug-in's own settings are not known here.
-    return DiffusionSection.model_construct(**section).evaluations
+    steps: int | None = section.get("sample_steps")
+    return steps
 
 
 def evaluations(section: Mapping[str, Any]) -> int | None:
     """Of the network, for one image: with guidance, both halves of the batch count. None: not known of this kind.
 
-    >>> evaluations({"kind": "ldm", "sampler": "ddim", "timesteps": 1000, "sample_steps": 25, "guidance_scale": 2.0})
+    >>> evaluations({"kind": "ldm", "sample_steps": 25, "guidance_scale": 2.0})
     50
     """
     steps = sampler_steps(section)

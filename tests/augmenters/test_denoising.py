@@ -42,8 +42,8 @@ def drawn(section, prediction="epsilon", mean=0.0, deviation=0.0, rows=4):
     decoded = []
     denoising = Denoising(
         best_network(section, prediction, mean, deviation),
-        scheduler_of(section, prediction, False),
-        section.evaluations,
+        scheduler_of(section, prediction),
+        section.sample_steps,
         SHAPE,
         lambda x: (decoded.append(x), x)[1],
         seed=3,
@@ -167,8 +167,8 @@ def test_guidance_needs_labels():
 @SAMPLERS
 def test_the_network_is_asked_once_a_step(sampler):
     network, section = Counted(), settings(sampler, 6, timesteps=12)
-    scheduler = scheduler_of(section, "epsilon", True)
-    denoising = Denoising(guided(network, 2.0, NULL), scheduler, section.evaluations, SHAPE, lambda x: x, 0, RUNTIME)
+    scheduler = scheduler_of(section, "epsilon")
+    denoising = Denoising(guided(network, 2.0, NULL), scheduler, section.sample_steps, SHAPE, lambda x: x, 0, RUNTIME)
     denoising.draw(np.arange(3), np.array([0, 1, 2]))
     assert [n for n, _, _ in network.asked] == [6] * (12 if sampler == "ancestral" else 6)
     times = [t[0] for _, _, t in network.asked]

@@ -7,11 +7,13 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.diffusion import betas, noise_loss, scheduler_of, to_model_range, to_uint8
+from medbench.augmenters.schedules import last_signal
 from medbench.augmenters.sections import AnnotatedDDPM, DiffusionSection
+from medbench.plan import LARGEST_SIGNAL
 
 
-def scheduler(sampler: str = "ancestral", prediction: str = "epsilon", clips: bool = False, **settings):
-    return scheduler_of(DiffusionSection(kind="any", sampler=sampler, **settings), prediction, clips)
+def scheduler(sampler: str = "ancestral", prediction: str = "epsilon", **settings):
+    return scheduler_of(DiffusionSection(kind="any", sampler=sampler, **settings), prediction)
 
 
 @pytest.mark.parametrize(
@@ -75,19 +77,18 @@ def test_every_sampler_is_diffusers_own_with_our_schedule_and_prediction(sampler
 
 
 @pytest.mark.parametrize("sampler", ["ancestral", "ddim", "dpmsolver++"])
-def test_a_sampler_clips_where_the_kind_does_unless_the_section_says_otherwise(sampler):
+def test_a_sampler_clips_where_the_section_says(sampler):
     """From a first step whose x0 is far outside [-1, 1]."""
 
-    def stepped(clips, chosen):
-        made = scheduler(sampler, clips=clips, clip_sample=chosen, timesteps=10)
+    def stepped(clips):
+        made = scheduler(sampler, clip_sample=clips, timesteps=10)
         made.set_timesteps(10)
         x = torch.full((1, 1, 1, 1), 30.0)
         generator = torch.Generator().manual_seed(0)
         return made.step(torch.zeros_like(x), made.timesteps[0], x, generator=generator).prev_sample.item()
 
-    free, clipped = stepped(False, None), stepped(True, None)
-    assert clipped < free - 0.5
-    assert (stepped(True, False), stepped(False, True)) == (free, clipped)
+    assert stepped(True) < stepped(False) - 0.5
+    assert stepped(None) == stepped(False)  # the default of most kinds
 
 
 def test_the_walkthrough_clips_at_no_schedule_but_cosine(tmp_path):
@@ -123,11 +124,30 @@ def test_fewer_steps_are_evenly_spaced_and_end_at_the_noisiest(sampler, steps):
     ],
 )
 def test_evaluations_of_the_network_an_image(settings, evaluations):
-    assert DiffusionSection(kind="any", **settings).evaluations == evaluations
+    assert DiffusionSection(kind="any", **settings).sample_steps == evaluations
 
 
-def test_the_walkthrough_takes_every_step():
-    assert AnnotatedDDPM(kind="annotated_ddpm").evaluations == 300
+def test_the_walkthrough_takes_every_step_of_its_schedule():
+    section = AnnotatedDDPM(kind="annotated_ddpm")
+    assert (section.timesteps, section.sampler, section.sample_steps, section.clip_sample) == (
+        300,
+        "ancestral",
+        300,
+        False,
+    )
+
+
+@pytest.mark.parametrize("conditioning", ["label", "class"])
+def test_the_annotated_model_as_a_baseline_reaches_noise(conditioning):
+    section = AnnotatedDDPM(kind="annotated_ddpm", conditioning=conditioning)
+    assert (section.timesteps, section.sampler, section.sample_steps, section.clip_sample) == (1000, "ddim", 50, True)
+    assert last_signal(section.schedule, section.timesteps) < LARGEST_SIGNAL < last_signal("linear", 300)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "quadratic", "sigmoid"])
+def test_the_last_signal_is_what_training_adds_noise_to(schedule):
+    left = torch.cumprod(1 - betas(schedule, 300), 0)[-1].sqrt().item()
+    assert last_signal(schedule, 300) == pytest.approx(left, rel=1e-4)  # 300 products in float32
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_what_is_saved_is_a_folder_of_diffusers(trained):
 
 def test_a_pipeline_knows_the_settings_that_it_was_saved_with(trained, pipeline):
     config, section = pipeline.config, trained.augmenter.section
-    assert (config.guidance_scale, config.steps) == (section.guidance_scale, section.evaluations)
+    assert (config.guidance_scale, config.steps) == (section.guidance_scale, section.sample_steps)
     assert (tuple(config.classes), tuple(config.image_size), config.channels) == (CLASSES, (SIZE, SIZE), 1)
     assert type(pipeline.scheduler).__name__ == "DDIMScheduler"
     assert pipeline.scheduler.config.prediction_type == "v_prediction"

@@ -94,8 +94,8 @@ def test_an_augmenter_with_a_model_has_its_settings_but_for_those_of_sampling():
     raw["augmenters"]["ddpm"] |= {"loss": "l1", "timesteps": 100}
     config = load(raw)
     fast, model = config.augmenters["fast"], config.augmenters["ddpm"]
-    assert (fast.kind, fast.loss, fast.timesteps, fast.evaluations) == ("annotated_ddpm", "l1", 100, 5)
-    assert (model.model, model.evaluations) == (None, 100)
+    assert (fast.kind, fast.loss, fast.timesteps, fast.sample_steps) == ("annotated_ddpm", "l1", 100, 5)
+    assert (model.model, model.sample_steps) == (None, 100)
     assert load(config.model_dump(mode="json")) == config
 
 

@@ -38,7 +38,9 @@ def test_the_demo_plans_nothing_that_it_does_not_need(planned, root):
     # 2 datasets × annotated under 2 losses, medienet and its first stage, classic
     per_generator = dict.fromkeys(("train", "sample", "features_generated", "fidelity"), 2 * 5)
     once = dict.fromkeys(("tables", "figures", "report", "all"), 1)
-    twice = dict.fromkeys(("prepare", "audit", "section"), 2)  # a section for the study, and for the report
+    twice = dict.fromkeys(
+        ("prepare", "audit", "audit_page", "section"), 2
+    )  # a section for the study, and for the report
     assert jobs == {**per_generator, **twice, "features_real": 4, "utility": 2 * 5, **once}  # 5 arms
     assert "phantom_xray" not in printed
     assert "results/full" not in printed
@@ -191,7 +193,7 @@ def test_what_samples_another_ones_model_expects_that_model():
     assert (report.models, report.ceilings) == ({"fast": "medienet"}, ["ae"])
     assert report.first_stages == {"fast": "ae", "medienet": "ae"}
     sampled = [plan.sample_section(config, name).augmenter for name in ("fast", "medienet")]
-    assert [(section.guidance_scale, section.evaluations) for section in sampled] == [(3, 5), (3, 50)]
+    assert [(section.guidance_scale, section.sample_steps) for section in sampled] == [(3, 5), (3, 50)]
 
 
 def test_classifiers_that_mix_on_the_fly_are_of_real_images():

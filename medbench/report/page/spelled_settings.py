@@ -94,8 +94,9 @@ def prediction_text(section: DiffusionSection) -> str:
 
 
 def sampler_text(section: DiffusionSection) -> str:
-    steps = "" if section.sampler == "ancestral" else f", {section.evaluations} steps"
-    return f"{section.sampler}{steps}, x0 {'' if _clips(section) else 'not '}clipped to [−1, 1]{guidance_text(section)}"
+    steps = "" if section.sampler == "ancestral" else f", {section.sample_steps} steps"
+    clipped = "clipped" if section.clip_sample else "not clipped"
+    return f"{section.sampler}{steps}, x0 {clipped} to [−1, 1]{guidance_text(section)}"
 
 
 def guidance_text(section: DiffusionSection) -> str:
@@ -131,11 +132,3 @@ def _chosen(section: ConditionalDiffusion) -> str:
         f"of {section.fidelity_checks} checks the one with the smallest KID on val at {section.check_dimension}"
         " dimensions is used if it beats the last by more than chance"
     )
-
-
-def _clips(section: DiffusionSection) -> bool:
-    if section.clip_sample is not None:
-        return section.clip_sample
-    if isinstance(section, AnnotatedDDPM):
-        return section.schedule == "cosine"
-    return not isinstance(section, LatentDiffusion)

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from medbench.augmenters.schedules import last_signal
+from medbench.plan import LARGEST_SIGNAL
 from medbench.report.conditions import (
     accepted_notes,
     card_of,
@@ -37,6 +39,7 @@ def fid_notes(results: StudyResults) -> list[str]:
         " are as close to R as other real images are. The generators were trained on F and R alike.",
         *settings_notes(results),
         *_published(results),
+        *_unreached_noise(results),
         *_seeds(results),
     ]
 
@@ -119,6 +122,22 @@ def _published(results: StudyResults) -> list[str]:
         f"Published values: {paper.label}, doi {paper.doi}. Not public: {paper.not_public}. The published values differ"
         " in loss and dimension at once, so they compare neither; they stand beside ours and are not drawn in figures."
         for paper in papers
+    ]
+
+
+def _unreached_noise(results: StudyResults) -> list[str]:
+    """What a schedule costs that ends before noise, as the walk-through's does."""
+    ends = {
+        name: last_signal(section["schedule"], section["timesteps"])
+        for name in results.compared
+        if "schedule" in (section := results.section(name))
+    }
+    names = [f"{name} ({signal:.2f})" for name, signal in ends.items() if signal > LARGEST_SIGNAL]
+    if not names:
+        return []
+    return [
+        f"The noise schedule ends before noise: {listed(names)}, the share √ᾱ of the image that is left. Sampling"
+        " starts from pure noise, so the mean brightness is missed and its spread shrinks, more so in larger images."
     ]
 
 

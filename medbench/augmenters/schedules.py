@@ -1,0 +1,40 @@
+"""Noise schedules: how much noise the forward process adds at each timestep."""
+
+import numpy as np
+
+
+def betas(schedule: str, timesteps: int) -> np.ndarray:
+    """The variances β_1..β_T of the forward process, float64 (T,), not rescaled to T as in the walk-through.
+
+    Args:
+        schedule: linear (Ho et al. 2020), cosine (Nichol and Dhariwal 2021, eq. 17), quadratic, or sigmoid.
+        timesteps: T, at least 2.
+    """
+    start, end = 1e-4, 0.02
+    ramp = np.linspace(0, 1, timesteps)
+    match schedule:
+        case "linear":
+            return start + (end - start) * ramp
+        case "quadratic":
+            return (start**0.5 + (end**0.5 - start**0.5) * ramp) ** 2
+        case "sigmoid":
+            return (end - start) / (1 + np.exp(6 - 12 * ramp)) + start
+        case "cosine":
+            return _cosine_betas(timesteps)
+    raise ValueError(f"schedule {schedule!r} is not one of linear, cosine, quadratic, sigmoid")
+
+
+def last_signal(schedule: str, timesteps: int) -> float:
+    """√ᾱ_T: what is left of the image, as a factor, at the end of the forward process.
+
+    >>> round(last_signal("linear", 300), 2), round(last_signal("linear", 1000), 4)
+    (0.22, 0.0064)
+    """
+    return float(np.sqrt(np.prod(1 - betas(schedule, timesteps))))
+
+
+def _cosine_betas(timesteps: int, s: float = 0.008) -> np.ndarray:
+    # diffusers' squaredcos_cap_v2 caps the last β at 0.999; the walk-through caps at 0.9999.
+    x = np.linspace(0, 1, timesteps + 1)
+    alphas_cumprod = np.cos((x + s) / (1 + s) * np.pi / 2) ** 2
+    return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clip(1e-4, 0.9999)

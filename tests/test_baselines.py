@@ -1,0 +1,40 @@
+"""Every baseline of ours gets a fair shot, in config.yaml and in every preset."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.config import Config, as_written
+from medbench.plan import warnings
+
+ROOT = Path(__file__).parents[1]
+PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
+
+
+def config_of(*files: Path, **changed) -> Config:
+    whole: dict = {}
+    for part in [*(yaml.safe_load(file.read_text()) for file in (ROOT / "config.yaml", *files)), changed]:
+        update_config(whole, part)
+    return as_written(whole)
+
+
+@pytest.mark.parametrize("files", [(), *((preset,) for preset in PRESETS)], ids=lambda files: [f.stem for f in files])
+def test_the_annotated_model_with_labels_reaches_noise(files):
+    config = config_of(*files)
+    labelled = [each for each in config.augmenters.values() if isinstance(each, AnnotatedDDPM) and each.labelled]
+    settings = {(each.timesteps, each.sampler, each.sample_steps, each.clip_sample) for each in labelled}
+    assert settings == {(1000, "ddim", 50, True)}
+    assert warnings(config) == []  # of cao2025, whose schedule ends early as in the walk-through, the table warns
+
+
+def test_a_schedule_that_ends_before_noise_is_warned_of_where_a_study_in_run_uses_it():
+    early = {"timesteps": 300, "sampler": "ancestral", "sample_steps": None}
+    (demo,) = [preset for preset in PRESETS if preset.stem == "demo"]
+    (line,) = warnings(config_of(demo, augmenters={"annotated_huber_label": early}))
+    assert line.startswith("augmenters.annotated_huber_label: schedule linear with 300 timesteps ends with 0.22 of")
+    assert line.endswith("; give timesteps: 1000")
+    unused = warnings(config_of(demo, augmenters={"annotated_huber_label": early}, run=["guidance"]))
+    assert unused == []
