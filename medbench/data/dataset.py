@@ -15,6 +15,7 @@ from medbench.files import read_json, sha256_of, write_json
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+Patients = Literal["known", "partly", "unknown"]  # of all images, of some, of none; without one an image is a group
 
 
 class Card(BaseModel):
@@ -34,6 +35,7 @@ class Card(BaseModel):
     image_size: tuple[int, int]  # height, width in pixels
     counts: dict[str, list[int]]  # images a class, by split
     horizontal_flip: bool = False  # whether mirroring an image keeps its meaning
+    patients: Patients = "unknown"  # whether the source says which images are of one patient
     protocol: str = "as_published"  # clean: one copy of each distinct image; resplit: pooled and drawn anew
     train_fraction: float = 1.0
     accepted: list[str] = []  # how it is not what was published, where that was accepted

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from medbench.arrays import read_npz
-from medbench.data.dataset import SPLITS, Split, SplitName
+from medbench.data.dataset import SPLITS, Patients, Split, SplitName
 from medbench.data.digest import origins_of
 from medbench.data.images import channels_note, convert_all, resize_note
 from medbench.data.sections import NpzDataset
@@ -54,6 +54,7 @@ def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
         where=section.path,
         origin=f"npz file {path.name}",
         sha256=sha256,
+        patients=_patients(groups),
         notes=_notes(section, arrays["train_images"]),
     )
 
@@ -135,6 +136,11 @@ def _groups(path: Path, arrays: Arrays, labels: Labels) -> dict[SplitName, np.nd
             _check_group_array(path, key, arrays.get(key), count)
         numbers = np.unique(np.concatenate([arrays[key] for key in keys]), return_inverse=True)[1]
     return dict(zip(SPLITS, np.split(numbers, np.cumsum(counts)[:-1]), strict=True))
+
+
+def _patients(groups: Mapping[SplitName, np.ndarray]) -> Patients:
+    """Unknown also where each group has one image: what medbench writes of a set without patients looks the same."""
+    return "known" if np.unique(np.concatenate(list(groups.values())), return_counts=True)[1].max() > 1 else "unknown"
 
 
 def _check_group_array(path: Path, key: str, groups: np.ndarray | None, count: int) -> None:

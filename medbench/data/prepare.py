@@ -46,6 +46,7 @@ def _card(section: AnyDataset, name: str, source: Source) -> Card:
         image_size=(images.shape[1], images.shape[2]),
         counts=class_counts(source.splits, len(source.classes)),
         horizontal_flip=flip,
+        patients=source.patients,
         accepted=source.accepted,
         skipped=source.skipped,
         notes=source.notes,

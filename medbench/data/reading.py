@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from medbench.data.dataset import SPLITS, Origins, Split, SplitName
+from medbench.data.dataset import SPLITS, Origins, Patients, Split, SplitName
 from medbench.data.digest import perceptual_hash, pixel_digest
 from medbench.data.images import (
     Channels,
@@ -89,6 +89,7 @@ def read_listing(section: ImageFilesDataset, listing: Listing, seed: int, origin
         where=listing.where,
         origin=origin,
         sha256=_content_hash(listing, reading.items),
+        patients=_patients(reading.items),
         skipped=reading.broken,
         notes=[*listing.notes, *drawn, *_notes(section, reading)],
     )
@@ -150,6 +151,11 @@ def _group_numbers(items: list[Item]) -> np.ndarray:
     first: dict[tuple[str, str], int] = {}
     keys = [("group", item.group) if item.group is not None else ("image", item.name) for item in items]
     return np.array([first.setdefault(key, row) for row, key in enumerate(keys)], dtype=np.int64)
+
+
+def _patients(items: list[Item]) -> Patients:
+    given = [item.group is not None for item in items]
+    return "known" if all(given) else "partly" if any(given) else "unknown"
 
 
 def _split_names(

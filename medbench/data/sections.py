@@ -20,7 +20,7 @@ class DatasetSection(Section):
     horizontal_flip: bool | None = None  # whether a mirror keeps the meaning; None: what the source says, else no
     # The audit's: all as it is; one copy of each distinct image and none with two labels; all pooled and drawn anew.
     protocol: Protocol = "as_published"
-    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the training patients: a dataset of its own
+    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the training images, whole patients: another dataset
     accept: Literal["changed"] | None = None  # goes on with files that are not the published ones, and says so
     accept_licence: str | None = None  # the name of a licence that restricts the use, where the set has such a one
     title: str | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from medbench.data.dataset import SPLITS, Split, SplitName, class_counts
+from medbench.data.dataset import SPLITS, Patients, Split, SplitName, class_counts
 from medbench.errors import UserError
 
 
@@ -22,6 +22,7 @@ class Source:
     licence: str | None = None
     citation: str | None = None
     task: str | None = None  # as MedMNIST names tasks; None: by the number of classes
+    patients: Patients = "unknown"  # whether the groups of its images were given
     groups_may_cross: bool = False  # whether a group may stand in two splits, as it was published so
     accepted: list[str] = field(default_factory=list)  # how it is not what was published, where that was accepted
     horizontal_flip: bool = False

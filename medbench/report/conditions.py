@@ -4,10 +4,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from medbench.data.dataset import Card
+from medbench.data.dataset import Card, Patients
 from medbench.report.results import CONDITION, StudyResults
 
 AS_PUBLISHED = "as_published"  # the protocol, on a card, that removes nothing
+PATIENTS: dict[Patients, str] = {
+    "known": "known",
+    "partly": "known for some images, each other image counts by itself",
+    "unknown": "not known, each image counts by itself",
+}
 Conditions = Mapping[str, Sequence[str]]  # name without prefix -> the values that it takes
 
 
@@ -59,6 +64,19 @@ def described(card: Card) -> str:
     """Title and size of the images, and a protocol that changes the published split: Chest CT, 28×28×1, clean"""
     size = "×".join(str(side) for side in (*card.image_size, card.channels))
     return ", ".join([card.title, size, *([card.protocol] if card.protocol != AS_PUBLISHED else [])])
+
+
+def patients_text(card: Card) -> str:
+    """What an interval takes as independent: patients, or images where patients are not known."""
+    return PATIENTS[card.patients] + (", near duplicates as one" if card.protocol == "resplit" else "")
+
+
+def patients_notes(results: StudyResults) -> list[str]:
+    """A sentence for all datasets of which the same is known, as it must stand beside every interval."""
+    by_text: dict[str, list[str]] = {}
+    for card in filter(None, map(results.card, results.datasets)):
+        by_text.setdefault(patients_text(card), []).append(card.name)
+    return [f"Patients of {', '.join(names)}: {text}." for text, names in by_text.items()]
 
 
 def accepted_note(card: Card, most: int = 3) -> str:

@@ -43,6 +43,7 @@ def test_a_folder_a_class_is_split_by_seed(tmp_path):
     dataset = prepare(section(two_classes(tmp_path / "mine")), "mine", seed=0)
     card = dataset.card
     assert card.classes == ["ill", "well"]
+    assert card.patients == "unknown"
     assert card.counts == {"train": [14, 14], "val": [2, 2], "test": [4, 4]}
     assert card.source == "folder mine" and str(tmp_path) not in card.model_dump_json()
     assert card.notes == [
@@ -114,6 +115,7 @@ def test_a_table_names_labels_splits_and_groups(tmp_path):
     ]
     table = write_table(root, "\ufeffpath,label,split,group\n" + "\n".join(rows) + "\n")
     dataset = prepare(section(root, table=table), "mine", seed=0)
+    assert dataset.card.patients == "partly"
     assert dataset.card.classes == ["NA", "sick"]  # a label that pandas would take for a missing value
     assert [values(dataset.splits[name]) for name in SPLITS] == [[0, 100], [1, 101], [2, 102]]
     assert dataset.splits["test"].groups[0] == dataset.splits["test"].groups[1]
@@ -129,6 +131,7 @@ def test_groups_of_a_table_are_never_divided(tmp_path):
         for name in SPLITS
     ]
     assert sum(map(len, patients)) == len(set.union(*patients)) == 20
+    assert dataset.card.patients == "known"
     # Of ten patients a class: seven, one and two.
     assert dataset.card.counts == {"train": [21, 21], "val": [3, 3], "test": [6, 6]}
 

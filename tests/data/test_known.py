@@ -136,6 +136,7 @@ def test_a_patient_of_the_xrays_never_stands_in_both_train_and_val():
     assert not set(train.groups) & set(val.groups)
     patients = {name.rsplit("/", 1)[1].rsplit("-", 1)[0] for name in val.origins.names if "NORMAL/" in name}
     assert all(name.startswith(("IM-", "NORMAL2-IM-")) for name in patients)
+    assert dataset.card.patients == "known"
     assert any("16 validation images" in note for note in dataset.card.notes)
 
 

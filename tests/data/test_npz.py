@@ -63,11 +63,19 @@ def test_a_prepared_dataset_can_be_given_as_a_users_npz(tmp_path):
         np.testing.assert_array_equal(again.splits[name].groups, first.splits[name].groups)
         assert len(np.unique(first.splits[name].groups)) == len(first.splits[name]) // 2
     assert Dataset.load(tmp_path / "saved.npz").card.counts == again.card.counts
+    assert again.card.patients == first.card.patients == "known"
 
 
 def test_each_image_is_its_own_group_by_default(tmp_path):
-    splits = load(tmp_path, arrays()).splits
-    assert len(np.unique(np.concatenate([splits[name].groups for name in SPLITS]))) == 20
+    dataset = load(tmp_path, arrays())
+    assert len(np.unique(np.concatenate([dataset.splits[name].groups for name in SPLITS]))) == 20
+    assert dataset.card.patients == "unknown"
+
+
+def test_patients_do_not_become_known_on_the_way_through_a_file(tmp_path):
+    load(tmp_path, arrays()).save(tmp_path / "saved.npz")
+    again = prepare(NpzDataset(kind="npz", path=str(tmp_path / "saved.npz")), "again", seed=5)
+    assert again.card.patients == "unknown"
 
 
 def test_resizing_keeps_the_aspect_and_is_noted(tmp_path):

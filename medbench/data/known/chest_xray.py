@@ -7,6 +7,7 @@ CLASSES = ("NORMAL", "PNEUMONIA")
 PUBLISHERS = ("kaggle", "mendeley")
 CITATION = "Kermany et al. 2018, doi 10.1016/j.cell.2018.02.010; data: doi 10.17632/rscbjbr9sj.2"
 NOTES = (
+    "patients are known by the names of the files alone (person1, IM-0115, NORMAL2-IM-1427)",
     "the 16 validation images of the published split cannot choose a model: they join train, and whole patients of it"
     " are held out as val",
     "170 of the 202 numbers of persons with pneumonia in test stand in train too; whether they are the same people is"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from medbench.arms import Arm
+from medbench.report.conditions import patients_text
 from medbench.report.effects import BUDGETS, Effect, arm_label
 from medbench.report.figures.roles import Role, role
 from medbench.report.page.arm_verdict import COUNTED, DIGITS, ArmVerdict, arm_verdict, interval_text, missing_text
@@ -24,6 +25,7 @@ class Verdict:
     real: str  # the sentence about the real images alone
     arms: list[ArmVerdict]  # with an augmenter, and the control, in the study's order
     best: Best = field(default_factory=Best)  # which of them comes first, and what that is worth
+    patients: str = ""  # whether they are known; empty where the dataset's card is missing
 
     @property
     def intervals(self) -> int:
@@ -65,7 +67,9 @@ def _verdict(results: StudyResults, dataset: str, budget: str, rows: pd.DataFram
         if Arm.parse(name).extra
     ]
     best = best_of(results, dataset, budget, by_arm, arms)
-    return Verdict(results.study, dataset, BUDGETS[budget], _real_sentence(by_arm.get("real")), arms, best)
+    card, real = results.card(dataset), _real_sentence(by_arm.get("real"))
+    patients = patients_text(card) if card else ""
+    return Verdict(results.study, dataset, BUDGETS[budget], real, arms, best, patients)
 
 
 def _role(results: StudyResults, arm: str) -> Role:

@@ -13,6 +13,7 @@ from medbench.config import Config, as_written, parse
 from medbench.data.dataset import SPLITS, Card
 from medbench.files import write_html
 from medbench.report.audits import PROTOCOLS, audit_of, neighbours_of, removed_text
+from medbench.report.conditions import patients_text
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.page import provenance, regenerate
@@ -82,6 +83,7 @@ def write_page(run: Path, stage: PageStage, output: Path, partial: bool = False)
         lstrip_blocks=True,
     )
     environment.filters["duration"] = provenance.spelled_seconds
+    environment.filters["patients"] = patients_text
     pages = output.parent if partial else run
     write_html(output, environment.get_template("report.html.j2").render(_context(stage, studies, pages, output)))
 

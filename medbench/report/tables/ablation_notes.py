@@ -1,7 +1,7 @@
 """The sentences under the ablation tables."""
 
 from medbench.report.ablation import members, mixed_arm, parts
-from medbench.report.conditions import accepted_notes
+from medbench.report.conditions import accepted_notes, patients_notes
 from medbench.report.effects import BUDGETS
 from medbench.report.gaps import gap_sentences
 from medbench.report.results import StudyResults
@@ -62,5 +62,6 @@ def _auroc(results: StudyResults) -> list[str]:
         " trained.",
         "Differences in AUROC are between arms of the same ratio, paired by generator and classifier seed:"
         f" {difference_note(results)} {MARK_CLEAR} it leaves out 0, from {SEEDS_TO_CLAIM} classifier seeds on.",
+        *patients_notes(results),
         *([ONE_GENERATOR] if len(results.seeds) == 1 else []),
     ]

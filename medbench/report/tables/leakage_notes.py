@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text, stays_text
-from medbench.report.conditions import AS_PUBLISHED, accepted_notes
+from medbench.report.conditions import AS_PUBLISHED, accepted_notes, patients_notes
 from medbench.report.gaps import gap_sentences
 from medbench.report.leakage import AS_IT_CAME, is_identical, same_test_images
 from medbench.report.published import published_values
@@ -110,6 +110,7 @@ def _statistics(results: StudyResults) -> list[str]:
         " subtracted, and their spread is taken over seeds. It covers classifier seeds and both sets of test"
         f" images{covered}.{reliance(results)} Images that stand in both sets make it wider than it need be; copies of"
         " an image, each of which counts in a split as published, make it narrower.",
+        *patients_notes(results),
         f"{MARK_CLEAR} The interval leaves out 0, from {SEEDS_TO_CLAIM} classifier seeds on; without the mark no"
         " difference is shown. The intervals are not corrected for the number of comparisons.",
         *([ONE_GENERATOR] if generated and len(results.seeds) == 1 else []),

@@ -14,6 +14,7 @@ from medbench.report.conditions import (
     described,
     listed,
     mixed,
+    patients_notes,
     remaining,
     stated,
     varying,
@@ -96,7 +97,8 @@ def _statistics(results: StudyResults) -> list[str]:
         f"A run is one classifier, trained on an arm's images. {seeds}. ± is the standard deviation over an arm's runs"
         " (N − 1).",
         f"In brackets after an AUROC: 95 % percentile interval of a bootstrap ({DRAWS} draws) that resamples seeds and,"
-        f" class by class, test images, those of one patient together.{_too_narrow(results)}",
+        f" class by class, test images, those of one patient together where patients are known.{_too_narrow(results)}",
+        *patients_notes(results),
     ]
     if len(results.arms) > 1:
         sentences += [

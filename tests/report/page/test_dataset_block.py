@@ -84,6 +84,18 @@ def test_the_audit_of_a_dataset_is_told_with_its_worst_findings(page, tmp_path):
     assert "The whole audit" not in published  # whose page is not there
 
 
+def test_whether_patients_are_known_stands_with_the_dataset_and_its_verdict(page):
+    def known(folder: Path) -> None:
+        path = folder / "datasets/ct.json"
+        write_json(path, read_json(path) | {"patients": "known"})
+
+    html = page(known)
+    answer = text_of(html[: html.index('id="missing"')])
+    for name, said in (("ct", "known"), ("ct_aspub", "not known, each image counts by itself")):
+        assert f"<dt>Patients</dt><dd>{said}</dd>" in block(html, name)
+        assert f"Patients: {said}." in answer.partition(f" {name} (equal optimiser steps)")[2].partition("(equal")[0]
+
+
 def test_what_features_say_is_told_where_they_are_of_these_images(page, tiny_dataset):
     dataset, rng = tiny_dataset(), np.random.RandomState(0)
     train, test = (rng.standard_normal((40, 768)).astype(np.float32) for _ in range(2))

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from medbench.arms import Arm
 from medbench.arrays import write_npz
 from medbench.data.dataset import Card
-from medbench.files import write_json
+from medbench.files import read_json, write_json
 from medbench.report.effects import EFFECT_COLUMNS
 from medbench.report.results import StudyResults
 from medbench.report.tables import utility_table
@@ -355,7 +355,7 @@ def test_the_conditions_stand_below(tmp_path):
         "xray: XRAY, 28×28×1; real images: 200 train, 20 val, 40 test; extra images: 100 at ×0.5, 200 at ×1.",
         "The generators saw the same real training images as the classifiers, and no others.",
         "In brackets after an AUROC: 95 % percentile interval of a bootstrap (1000 draws)",
-        "those of one patient together. With so few seeds it is too narrow.",
+        "those of one patient together where patients are known. With so few seeds it is too narrow.",
         "In brackets after a difference: 95 % multi-reader multi-case interval (Obuchowski and Rockette 1995, Hillis",
         "it leaves out 0 up to 8 times (simulated).",
         "what they show is shown of that generator's images, and not of the augmenter in general.",
@@ -367,6 +367,15 @@ def test_the_conditions_stand_below(tmp_path):
     assert "differ in" not in markdown
     assert "card allows it (none here)" in tables(fake_run(tmp_path))[0]
     assert "not of the augmenter" not in tables(fake_run(tmp_path, seeds=(0, 1)))[0]
+
+
+def test_whether_patients_are_known_is_said_of_each_dataset(tmp_path):
+    results = fake_run(tmp_path, ("xray", "ct"))
+    path = tmp_path / "datasets/xray.json"
+    write_json(path, read_json(path) | {"patients": "known"})
+    notes = tables(results)[0].partition("## Conditions and limits")[2].splitlines()
+    said = [line for line in notes if line.startswith("- Patients of ")]
+    assert said == ["- Patients of xray: known.", "- Patients of ct: not known, each image counts by itself."]
 
 
 @pytest.mark.parametrize(
