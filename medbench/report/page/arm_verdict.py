@@ -10,24 +10,28 @@ from medbench.report.effects import CONTROLS, Effect, direction
 from medbench.report.figures.roles import Role
 from medbench.report.numbers import signed
 
-Tone = Literal["better", "doubtful", "none", "worse", "control", "gap"]
+Tone = Literal["better", "doubtful", "unchecked", "outdone", "inconclusive", "worse", "control", "gap"]
 TAGS: dict[Tone, str] = {
     "better": "above real",
-    "doubtful": "above real, not shown above the control",
-    "none": "no difference shown",
+    "doubtful": "above real, inconclusive against the control",
+    "unchecked": "above real, no control to compare with",
+    "outdone": "above real, below the control",
+    "inconclusive": "inconclusive",
     "worse": "below real",
     "control": "control",
     "gap": "missing",
 }
-TONES: dict[int, Tone] = {1: "better", 0: "none", -1: "worse"}
+TONES: dict[int, Tone] = {1: "better", 0: "inconclusive", -1: "worse"}
 COUNTED: dict[Tone, str] = {
-    "better": "above real images alone and above real images repeated",
-    "doubtful": "above real images alone, not shown to be above real images repeated",
-    "none": "no difference from real images alone shown",
+    "better": "shown above both real images alone and real images repeated",
+    "doubtful": "above real images alone, inconclusive against real images repeated",
+    "unchecked": "above real images alone, without real images repeated to compare with",
+    "outdone": "above real images alone, below real images repeated",
+    "inconclusive": "inconclusive against real images alone",
     "worse": "below real images alone",
     "gap": "missing",
 }
-CLAIMS: tuple[Tone, ...] = ("better", "doubtful", "worse")
+CLAIMS: tuple[Tone, ...] = ("better", "doubtful", "unchecked", "outdone", "worse")
 ONE_GENERATOR = "with the images of one generator"
 ONE_DRAW = "with one draw of its images"  # of what changes or repeats real ones
 DIGITS = 3  # of an AUROC
@@ -85,7 +89,7 @@ def arm_verdict(row: Effect, label: str, has_control: bool, of_role: Role = "gen
     against = direction(row, "real")
     said = {
         1: "above real images alone",
-        0: "no difference from real images alone is shown",
+        0: "inconclusive against real images alone",
         -1: "below real images alone",
     }[against]
     more, tone = _against_control(row, against, has_control)
@@ -106,16 +110,17 @@ def _against_control(row: Effect, against_real: int, has_control: bool) -> tuple
     if pd.isna(row["delta_oversample"]):
         why = "this arm's control is missing" if has_control else "the study has no such control at this ratio"
         unknown = f"; whether more than repeating real images does is not known, because {why}"
-        return (unknown, "doubtful") if against_real > 0 else ("", tone)
+        return (unknown, "unchecked") if against_real > 0 else ("", tone)
     against = direction(row, OVERSAMPLE)
     also = "and" if (against_real > 0) == (against > 0) else "but"
     said = {
         1: "above repeating real images",
-        0: "not shown to do more than repeating real images",
+        0: "inconclusive against repeating real images",
         -1: "below repeating real images",
     }[against]
     sentence = f", {also} {said} {against_text(row, OVERSAMPLE)}"
-    return sentence, "doubtful" if against_real > 0 >= against else tone
+    of_control: dict[int, Tone] = {1: "better", 0: "doubtful", -1: "outdone"}
+    return sentence, of_control[against] if against_real > 0 else tone
 
 
 # Numbers --------------------------------------------------------------------------------------------------------

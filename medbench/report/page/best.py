@@ -18,7 +18,16 @@ NOTHING: dict[Role, str] = {
     "ceiling": "which reconstructs real images",
 }
 FLATTERED = "Being the highest of several, it is flattered by chance."
-UNBEATEN = "No generator beats the controls: none is shown to be above both real images alone and real images repeated."
+BEATEN = "No generator beats the controls: each is below real images alone or below real images repeated."
+INCONCLUSIVE = (
+    "Inconclusive: no generator is shown above both real images alone and real images repeated, which does not mean"
+    " that none is."
+)
+AGAINST = {
+    1: "{first} does more than {rival} {by}.",
+    0: "Inconclusive: {first} against {rival} {by}.",
+    -1: "{first} does less than {rival} {by}.",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def _highest(row: Effect, label: str, n: int) -> str:
 def _winners(generators: Sequence[ArmVerdict]) -> list[str]:
     labels = [arm.label for arm in generators if arm.tone == "better"]
     if not labels:
-        return [UNBEATEN]
+        return [BEATEN if all(arm.tone in ("worse", "outdone") for arm in generators) else INCONCLUSIVE]
     if len(generators) == 1:  # its own sentence says so
         return []
     return [f"Shown to be above both real images alone and real images repeated: {listed(labels)}."]
@@ -92,5 +101,5 @@ def _compared(
         less = "less than" if reached < best else "no less than"
         return f"{what}, reaches {reached:.{DIGITS}f}, {less} {first.label} (means, without an interval).", False
     sign = ((found.mean > 0) - (found.mean < 0)) if found.shown else 0
-    said = {1: "does more than", 0: "is not shown to do more than", -1: "does less than"}[sign]
-    return f"{first.label} {said} {what} {difference_text(found.mean, found.low, found.high)}.", pd.notna(found.low)
+    by = difference_text(found.mean, found.low, found.high)
+    return AGAINST[sign].format(first=first.label, rival=what, by=by), pd.notna(found.low)

@@ -11,8 +11,8 @@ from medbench.report.results import StudyResults
 from medbench.report.tables.utility_notes import ONE_GENERATOR, difference_note
 
 CONTROL = (
-    "The control repeats real images until the training set is as large as with generated ones. An arm that is not"
-    " shown to be above it shows no gain that the generated images themselves bring."
+    "The control repeats real images until the training set is as large as with generated ones. Only an arm above it"
+    " has shown a gain that the generated images themselves bring."
 )
 NO_GENERATOR = (
     "Arms with real images that are changed or mixed need no generator; they are not counted among the arms with"

@@ -153,9 +153,9 @@ def _seeds(results: StudyResults) -> list[str]:
         return [spread]
     return [
         spread,
-        f"{MARK_CLEAR} The 95 % t-interval of the difference, paired by seed, leaves out 0; without the mark no"
-        " difference is shown. The intervals cover the variation between generator seeds only, assume that it is"
-        " roughly normal, and are not corrected for the number of comparisons.",
+        f"{MARK_CLEAR} The 95 % t-interval of the difference, paired by seed, leaves out 0; without the mark the"
+        " difference is inconclusive. The intervals cover the variation between generator seeds only, assume that it"
+        " is roughly normal, and are not corrected for the number of comparisons.",
     ]
 
 

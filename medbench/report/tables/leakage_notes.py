@@ -111,8 +111,8 @@ def _statistics(results: StudyResults) -> list[str]:
         f" images{covered}.{reliance(results)} Images that stand in both sets make it wider than it need be; copies of"
         " an image, each of which counts in a split as published, make it narrower.",
         *patients_notes(results),
-        f"{MARK_CLEAR} The interval leaves out 0, from {SEEDS_TO_CLAIM} classifier seeds on; without the mark no"
-        " difference is shown. The intervals are not corrected for the number of comparisons.",
+        f"{MARK_CLEAR} The interval leaves out 0, from {SEEDS_TO_CLAIM} classifier seeds on; without the mark"
+        " the difference is inconclusive. The intervals are not corrected for the number of comparisons.",
         *([ONE_GENERATOR] if generated and len(results.seeds) == 1 else []),
     ]
 

@@ -103,8 +103,8 @@ def _statistics(results: StudyResults) -> list[str]:
     if len(results.arms) > 1:
         sentences += [
             f"In brackets after a difference: {difference_note(results)}",
-            f"{MARK_CLEAR} The interval of a difference leaves out 0; without the mark no difference is shown. The"
-            " intervals are not corrected for the number of comparisons.",
+            f"{MARK_CLEAR} The interval of a difference leaves out 0; without the mark the difference is"
+            " inconclusive. The intervals are not corrected for the number of comparisons.",
         ]
     return [*sentences, *([ONE_GENERATOR] if generated and len(results.seeds) == 1 else [])]
 

@@ -35,16 +35,16 @@ ABOVE, COVERS_0, BELOW = (0.05, 0.02, 0.08), (0.01, -0.02, 0.04), (-0.05, -0.08,
             ABOVE,
             COVERS_0,
             "doubtful",
-            ["above real images alone", ", but not shown to do more than repeating real images (+0.010"],
+            ["above real images alone", ", but inconclusive against repeating real images (+0.010"],
         ),
-        (ABOVE, BELOW, "doubtful", ["above real images alone", ", but below repeating real images (−0.050"]),
+        (ABOVE, BELOW, "outdone", ["above real images alone", ", but below repeating real images (−0.050"]),
         (
             COVERS_0,
             COVERS_0,
-            "none",
-            ["no difference from real images alone is shown", ", and not shown to do more than repeating"],
+            "inconclusive",
+            ["inconclusive against real images alone", ", and inconclusive against repeating"],
         ),
-        (COVERS_0, ABOVE, "none", ["no difference from real images alone is shown", ", but above repeating"]),
+        (COVERS_0, ABOVE, "inconclusive", ["inconclusive against real images alone", ", but above repeating"]),
         (
             BELOW,
             BELOW,
@@ -68,18 +68,18 @@ def test_one_generator_is_not_taken_for_the_augmenter():
     assert "one generator" not in two.sentence
     found = Verdict("s", "ct", "steps", "", [one, two, arm_verdict(row(real=COVERS_0, generators=1), "gen", False)])
     assert headline([found]).counts == {
-        "above real images alone and above real images repeated, with the images of one generator": 1,
-        "above real images alone and above real images repeated": 1,
-        "no difference from real images alone shown": 1,
+        "shown above both real images alone and real images repeated, with the images of one generator": 1,
+        "shown above both real images alone and real images repeated": 1,
+        "inconclusive against real images alone": 1,
     }
 
 
 def test_one_classifier_seed_shows_nothing():
     alone = (0.3, np.nan, np.nan)
     verdict = arm_verdict(row(real=alone, control=alone), "gen", has_control=True)
-    assert (verdict.tone, verdict.intervals) == ("none", 0)
-    assert "no difference from real images alone is shown (+0.300; one classifier seed gives no" in verdict.sentence
-    assert "not shown to do more than repeating real images (+0.300; one classifier" in verdict.sentence
+    assert (verdict.tone, verdict.intervals) == ("inconclusive", 0)
+    assert "inconclusive against real images alone (+0.300; one classifier seed gives no" in verdict.sentence
+    assert "inconclusive against repeating real images (+0.300; one classifier" in verdict.sentence
 
 
 def test_intervals_are_counted_as_shown():
@@ -89,8 +89,14 @@ def test_intervals_are_counted_as_shown():
     assert [verdict.sentence.count("95 % interval") for verdict in found] == [2, 1, 1, 0, 0]
 
 
-def test_an_interval_that_ends_at_0_shows_no_difference():
-    assert arm_verdict(row(real=(0.02, 0.0, 0.04)), "gen", has_control=False).tone == "none"
+def test_an_interval_that_ends_at_0_is_inconclusive():
+    assert arm_verdict(row(real=(0.02, 0.0, 0.04)), "gen", has_control=False).tone == "inconclusive"
+
+
+def test_no_absence_is_read_off_an_interval_that_holds_0():
+    for real, control in ((COVERS_0, COVERS_0), (ABOVE, COVERS_0), ((0.3, np.nan, np.nan),) * 2):
+        verdict = arm_verdict(row(real=real, control=control), "gen", has_control=True)
+        assert all("inconclusive" in text for text in (verdict.sentence, verdict.tag, verdict.counted))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_an_interval_that_ends_at_0_shows_no_difference():
 )
 def test_without_a_control_a_gain_is_not_put_down_to_the_generated_images(has_control, why):
     verdict = arm_verdict(row(real=ABOVE), "gen", has_control)
-    assert verdict.tone == "doubtful"
+    assert verdict.tone == "unchecked"
     assert f"is not known, because {why}" in verdict.sentence
 
 
@@ -149,7 +155,7 @@ def test_a_study_is_told_dataset_by_dataset_and_counted():
     assert list(counted.counts.values()) == [1, 1]
     worse = table(row("real"), row("real+gen@1", real=BELOW))
     assert headline(verdicts(study(["real", "real+gen@1"]), worse)).counts == {
-        "above real images alone and above real images repeated": 0,
+        "shown above both real images alone and real images repeated": 0,
         "below real images alone": 1,
     }
 
@@ -165,4 +171,4 @@ def test_a_missing_real_arm_and_a_study_without_arms():
 
 def test_nothing_is_claimed_below_three_classifier_seeds():
     found = arm_verdict(row(runs=4, real=ABOVE, control=ABOVE, generators=2), "gen", has_control=True)
-    assert found.tone == "none"
+    assert found.tone == "inconclusive"
