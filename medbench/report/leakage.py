@@ -26,11 +26,17 @@ class Leak:
     otherwise: Effect
     difference: Difference | None  # AUROC as published minus the other; None: no seeds in common, or `identical`
     identical: bool = False  # whether the other protocol left the dataset as it was
+    generates: bool = False  # whether the arm adds what generators make
 
     @property
     def is_gap(self) -> bool:
         """Whether nothing of one of the two is there."""
         return 0 in (self.as_published["runs"], self.otherwise["runs"])
+
+    @property
+    def one_generator(self) -> bool:
+        """Whether the difference is between the images of one generator on each side."""
+        return self.generates and self.difference is not None and self.difference.generators == 1
 
 
 def leaks(results: StudyResults) -> list[Leak]:
@@ -46,7 +52,7 @@ def _leaks(results: StudyResults) -> Iterator[Leak]:
         own, its = found[published, budget, arm], found[other, budget, arm]
         identical = is_identical(results, published, other)
         difference = None if identical else between_datasets(results, published, other, budget, arm)
-        yield Leak(published, other, budget, arm, own, its, difference, identical)
+        yield Leak(published, other, budget, arm, own, its, difference, identical, results.generates(arm))
 
 
 def is_identical(results: StudyResults, published: str, other: str) -> bool:

@@ -9,6 +9,7 @@ from medbench.arms import OVERSAMPLE, Arm
 from medbench.report.effects import CONTROLS, Effect, direction
 from medbench.report.figures.roles import Role
 from medbench.report.numbers import signed
+from medbench.report.tables.auroc_cells import DIGITS, MARK_ONE_GENERATOR
 
 Tone = Literal["better", "doubtful", "unchecked", "outdone", "inconclusive", "worse", "control", "gap"]
 TAGS: dict[Tone, str] = {
@@ -34,7 +35,6 @@ COUNTED: dict[Tone, str] = {
 CLAIMS: tuple[Tone, ...] = ("better", "doubtful", "unchecked", "outdone", "worse")
 ONE_GENERATOR = "with the images of one generator"
 ONE_DRAW = "with one draw of its images"  # of what changes or repeats real ones
-DIGITS = 3  # of an AUROC
 
 
 @dataclass(frozen=True)
@@ -129,18 +129,19 @@ def _against_control(row: Effect, against_real: int, has_control: bool) -> tuple
 def against_text(row: Effect, control: str) -> str:
     """The arm's difference to one of CONTROLS, in brackets."""
     name = f"delta_{control}"
-    return difference_text(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return difference_text(row[name], row[f"{name}_low"], row[f"{name}_high"], row["generators"] == 1)
 
 
-def difference_text(mean: float, low: float, high: float) -> str:
+def difference_text(mean: float, low: float, high: float, one_generator: bool) -> str:
     """
-    >>> difference_text(0.05, 0.02, 0.08)
+    >>> difference_text(0.05, 0.02, 0.08, one_generator=False)
     '(+0.050, 95 % interval +0.020 to +0.080)'
     """
     delta, lowest, highest = (signed(value, DIGITS) for value in (mean, low, high))
     if pd.isna(low):
         return f"({delta}; one classifier seed gives no interval)"
-    return f"({delta}, 95 % interval {lowest} to {highest})"
+    mark = f" {MARK_ONE_GENERATOR}" if one_generator else ""
+    return f"({delta}, 95 % interval {lowest} to {highest}{mark})"
 
 
 def interval_text(low: float, high: float) -> str:

@@ -9,8 +9,9 @@ from medbench.arms import OVERSAMPLE, Arm
 from medbench.report.conditions import listed
 from medbench.report.effects import Difference, Effect, between
 from medbench.report.figures.roles import Role
-from medbench.report.page.arm_verdict import DIGITS, ArmVerdict, against_text, difference_text
+from medbench.report.page.arm_verdict import ArmVerdict, against_text, difference_text
 from medbench.report.results import StudyResults
+from medbench.report.tables.auroc_cells import DIGITS
 
 NOTHING: dict[Role, str] = {
     "classic": "which generates nothing",
@@ -101,5 +102,5 @@ def _compared(
         less = "less than" if reached < best else "no less than"
         return f"{what}, reaches {reached:.{DIGITS}f}, {less} {first.label} (means, without an interval).", False
     sign = ((found.mean > 0) - (found.mean < 0)) if found.shown else 0
-    by = difference_text(found.mean, found.low, found.high)
+    by = difference_text(found.mean, found.low, found.high, found.generators == 1)
     return AGAINST[sign].format(first=first.label, rival=what, by=by), pd.notna(found.low)

@@ -8,7 +8,7 @@ from medbench.data.sections import PhantomDataset
 from medbench.report.conditions import accepted_notes, listed
 from medbench.report.page.verdict import Verdict
 from medbench.report.results import StudyResults
-from medbench.report.tables.utility_notes import ONE_GENERATOR, difference_note
+from medbench.report.tables.utility_notes import difference_note
 
 CONTROL = (
     "The control repeats real images until the training set is as large as with generated ones. Only an arm above it"
@@ -58,7 +58,6 @@ def reading_notes(results: StudyResults, found: Sequence[Verdict]) -> list[str]:
         f"The interval of a difference: {difference_note(results)}{_uncorrected(sum(v.intervals for v in found))}",
         "The interval of an AUROC is a bootstrap over seeds and test images, too narrow with few seeds. It says nothing"
         " of a difference, and no claim rests on it.",
-        *([ONE_GENERATOR] if any(arm.one_generator for arm in arms) else []),
         *([CONTROL] if any(Arm.parse(arm.arm).extra == OVERSAMPLE for arm in arms) else []),
         *([NO_GENERATOR] if any(arm.role == "classic" for arm in arms) else []),
     ]

@@ -10,9 +10,10 @@ from medbench.arms import Arm
 from medbench.report.conditions import patients_text
 from medbench.report.effects import BUDGETS, Effect, arm_label
 from medbench.report.figures.roles import Role, role
-from medbench.report.page.arm_verdict import COUNTED, DIGITS, ArmVerdict, arm_verdict, interval_text, missing_text
+from medbench.report.page.arm_verdict import COUNTED, ArmVerdict, arm_verdict, interval_text, missing_text
 from medbench.report.page.best import Best, best_of
 from medbench.report.results import StudyResults
+from medbench.report.tables.auroc_cells import DIGITS, foot
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Verdict:
     def intervals(self) -> int:
         """How many intervals of differences it shows."""
         return sum(arm.intervals for arm in self.arms) + self.best.intervals
+
+    @property
+    def foot(self) -> str:
+        """The caveat of intervals that rest on one generator, for right under them."""
+        return foot([self.best.sentences, [arm.sentence for arm in self.arms]])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from medbench.report.effects import DIFFERENCE_INTERVAL, effects
 from medbench.report.facts import facts
 from medbench.report.gaps import MISSING
 from medbench.report.results import StudyResults
+from medbench.report.tables.auroc_cells import ONE_GENERATOR
 from medbench.report.tables.differences import SEEDS_TO_CLAIM, paired_interval
 
 COLUMNS = ["study", "dataset", "augmenter", "whole", "parameters", "generator_seed", "budget", "arm", "metric"]
@@ -75,4 +76,5 @@ def _auroc(results: StudyResults, dataset: str, name: str) -> Iterator[dict[str,
     difference = None if name == results.ablation else auroc_difference(results, dataset, name)
     if difference:
         bounds = {"value": difference.mean, "low": difference.low, "high": difference.high}
-        yield own | bounds | {"metric": "auroc_minus_whole", "note": f"95 % {DIFFERENCE_INTERVAL}"}
+        caveat = f". {ONE_GENERATOR}" if difference.generators == 1 else ""
+        yield own | bounds | {"metric": "auroc_minus_whole", "note": f"95 % {DIFFERENCE_INTERVAL}{caveat}"}

@@ -8,7 +8,7 @@ from medbench.report.results import StudyResults
 from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
 from medbench.report.tables.fid_notes import number_notes
 from medbench.report.tables.settings_notes import settings_notes
-from medbench.report.tables.utility_notes import ONE_GENERATOR, difference_note
+from medbench.report.tables.utility_notes import difference_note
 
 
 def ablation_notes(results: StudyResults) -> list[str]:
@@ -63,5 +63,4 @@ def _auroc(results: StudyResults) -> list[str]:
         "Differences in AUROC are between arms of the same ratio, paired by generator and classifier seed:"
         f" {difference_note(results)} {MARK_CLEAR} it leaves out 0, from {SEEDS_TO_CLAIM} classifier seeds on.",
         *patients_notes(results),
-        *([ONE_GENERATOR] if len(results.seeds) == 1 else []),
     ]

@@ -25,7 +25,7 @@ from medbench.report.numbers import NOT_KNOWN, counted, decimals, signed
 from medbench.report.results import StudyResults
 from medbench.report.tables.ablation_long import long_form
 from medbench.report.tables.ablation_notes import ablation_notes
-from medbench.report.tables.auroc_cells import difference_text, mean_text
+from medbench.report.tables.auroc_cells import difference_text, foot, mean_text
 from medbench.report.tables.differences import SEEDS_TO_CLAIM, paired_difference
 from medbench.report.tables.fid_cells import by_dimension, dimensions, values
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
@@ -78,7 +78,7 @@ def _table(
 ) -> Table:
     """A row a dataset and augmenter."""
     rows = [[dataset, *cells(dataset, name)] for dataset, name in itertools.product(results.datasets, names)]
-    return Table(f"ablation-{key}", title, ["dataset", *columns], rows, named_columns)
+    return Table(f"ablation-{key}", title, ["dataset", *columns], rows, named_columns, foot(rows))
 
 
 def _parts_table(results: StudyResults) -> Table:
@@ -149,7 +149,8 @@ def _auroc(results: StudyResults, found: Effects, dataset: str, name: str) -> st
 def _auroc_difference(results: StudyResults, found: Effects, dataset: str, name: str) -> str:
     difference = auroc_difference(results, dataset, name)
     if difference:
-        return difference_text(difference.mean, difference.low, difference.high, difference.shown)
+        bounds = (difference.mean, difference.low, difference.high)
+        return difference_text(*bounds, difference.shown, difference.generators == 1)
     arm = mixed_arm(results, name)
     compared = [arm, arm_of_whole(results, arm)] if arm else [None]
     gap = all(compared) and any(found[dataset, results.budgets[0], str(other)]["runs"] == 0 for other in compared)

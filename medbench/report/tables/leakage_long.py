@@ -10,6 +10,7 @@ from medbench.report.gaps import MISSING
 from medbench.report.leakage import Leak, leaks, n_test_images
 from medbench.report.published import published_values
 from medbench.report.results import CONDITION, StudyResults
+from medbench.report.tables.auroc_cells import ONE_GENERATOR
 from medbench.report.tables.leakage_notes import UNPAIRED
 from medbench.report.tables.utility_long import dataset_warnings
 from medbench.report.tables.within_table import within_rows
@@ -65,7 +66,8 @@ def _differences(leak: Leak) -> Iterator[dict[str, Any]]:
         why = "both datasets are identical" if leak.identical else "no seeds in common"
         yield {"metric": "auroc_difference", "note": MISSING if leak.is_gap else why}
         return
-    note = "no interval with one classifier seed" if pd.isna(found.low) else INTERVAL
+    interval = f"{INTERVAL}. {ONE_GENERATOR}" if leak.one_generator else INTERVAL
+    note = "no interval with one classifier seed" if pd.isna(found.low) else interval
     bounds = {"low": found.low, "high": found.high, "note": note}
     yield {"metric": "auroc_difference", "value": found.mean, **bounds}
     yield {"metric": "auroc_difference_sd", "value": found.sd, "note": "over classifier seeds, N − 1"}

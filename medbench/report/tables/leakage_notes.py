@@ -11,7 +11,7 @@ from medbench.report.results import StudyResults
 from medbench.report.run_files import parts_of
 from medbench.report.splits import drawn_splits, splits_text
 from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
-from medbench.report.tables.utility_notes import ONE_GENERATOR, phantom_notes, reliance
+from medbench.report.tables.utility_notes import phantom_notes, reliance
 
 OTHER_SETS = (
     "A difference of two protocols is not the share of an AUROC that is leakage: training set, test set and the shares"
@@ -113,7 +113,6 @@ def _statistics(results: StudyResults) -> list[str]:
         *patients_notes(results),
         f"{MARK_CLEAR} The interval leaves out 0, from {SEEDS_TO_CLAIM} classifier seeds on; without the mark"
         " the difference is inconclusive. The intervals are not corrected for the number of comparisons.",
-        *([ONE_GENERATOR] if generated and len(results.seeds) == 1 else []),
     ]
 
 

@@ -10,7 +10,7 @@ from medbench.report.leakage import Leak, leaks, n_test_images, pair_name, study
 from medbench.report.numbers import NOT_KNOWN, signed
 from medbench.report.published import MIXED, REAL, published_values
 from medbench.report.results import StudyResults
-from medbench.report.tables.auroc_cells import DIGITS, interval_cell, mean_text
+from medbench.report.tables.auroc_cells import DIGITS, foot, interval_cell, mean_text
 from medbench.report.tables.leakage_long import long_form
 from medbench.report.tables.leakage_notes import leakage_notes
 from medbench.report.tables.markup import Table, write_three
@@ -44,7 +44,7 @@ def leakage_tables(results: StudyResults) -> list[Table]:
 def _table(results: StudyResults, budget: str, found: list[Leak]) -> Table:
     title = f"Test AUROC as published and under another protocol ({BUDGETS[budget]})"
     rows = [_row(results, leak) for leak in found]
-    return Table(f"leakage-{budget}", title, COLUMNS, rows + _published(results))
+    return Table(f"leakage-{budget}", title, COLUMNS, rows + _published(results), foot=foot(rows))
 
 
 def _row(results: StudyResults, leak: Leak) -> list[str]:
@@ -74,7 +74,7 @@ def _difference(leak: Leak) -> list[str]:
     if found is None:
         return [MISSING if leak.is_gap else NOT_KNOWN] * 2
     spread = "" if pd.isna(found.sd) else f" ± {found.sd:.{DIGITS}f}"
-    return [signed(found.mean, DIGITS) + spread, interval_cell(found.low, found.high, found.shown)]
+    return [signed(found.mean, DIGITS) + spread, interval_cell(found.low, found.high, found.shown, leak.one_generator)]
 
 
 def _published(results: StudyResults) -> list[list[str]]:

@@ -34,6 +34,7 @@ _TEX = str.maketrans(
         "–": "--",
         "†": r"$^\dagger$",
         "‡": r"$^\ddagger$",
+        "§": r"\S{}",
         "≤": r"$\leq$",
         "≥": r"$\geq$",
         "→": r"$\rightarrow$",
@@ -52,6 +53,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     names: int = 2
+    foot: str = ""  # what must be read with the numbers, right under them
 
 
 def tex(text: str) -> str:
@@ -81,7 +83,7 @@ def markdown_page(title: str, tables: Sequence[Table], notes: Sequence[str], war
     """Warning, tables, and the notes under them."""
     parts = [f"# {title}\n", *([f"**{warning}**\n"] if warning else [])]
     for table in tables:
-        parts += [f"## {table.title}\n", markdown_table(table)]
+        parts += [f"## {table.title}\n", markdown_table(table), *([f"{table.foot}\n"] if table.foot else [])]
     parts += ["## Conditions and limits\n", "\n".join(f"- {note}" for note in notes) + "\n"]
     return "\n".join(parts)
 
@@ -116,7 +118,8 @@ def latex_table(table: Table, warning: str | None) -> str:
         # A line of its own for the dataset: a column for it would make the table wider than a page.
         lines += [r"\midrule", rf"\multicolumn{{{width}}}{{l}}{{\textit{{{tex(dataset)}}}}} \\"]
         lines += [_latex_row(row[1:]) for row in rows]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+    foot = [rf"\par\smallskip {tex(table.foot)}"] if table.foot else []
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *foot, r"\end{table}"]) + "\n"
 
 
 def latex_list(sentences: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from medbench.report.effects import CONTROLS, DIFFERENCE_INTERVAL, DRAWS, Effect
 from medbench.report.gaps import MISSING, runs_text
 from medbench.report.published import published_values
 from medbench.report.results import CONDITION, StudyResults
+from medbench.report.tables.auroc_cells import ONE_GENERATOR
 from medbench.report.tables.utility_notes import PHANTOM_WARNING, phantoms
 
 LONG_COLUMNS = (
@@ -90,7 +91,8 @@ def _interval(effect: Effect, known: bool) -> str:
     if not known:
         return "no interval with one classifier seed"
     generators = "generator seeds, " if effect["generators"] > 1 else ""
-    return f"95 % {DIFFERENCE_INTERVAL} over classifier seeds, {generators}test images"
+    caveat = f". {ONE_GENERATOR}" if effect["generators"] == 1 else ""
+    return f"95 % {DIFFERENCE_INTERVAL} over classifier seeds, {generators}test images{caveat}"
 
 
 def _published(results: StudyResults) -> pd.DataFrame:

@@ -29,10 +29,6 @@ from medbench.utility.difference import NULL_RATES
 from medbench.utility.metrics import ORDINAL
 
 FEW_SEEDS = 10  # a resample of fewer repeats so many of them that its spread is clearly too small
-ONE_GENERATOR = (
-    "The intervals of an arm with one generator seed do not cover how one training of a generator differs from another:"
-    " what they show is shown of that generator's images, and not of the augmenter in general."
-)
 PHANTOM_WARNING = "Procedural phantoms, drawn by a program: no evidence on patients"
 # Conditions that differ between datasets, and between the arms of one, as they should.
 OF_DATASET = ("n_val", "n_test", "horizontal_flip", "dataset_sha256")
@@ -106,7 +102,7 @@ def _statistics(results: StudyResults) -> list[str]:
             f"{MARK_CLEAR} The interval of a difference leaves out 0; without the mark the difference is"
             " inconclusive. The intervals are not corrected for the number of comparisons.",
         ]
-    return [*sentences, *([ONE_GENERATOR] if generated and len(results.seeds) == 1 else [])]
+    return sentences
 
 
 def difference_note(results: StudyResults) -> str:

@@ -14,7 +14,7 @@ from medbench.report.gaps import MISSING, runs_text
 from medbench.report.numbers import NOT_KNOWN, signed
 from medbench.report.published import MIXED, REAL, published_values
 from medbench.report.results import StudyResults
-from medbench.report.tables.auroc_cells import DIGITS, difference_text, mean_text
+from medbench.report.tables.auroc_cells import DIGITS, difference_text, foot, mean_text
 from medbench.report.tables.markup import Table, write_three
 from medbench.report.tables.utility_long import long_form
 from medbench.report.tables.utility_notes import classifier_name, ordinal, utility_notes
@@ -81,7 +81,7 @@ class _Trained:
 
     def table(self, key: str, title: str, columns: Sequence[str], rows: list[list[str]], names: int = 2) -> Table:
         title = f"{title} ({BUDGETS[self.budget]})"
-        return Table(f"utility-{key}-{self.budget}", title, ["dataset", *columns], rows, names)
+        return Table(f"utility-{key}-{self.budget}", title, ["dataset", *columns], rows, names, foot(rows))
 
 
 def _gains(trained: _Trained, classifier: str) -> Table:
@@ -204,7 +204,7 @@ def _difference(trained: _Trained, effect: Effect, control: str) -> str:
     if pd.isna(value):
         against = trained.effects.get((effect["dataset"], compared_with(effect["arm"]).get(control, "")))
         return MISSING if against and 0 in (effect["runs"], against["runs"]) else NOT_KNOWN
-    return difference_text(value, low, high, clear=direction(effect, control) != 0)
+    return difference_text(value, low, high, direction(effect, control) != 0, effect["generators"] == 1)
 
 
 def _of_class(rows: pd.DataFrame, name: str | None) -> pd.DataFrame:

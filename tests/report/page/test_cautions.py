@@ -95,12 +95,6 @@ def test_notes_say_what_the_intervals_are_and_how_often_they_err(tmp_path):
     assert "one in twenty" not in said
 
 
-def test_notes_keep_one_generator_apart_from_the_augmenter(tmp_path):
-    one = replace(MIXED, one_generator=True)
-    assert "shown of that generator's images, and not of the augmenter in general" in notes(tmp_path, [MIXED, one])
-    assert "not of the augmenter" not in notes(tmp_path, [MIXED])
-
-
 def test_the_control_is_explained_where_there_is_one(tmp_path):
     assert "The control repeats real images" in notes(tmp_path, [MIXED, CONTROL])
     assert "The control repeats" not in notes(tmp_path, [MIXED])

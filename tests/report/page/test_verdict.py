@@ -74,6 +74,17 @@ def test_one_generator_is_not_taken_for_the_augmenter():
     }
 
 
+def test_the_caveat_of_one_generator_stands_with_its_intervals():
+    arms = {n: arm_verdict(row(real=ABOVE, control=COVERS_0, generators=n), "gen", True) for n in (1, 3)}
+    assert arms[1].sentence.count("+0.080 §)") == arms[1].sentence.count("+0.040 §)") == 1
+    assert "§" not in arms[3].sentence
+    feet = {n: Verdict("s", "ct", "steps", "", [arm]).foot for n, arm in arms.items()}
+    assert feet[1].startswith("§ ") and "16–20 %" in feet[1]
+    assert feet[3] == ""
+    no_interval = arm_verdict(row(real=(0.3, np.nan, np.nan), generators=1), "gen", True)
+    assert "§" not in no_interval.sentence
+
+
 def test_one_classifier_seed_shows_nothing():
     alone = (0.3, np.nan, np.nan)
     verdict = arm_verdict(row(real=alone, control=alone), "gen", has_control=True)

@@ -127,9 +127,12 @@ def test_without_arms_there_is_no_auroc(field_run, tmp_path):
     assert "AUROC" not in markdown
 
 
-def test_one_generator_is_said(with_arms):
-    said = "what they show is shown of that generator's images"
-    assert said in written(with_arms(seeds=(0,)))[0]
+def test_the_caveat_of_one_generator_stands_with_its_intervals(with_arms):
+    markdown, long = written(with_arms(seeds=(0,)))[:2]
+    assert "]§" in markdown or "]‡§" in markdown
+    assert markdown.count("§ One generator seed: ") == 1
+    assert ["16–20 %" in row["note"] for row in long if row["metric"] == "auroc_minus_whole"] == [True]
+    assert "§" not in written(with_arms())[0]
 
 
 def test_only_an_ablation_study_has_the_table(field_run, tmp_path):

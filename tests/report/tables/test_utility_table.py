@@ -19,6 +19,7 @@ from medbench.files import read_json, write_json
 from medbench.report.effects import EFFECT_COLUMNS
 from medbench.report.results import StudyResults
 from medbench.report.tables import utility_table
+from medbench.report.tables.auroc_cells import ONE_GENERATOR
 from medbench.report.tables.write import write_tables
 
 ARMS = ("real", "real+oversample@1", "real+gen_l2@0.5", "real+gen_l2@1", "only-gen_l2")
@@ -340,7 +341,7 @@ def test_csv_says_which_interval_it_holds(tmp_path):
     assert found["real+gen_l2@1", "auroc_delta_oversample"] == f"{readers}generator seeds, test images"
     partly = fake_run(tmp_path, seeds=(0, 1))
     (tmp_path / "utility/xray/steps/real+gen_l2@1/seed1.json").unlink()
-    assert notes(partly)["real+gen_l2@1", "auroc_delta_real"] == f"{readers}test images (3 of 6 runs)"
+    assert notes(partly)["real+gen_l2@1", "auroc_delta_real"] == f"{readers}test images. {ONE_GENERATOR} (3 of 6 runs)"
     alone = replace(fake_run(tmp_path), classifier_seeds=(0,))
     assert notes(alone)["real+gen_l2@1", "auroc_delta_real"] == "no interval with one classifier seed"
 
@@ -358,7 +359,6 @@ def test_the_conditions_stand_below(tmp_path):
         "those of one patient together where patients are known. With so few seeds it is too narrow.",
         "In brackets after a difference: 95 % multi-reader multi-case interval (Obuchowski and Rockette 1995, Hillis",
         "it leaves out 0 up to 8 times (simulated).",
-        "what they show is shown of that generator's images, and not of the augmenter in general.",
         "not corrected for the number of comparisons",
         "Package versions: torch 2.11.0.",
         "Other conditions: deterministic False, device cpu, hardware x86_64, precision fp32, torch threads 1.",
@@ -366,7 +366,25 @@ def test_the_conditions_stand_below(tmp_path):
         assert sentence in markdown
     assert "differ in" not in markdown
     assert "card allows it (none here)" in tables(fake_run(tmp_path))[0]
-    assert "not of the augmenter" not in tables(fake_run(tmp_path, seeds=(0, 1)))[0]
+
+
+def test_the_caveat_of_one_generator_stands_in_the_cell_and_under_its_table(tmp_path):
+    markdown, latex, long = tables(fake_run(tmp_path / "one"))
+    shown = sections(markdown)
+    (own, control) = (shown[ALL]["xray", arm][1] for arm in ("real + gen_l2 ×1", "real + oversample ×1"))
+    assert own.rstrip("§‡").endswith("]") and own.endswith("§")
+    assert control.rstrip("‡").endswith("]")
+    for title in (GAIN, ALL):
+        part = markdown.partition(f"## {title}")[2].partition("## ")[0]
+        assert part.splitlines()[-2].startswith("§ One generator seed: ") and "16–20 %" in part
+    notes = markdown.partition("## Conditions and limits")[2]
+    assert "16–20 %" not in notes + markdown.partition(f"## {OTHER}")[2].partition("## ")[0]
+    assert latex.count(r"\S{} One generator seed") == 2
+    caveats = {row["arm"] for row in long if "16–20 %" in row["note"]}
+    assert caveats == {"real+gen_l2@0.5", "real+gen_l2@1", "only-gen_l2"}
+    markdown, _, long = tables(fake_run(tmp_path / "three", seeds=(0, 1, 2)))
+    assert "§" not in markdown
+    assert not any("16–20 %" in row["note"] for row in long)
 
 
 def test_whether_patients_are_known_is_said_of_each_dataset(tmp_path):
