@@ -1,4 +1,4 @@
-"""Values printed in the papers that a study regenerates: only what their abstracts state."""
+"""Values of the papers that a study re-implements: those of their abstracts; the full texts were not consulted."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,7 +9,11 @@ class Paper:
     key: str  # the `paper` of a study
     label: str
     doi: str
-    not_public: str  # what a reader cannot know of its values
+    not_in_abstract: str  # what its values depend on and the abstract does not state
+
+    @property
+    def silence(self) -> str:
+        return f"not in the abstract (the full text was not consulted): {self.not_in_abstract}"
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class PublishedValue:
 
     @property
     def note(self) -> str:
-        return f"doi {self.paper.doi}; not public: {self.paper.not_public}"
+        return f"doi {self.paper.doi}; {self.paper.silence}"
 
 
 REAL = "real"
@@ -39,14 +43,15 @@ CAO = Paper(
     key="cao2025",
     label="Cao et al. 2025",
     doi="10.2174/0115734056401610250827114351",
-    not_public="subsets, image size, diffusion steps, schedule, epochs, number of samples, FID package and reference",
+    not_in_abstract="subsets, image size, diffusion steps, schedule, epochs, number of samples, FID package and"
+    " reference",
 )
 YUAN = Paper(
     key="medienet2025",
     label="Yuan et al. 2025",
     doi="10.1186/s12880-025-01909-5",
-    not_public="splits, image size, how ResNet50 was trained, how many images were generated, number of runs and their"
-    " spread, code, which tongue dataset",
+    not_in_abstract="splits, image size, how ResNet50 was trained, how many images were generated, number of runs and"
+    " their spread, code, which tongue dataset",
 )
 
 PUBLISHED = (

@@ -13,7 +13,7 @@ class WeightStandardizedConv2d(nn.Conv2d):
     """A convolution whose filters have zero mean and unit variance (Qiao et al. 2019, eq. 2).
 
     The walk-through divides by rsqrt(var + eps), that is, multiplies by the standard deviation. GroupNorm behind it
-    hides most of the difference; `walkthrough` keeps it for a faithful copy, `divide_by_std` is what the paper says.
+    hides most of the difference; `walkthrough` keeps it for a faithful copy, `divide_by_std` is Qiao et al.'s.
     """
 
     def __init__(self, in_channels: int, out_channels: int, standardization: Standardization):

@@ -1,4 +1,4 @@
-"""Tongues: stand-ins for MedIENet's own set, which is not public."""
+"""Tongues: public stand-ins for MedIENet's own set, which its abstract does not identify."""
 
 from medbench.data.known.facts import Counts, Facts
 from medbench.data.remote import Remote
@@ -21,7 +21,7 @@ TONGUE = Facts(
     citation="Tongue image dataset for Tri-Dhat classification in traditional Thai medicine, Zenodo,"
     " doi 10.5281/zenodo.12525502",
     horizontal_flip=True,
-    notes=("a public stand-in: the tongue set of MedIENet is not identified",),
+    notes=("a public stand-in: the abstract of MedIENet does not identify its tongue set",),
 )
 
 # Labels given by hand; those of L2_Labels_Predict.txt are a model's predictions and are never used.
@@ -51,7 +51,7 @@ def _tonguexpert(column: str, what: str, counts: dict[str, int]) -> Facts:
         citation="Li et al. 2025 (TonguExpert), doi 10.1007/s43657-024-00210-9",
         counts=whole,
         horizontal_flip=True,
-        notes=("a public stand-in: the tongue set of MedIENet is not identified",),
+        notes=("a public stand-in: the abstract of MedIENet does not identify its tongue set",),
     )
 
 

@@ -28,7 +28,7 @@ def fid_by_augmenter(results: StudyResults, stem: Path) -> None:
     First stages stand last, with an open marker: their images are reconstructions of real ones, and a bar in the row of
     every generator that uses one shows what it can reach at best. The sets are drawn against the reference of the floor
     where every dataset has one, against the whole training split otherwise. Published values are not drawn: how they
-    were made is not public. Nothing is drawn where no set was measured.
+    were made is not in the abstract. Nothing is drawn where no set was measured.
     """
     fid = results.fid
     if fid.empty:

@@ -1,4 +1,4 @@
-"""Every choice that a run makes where the papers that it follows are silent, beside what is public of them."""
+"""Every choice that a run makes where the abstracts of its papers are silent, beside what these say."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from medbench.report.audits import PROTOCOLS
 from medbench.report.conditions import AS_PUBLISHED
 from medbench.report.published import Paper
 
-NOT_PUBLIC = "Not public."
+NOT_IN_ABSTRACT = "Not in the abstract."
 Cards = Mapping[str, Card]  # of the datasets that are there
 
 
 @dataclass(frozen=True)
 class Choice:
     topic: str
-    public: str  # what is public of the paper
+    abstract: str  # what the paper's abstract says
     here: str  # what this run does
 
 

@@ -1,4 +1,4 @@
-"""What Cao et al. 2025 leave open about making images and measuring FID, and what this run does."""
+"""What the abstract of Cao et al. 2025 leaves open about images and their FID, and what this run does."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -13,7 +13,7 @@ from medbench.augmenters.sections import (
 from medbench.config import Config, WeightsFile, reached
 from medbench.plan import image_augmenters, trained_as
 from medbench.report.page.choices import (
-    NOT_PUBLIC,
+    NOT_IN_ABSTRACT,
     Cards,
     Choice,
     Choices,
@@ -41,7 +41,10 @@ from medbench.report.published import CAO
 from medbench.report.tables.differences import SEEDS_TO_CLAIM
 from medbench.sections import TrainingSection
 
-WALKTHROUGH = "The walk-through of the annotated model (Rogge and Rasul 2022)"
+GENERATOR = (
+    "An annotated diffusion model. That it is the one of the walk-through by Rogge and Rasul (2022) is our inference"
+    " from the name."
+)
 STANDARDIZATIONS = {
     "divide_by_std": "divides by the standard deviation",
     "walkthrough": "multiplies by the standard deviation, as the walk-through does",
@@ -81,17 +84,19 @@ def of_type(sections: Mapping[str, AugmenterSection], kind: type[SectionT]) -> d
     return {name: section for name, section in sections.items() if isinstance(section, kind)}
 
 
-def choice(topic: str, public: str, sections: Mapping[str, SectionT], said: Callable[[SectionT], str]) -> Choice | None:
+def choice(
+    topic: str, abstract: str, sections: Mapping[str, SectionT], said: Callable[[SectionT], str]
+) -> Choice | None:
     """A row of what is said of each section; None where there is none."""
-    return Choice(topic, public, each(sections, lambda name: said(sections[name]))) if sections else None
+    return Choice(topic, abstract, each(sections, lambda name: said(sections[name]))) if sections else None
 
 
 def _data(config: Config, cards: Cards) -> list[Choice | None]:
     names = datasets_of(config, "augmenters")
     return [
-        Choice("Datasets", "MedMNIST v2; which subsets is not public.", titles(names, cards)),
-        Choice("Image size", NOT_PUBLIC, image_sizes(names, cards)),
-        Choice("Splits", NOT_PUBLIC, splits(config, names)),
+        Choice("Datasets", "MedMNIST v2; the subsets are not named.", titles(names, cards)),
+        Choice("Image size", NOT_IN_ABSTRACT, image_sizes(names, cards)),
+        Choice("Splits", NOT_IN_ABSTRACT, splits(config, names)),
     ]
 
 
@@ -100,21 +105,21 @@ def _networks(config: Config) -> list[Choice | None]:
     annotated = of_type(trained, AnnotatedDDPM)
     others = {name: section for name, section in of_type(trained, TrainingSection).items() if name not in annotated}
     return [
-        choice("Generator", "An annotated diffusion model.", used, kind_text),
+        choice("Generator", GENERATOR, used, kind_text),
         choice(
             "Width and multipliers",
-            f"{NOT_PUBLIC} {WALKTHROUGH} has width 28 for 28×28 images, and (1, 2, 4).",
+            f"{NOT_IN_ABSTRACT} The walk-through has width 28 for 28×28 images, and (1, 2, 4).",
             annotated,
             _width,
         ),
         choice(
             "Weight standardization",
-            f"{NOT_PUBLIC} The walk-through multiplies by the standard deviation where the method divides by it.",
+            f"{NOT_IN_ABSTRACT} The walk-through multiplies by the standard deviation where the method divides by it.",
             annotated,
             lambda section: STANDARDIZATIONS[section.weight_standardization],
         ),
         choice("Other networks", "Not of this paper.", {name: trained[name] for name in others}, network_text),
-        choice("Class labels", f"{NOT_PUBLIC} The annotated model has none.", _with_labels(used), class_text),
+        choice("Class labels", f"{NOT_IN_ABSTRACT} The walk-through has none.", _with_labels(used), class_text),
         choice("Classic augmentation", "Not of this paper.", of_type(used, Classic), classic_text),
     ]
 
@@ -134,18 +139,18 @@ def _diffusion(config: Config) -> list[Choice | None]:
     return [
         choice(
             "Diffusion steps T",
-            f"{NOT_PUBLIC} Walk-through: 300.",
+            f"{NOT_IN_ABSTRACT} Walk-through: 300.",
             trained,
             lambda section: str(section.timesteps),
         ),
         choice(
             "Noise schedule",
-            f"{NOT_PUBLIC} Walk-through: linear, β from 0.0001 to 0.02.",
+            f"{NOT_IN_ABSTRACT} Walk-through: linear, β from 0.0001 to 0.02.",
             trained,
             lambda section: section.schedule,
         ),
-        choice("The network predicts", f"{NOT_PUBLIC} Walk-through: the noise ε.", trained, prediction_text),
-        choice("Sampler", f"{NOT_PUBLIC} Walk-through: ancestral, x0 not clipped.", used, sampler_text),
+        choice("The network predicts", f"{NOT_IN_ABSTRACT} Walk-through: the noise ε.", trained, prediction_text),
+        choice("Sampler", f"{NOT_IN_ABSTRACT} Walk-through: ancestral, x0 not clipped.", used, sampler_text),
     ]
 
 
@@ -154,29 +159,31 @@ def _training(config: Config, cards: Cards) -> list[Choice | None]:
     learning = of_type({name: section for name, section in trained.items() if learns(section)}, TrainingSection)
     mirroring = {name: section for name, section in trained.items() if hasattr(section, "horizontal_flip")}
     return [
-        choice("Loss", "L2 and Huber; Huber's β is not public.", of_type(trained, DiffusionSection), loss_text),
+        choice("Loss", "L2 and Huber, without its β.", of_type(trained, DiffusionSection), loss_text),
         choice(
             "Length of training",
-            f"{NOT_PUBLIC} Walk-through: 6 epochs of 60,000 images, about 2,800 steps.",
+            f"{NOT_IN_ABSTRACT} Walk-through: 6 epochs of 60,000 images, about 2,800 steps.",
             learning,
             lambda section: f"{section.steps:,} optimiser steps",
         ),
-        choice("Batch size", f"{NOT_PUBLIC} Walk-through: 128.", learning, lambda section: str(section.batch_size)),
+        choice(
+            "Batch size", f"{NOT_IN_ABSTRACT} Walk-through: 128.", learning, lambda section: str(section.batch_size)
+        ),
         choice(
             "Optimiser",
-            f"{NOT_PUBLIC} Walk-through: Adam at 0.001, no averaging of weights.",
+            f"{NOT_IN_ABSTRACT} Walk-through: Adam at 0.001, no averaging of weights.",
             learning,
             optimiser_text,
         ),
         choice(
             "Against over-fitting",
-            f"{NOT_PUBLIC} Walk-through: nothing.",
+            f"{NOT_IN_ABSTRACT} Walk-through: nothing.",
             of_type(trained, ConditionalDiffusion),
             over_fitting_text,
         ),
         choice(
             "Mirrored training images",
-            f"{NOT_PUBLIC} Walk-through: half of the images, by chance.",
+            f"{NOT_IN_ABSTRACT} Walk-through: half of the images, by chance.",
             mirroring,
             lambda section: _flips(config, section, cards),
         ),
@@ -199,7 +206,7 @@ def _curves_and_seeds(config: Config) -> list[Choice | None]:
     seeds = f"{seeds_of(config)}; no difference is claimed with fewer than {SEEDS_TO_CLAIM}"
     return [
         curves if of_type(augmenters_of(config), DiffusionSection) else None,
-        Choice("Generator seeds", NOT_PUBLIC, seeds),
+        Choice("Generator seeds", NOT_IN_ABSTRACT, seeds),
     ]
 
 
@@ -208,17 +215,19 @@ def _fid(config: Config) -> list[Choice | None]:
     weights = fidelity.weights
     which = f"weights {weights.sha256[:12]}…" if isinstance(weights, WeightsFile) else "RANDOM weights"
     return [
-        Choice("Images generated", NOT_PUBLIC, f"{fidelity.n_generated:,} a dataset, augmenter and generator seed"),
+        Choice(
+            "Images generated", NOT_IN_ABSTRACT, f"{fidelity.n_generated:,} a dataset, augmenter and generator seed"
+        ),
         Choice(
             "Feature dimensions",
-            "Several; values are public at 64 (L2) and 2048 (Huber) only.",
+            "Several; values at 64 (L2) and 2048 (Huber) alone.",
             ", ".join(map(str, fidelity.dimensions)),
         ),
-        Choice("FID extractor", NOT_PUBLIC, f"torch-fidelity's inception-v3-compat, {which}, float32"),
-        Choice("Resizing for FID", NOT_PUBLIC, "bilinear to 299×299 as TensorFlow 1 does"),
+        Choice("FID extractor", NOT_IN_ABSTRACT, f"torch-fidelity's inception-v3-compat, {which}, float32"),
+        Choice("Resizing for FID", NOT_IN_ABSTRACT, "bilinear to 299×299 as TensorFlow 1 does"),
         Choice(
             "Reference of FID",
-            NOT_PUBLIC,
+            NOT_IN_ABSTRACT,
             "the training split; beside it the test split, and real against real images at the same count"
             f" ({fidelity.floor_draws} draws)",
         ),

@@ -1,11 +1,11 @@
-"""What Yuan et al. 2025 leave open about MedIENet itself, and what this run's MedIENet is."""
+"""What the abstract of Yuan et al. 2025 leaves open about MedIENet itself, and what this run's MedIENet is."""
 
 from collections.abc import Iterable, Mapping
 
 from medbench.augmenters.sections import AugmenterSection, Autoencoder, MedIENet
 from medbench.config import Config, reached
 from medbench.report.ablation import difference_from
-from medbench.report.page.choices import NOT_PUBLIC, Cards, Choice, Choices, datasets_of, each, titles
+from medbench.report.page.choices import NOT_IN_ABSTRACT, Cards, Choice, Choices, datasets_of, each, titles
 from medbench.report.page.generator_choices import augmenters_of, choice, of_type, trained_of
 from medbench.report.page.spelled_settings import (
     class_text,
@@ -19,9 +19,9 @@ from medbench.report.page.spelled_settings import (
 )
 from medbench.report.published import YUAN
 
-FIRST = "A latent diffusion model; the kind of its first stage and its sizes are not public."
-TONGUE = "One of the paper's three; which one is not public."
-MODULE = "A multi-attention module in the encoder; what it holds is not public."
+FIRST = "A latent diffusion model, without the kind of its first stage and its sizes."
+TONGUE = "One of the paper's three, not identified."
+MODULE = "A multi-attention module in the encoder, without what it holds."
 PARTS = {
     "channel_attention": "channel attention (squeeze and excitation)",
     "spatial_attention": "spatial attention (pooled maps, 7×7 convolution)",
@@ -51,9 +51,9 @@ def _first_stage(config: Config, models: Mapping[str, MedIENet], cards: Cards) -
     learning = {name: section for name, section in firsts.items() if learns(section)}
     return [
         choice("First stage", FIRST, firsts, lambda section: f"diffusers' AutoencoderKL: {network_text(section)}"),
-        choice("Training of the first stage", NOT_PUBLIC, learning, _autoencoding),
-        Choice("Scale of the latents", NOT_PUBLIC, "1/std of the training latents, undone before decoding"),
-        choice("Size of the latents", NOT_PUBLIC, models, lambda section: _latents(config, section, cards)),
+        choice("Training of the first stage", NOT_IN_ABSTRACT, learning, _autoencoding),
+        Choice("Scale of the latents", NOT_IN_ABSTRACT, "1/std of the training latents, undone before decoding"),
+        choice("Size of the latents", NOT_IN_ABSTRACT, models, lambda section: _latents(config, section, cards)),
     ]
 
 
@@ -89,21 +89,21 @@ def _autoencoding(section: Autoencoder) -> str:
 
 def _denoiser(models: Mapping[str, MedIENet]) -> list[Choice | None]:
     return [
-        choice("Denoiser", NOT_PUBLIC, models, network_text),
+        choice("Denoiser", NOT_IN_ABSTRACT, models, network_text),
         choice("Multi-attention module", MODULE, models, _module),
         choice(
             "Position encoding",
-            "RoPE in the self-attention; whether in one or two dimensions is not public.",
+            "RoPE in the self-attention, without its dimensions (one or two).",
             models,
             lambda section: "2-D axial, on queries and keys" if section.rope else "none",
         ),
         choice(
             "Class information",
-            "By cross-attention; the rest is not public.",
+            "By cross-attention, and no more.",
             models,
             lambda section: f"{class_text(section)}{_context(section)}",
         ),
-        choice("Against over-fitting", NOT_PUBLIC, models, over_fitting_text),
+        choice("Against over-fitting", NOT_IN_ABSTRACT, models, over_fitting_text),
     ]
 
 
@@ -121,11 +121,13 @@ def _context(section: MedIENet) -> str:
 def _diffusion(config: Config, models: Mapping[str, MedIENet]) -> list[Choice | None]:
     sampled = of_type(augmenters_of(config), MedIENet)
     return [
-        choice("Noise schedule", NOT_PUBLIC, models, lambda section: f"{section.schedule}, T = {section.timesteps:,}"),
-        choice("The network predicts", NOT_PUBLIC, models, prediction_text),
-        choice("Loss", NOT_PUBLIC, models, loss_text),
-        choice("Training", NOT_PUBLIC, models, _training),
-        choice("Sampler and guidance", NOT_PUBLIC, sampled, sampler_text),
+        choice(
+            "Noise schedule", NOT_IN_ABSTRACT, models, lambda section: f"{section.schedule}, T = {section.timesteps:,}"
+        ),
+        choice("The network predicts", NOT_IN_ABSTRACT, models, prediction_text),
+        choice("Loss", NOT_IN_ABSTRACT, models, loss_text),
+        choice("Training", NOT_IN_ABSTRACT, models, _training),
+        choice("Sampler and guidance", NOT_IN_ABSTRACT, sampled, sampler_text),
     ]
 
 
@@ -137,14 +139,14 @@ def _study(config: Config) -> list[Choice | None]:
     others = [f"{name} ({section.kind})" for name, section in augmenters_of(config).items() if not _is_of_it(section)]
     dimensions = ", ".join(map(str, config.fidelity.dimensions))
     return [
-        Choice("Baselines", "Existing methods; which is not public.", ", ".join(others) or "none"),
+        Choice("Baselines", "Existing methods, not named.", ", ".join(others) or "none"),
         Choice(
             "Metrics",
-            "Fidelity and diversity, and AUROC of ResNet50; which metrics of the first two is not public.",
+            "Fidelity and diversity, metrics not named; AUROC of ResNet50.",
             f"FID at {dimensions} feature dimensions, with its floor; scores of the classifiers below",
         ),
-        Choice("Ablation", NOT_PUBLIC, _ablation(config)),
-        Choice("Code", NOT_PUBLIC, "medbench's own, from what is public and the choices of this list"),
+        Choice("Ablation", NOT_IN_ABSTRACT, _ablation(config)),
+        Choice("Code", NOT_IN_ABSTRACT, "medbench's own, from what the abstract says and the choices of this list"),
     ]
 
 

@@ -119,8 +119,8 @@ def _users(results: StudyResults, first_stage: str) -> str:
 def _published(results: StudyResults) -> list[str]:
     papers = dict.fromkeys(value.paper for value in published_values(results.papers, "fid"))
     return [
-        f"Published values: {paper.label}, doi {paper.doi}. Not public: {paper.not_public}. The published values differ"
-        " in loss and dimension at once, so they compare neither; they stand beside ours and are not drawn in figures."
+        f"Published values: {paper.label}, doi {paper.doi}; {paper.silence}. The published values differ in loss and"
+        " dimension at once, so they compare neither; they stand beside ours and are not drawn in figures."
         for paper in papers
     ]
 

@@ -1,4 +1,4 @@
-"""FID by dataset, augmenter and dimension, in the shape of Cao et al. 2025, with floor, ratio and published values."""
+"""FID by dataset, augmenter and dimension, with floor, ratio and published values."""
 
 from pathlib import Path
 
@@ -135,11 +135,11 @@ def _row(dataset: str, images: str, values: pd.DataFrame) -> dict[str, str]:
 
 
 def _published_rows(values: list[PublishedValue]) -> list[dict[str, str]]:
-    """One row a paper and loss; the data set is not public."""
+    """One row per paper and loss; the abstract does not name the data set."""
     rows: dict[str, dict[str, str]] = {}
     for value in values:
         name = f"{LOSS_NAMES[value.loss]}, {value.source}" if value.loss else value.source
-        row = rows.setdefault(name, {"dataset": "data not public", "images": name})
+        row = rows.setdefault(name, {"dataset": "data not in the abstract", "images": name})
         row[str(value.dimension)] = f"{value.value:g}"
     return list(rows.values())
 

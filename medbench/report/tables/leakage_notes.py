@@ -122,6 +122,6 @@ def _published(results: StudyResults) -> list[str]:
         return []
     paper = values[0].paper
     return [
-        f"Published values: {paper.label}, {values[-1].augmenter}, doi {paper.doi}. They stand under `as published`, as"
-        f" the paper names no other split. Not public: {paper.not_public}."
+        f"Published values: {paper.label}, {values[-1].augmenter}, doi {paper.doi}; {paper.silence}. They stand"
+        " under `as published`, as the abstract names no other split."
     ]

@@ -86,4 +86,4 @@ def _published(results: StudyResults) -> list[list[str]]:
 
 
 def _published_arm(arm: str | None, augmenter: str | None) -> str:
-    return {REAL: "real", MIXED: f"real + {augmenter}, ratio not public"}[str(arm)]
+    return {REAL: "real", MIXED: f"real + {augmenter}, ratio not in the abstract"}[str(arm)]

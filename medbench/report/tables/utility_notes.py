@@ -242,7 +242,7 @@ def _published(results: StudyResults) -> list[str]:
         return []
     paper = values[0].paper
     return [
-        f"Published values: {paper.label}, {values[-1].augmenter}, doi {paper.doi}. Not public: {paper.not_public}."
+        f"Published values: {paper.label}, {values[-1].augmenter}, doi {paper.doi}; {paper.silence}."
         " They stand beside ours to be seen together, and are no measure of ours: other images, other training."
     ]
 

@@ -58,7 +58,7 @@ def test_published_values_stand_beside_ours_as_published(protocol_run, tmp_path)
     found = rows(protocol_run(tmp_path, papers=["medienet2025"]))
     source = "Chest CT-Scan, published (Yuan et al. 2025)"
     assert found[source, "real"] == ["–", "0.76", "–", "–", "–"]
-    assert found[source, "real + MedIENet, ratio not public"] == ["–", "0.82", "–", "–", "–"]
+    assert found[source, "real + MedIENet, ratio not in the abstract"] == ["–", "0.82", "–", "–", "–"]
     assert len(found) == 4 + 6
     assert all("published" not in data for data, _ in rows(protocol_run(tmp_path)))
 
@@ -98,7 +98,8 @@ def test_notes_say_what_was_removed_and_what_a_difference_is_not(protocol_run, t
         "multi-reader multi-case interval for unpaired cases",
         "degrees of freedom as Hillis 2007 gives them for paired cases",
         "With 3 classifier seeds it errs more often",
-        "They stand under `as published`, as the paper names no other split. Not public: splits,",
+        "; not in the abstract (the full text was not consulted): splits,",
+        "They stand under `as published`, as the abstract names no other split.",
     ):
         assert sentence in said
     for word in ("resplit", "flatters", "as it came"):

@@ -225,7 +225,7 @@ def test_published_values_stand_in_their_own_rows_only(tmp_path):
         ("Chest CT-Scan", "real", "0.76"),
         ("Chest CT-Scan", "real + generated", "0.82"),
     ]
-    assert all("doi 10.1186/s12880-025-01909-5; not public: splits" in row["note"] for row in published)
+    assert all("doi 10.1186/s12880-025-01909-5; not in the abstract" in row["note"] for row in published)
     assert "published" not in tables(fake_run(tmp_path))[0].lower()
 
 
@@ -275,7 +275,7 @@ def test_a_study_without_any_result_has_tables_of_gaps(tmp_path):
     assert shown[ALL]["xray", "real + gen_l2 ×1"] == ["missing", "missing", "missing"]
     title = f"AUROC of the classifier: real images alone against real + extra images {STEPS}"
     assert shown[title]["xray", "gen_l2 ×1"] == ["missing"] * 3
-    assert shown[title]["tongue, published (Yuan et al. 2025)", "MedIENet, ratio not public"][2] == "+0.04"
+    assert shown[title]["tongue, published (Yuan et al. 2025)", "MedIENet, ratio not in the abstract"][2] == "+0.04"
 
 
 def test_a_study_of_real_images_alone_compares_nothing(tmp_path):
