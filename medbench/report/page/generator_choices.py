@@ -216,7 +216,7 @@ def _fid(config: Config) -> list[Choice | None]:
     which = f"weights {weights.sha256[:12]}…" if isinstance(weights, WeightsFile) else "RANDOM weights"
     return [
         Choice(
-            "Images generated", NOT_IN_ABSTRACT, f"{fidelity.n_generated:,} a dataset, augmenter and generator seed"
+            "Images generated", NOT_IN_ABSTRACT, f"{fidelity.n_generated:,} per dataset, augmenter and generator seed"
         ),
         Choice(
             "Feature dimensions",
