@@ -25,10 +25,11 @@ class ImageSpec:
     size: tuple[int, int]  # height, width in pixels
     classes: tuple[str, ...]
     horizontal_flip: bool  # whether a mirror keeps the meaning
+    hue_shift: bool = False  # whether another hue keeps the meaning
 
     @staticmethod
     def of_card(card: Card) -> "ImageSpec":
-        return ImageSpec(card.channels, card.image_size, tuple(card.classes), card.horizontal_flip)
+        return ImageSpec(card.channels, card.image_size, tuple(card.classes), card.horizontal_flip, card.hue_shift)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ class CGANAugmenter(Augmenter[CGAN]):
         section, channels, size, n_classes = self.section, self.spec.channels, self.spec.size, len(self.spec.classes)
         generator = orthogonal(LatentDecoder(channels, size, n_classes, section.width, section.latent_dim))
         discriminator = ProjectionDiscriminator(channels, size, n_classes, section.width)
-        task = HingeGame(generator, discriminator, section, self.flips, val, job)
+        task = HingeGame(generator, discriminator, section, self.flips, self.policies, val, job)
         history = train_network(
             task,
             TrainingData.of(train, job.runtime.torch_device),
@@ -51,6 +51,12 @@ class CGANAugmenter(Augmenter[CGAN]):
         )
         self.generator, self.discriminator = task.networks["generator"], task.networks["discriminator"]
         return [{"component": "generator", **row} for row in history]
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """DiffAugment's that act; color only where hue has no meaning: a recoloured image may show another class."""
+        color = self.spec.hue_shift if self.section.color is None else self.section.color
+        return tuple(name for name in POLICIES if (color if name == "color" else getattr(self.section, name)))
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         return decoded(self.generator, labels, self.spec, self.section.sample_batch_size, job)
@@ -85,14 +91,14 @@ class HingeGame(Task):
         discriminator: ProjectionDiscriminator,
         section: CGAN,
         flips: bool,
+        policies: tuple[str, ...],
         val: Split,
         job: Job,
     ):
         self.networks = {"generator": generator, "discriminator": discriminator}
         self.losses = {"generator": self._generator_loss, "discriminator": self._discriminator_loss}
-        self.section, self.flips = section, flips
+        self.section, self.flips, self.policies = section, flips, policies
         self.probe_seed = seed_for(job.probe_seed, "augment")
-        self.policies = tuple(policy for policy in POLICIES if getattr(section, policy))
         drawn = torch.Generator().manual_seed(seed_for(job.probe_seed, "probe"))
         rows = torch.randperm(len(val), generator=drawn)[: section.probe_images].numpy()
         self.fixed = TrainingData.of(val.rows(rows), job.runtime.torch_device)

@@ -1,4 +1,4 @@
-"""Classic augmentation as an augmenter: real images mirrored where allowed, rotated, changed by RandAugment."""
+"""Classic augmentation as an augmenter: real images mirrored where allowed, moved, and slightly brightened."""
 
 import math
 
@@ -17,10 +17,7 @@ BILINEAR = v2.InterpolationMode.BILINEAR
 
 
 class ClassicAugmenter(StoredImages[Classic]):
-    """torchvision's transforms on real training images, in proportion to their classes.
-
-    Source: Cubuk et al. 2020, RandAugment, with its 14 operations; what they move in is black.
-    """
+    """torchvision's transforms on real training images, in proportion to their classes."""
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         images, transform = self.real_images(labels, job), self._transform()
@@ -32,11 +29,12 @@ class ClassicAugmenter(StoredImages[Classic]):
         return sample_in_batches(draw, labels, shape, self.section.sample_batch_size, job)
 
     def _transform(self) -> v2.Transform:
-        section = self.section
+        section, option = self.section, self.section.randaugment
+        recolours = self.spec.hue_shift if section.hue_shift is None else section.hue_shift
+        light = v2.ColorJitter(section.brightness, section.contrast, hue=section.hue if recolours else 0)
+        chosen = [v2.RandAugment(option.operations, option.magnitude, interpolation=BILINEAR)] if option else []
         mirror = [v2.RandomHorizontalFlip()] if self.flips else []
-        turn = _rotation(section.rotation, self.spec.size) if section.rotation else []
-        change = v2.RandAugment(section.operations, section.magnitude, interpolation=BILINEAR)
-        return v2.Compose([*mirror, *turn, change])
+        return v2.Compose([*mirror, *_moved(section, self.spec.size), light, *chosen])
 
 
 def _changed(image: np.ndarray, transform: v2.Transform, seed: int, row: int) -> Tensor:
@@ -48,16 +46,25 @@ def _changed(image: np.ndarray, transform: v2.Transform, seed: int, row: int) ->
     return changed
 
 
-def _rotation(degrees: float, size: tuple[int, int]) -> list[v2.Transform]:
-    """A rotation around the centre whose corners come from a reflection of the image, not from black.
+def _moved(section: Classic, size: tuple[int, int]) -> list[v2.Transform]:
+    """Rotation, zoom and shift in one resampling; what comes in is a reflection of the image, not black.
 
-    Half the diagonal is as far as a corner reaches; a reflection is narrower than the image, so a very long image keeps
-    black tips.
+    A reflection is narrower than the image, so a very long image, or one zoomed out by half, keeps black tips.
     """
-    height, width = size
-    down, across = (min(math.ceil((math.hypot(*size) - side) / 2), side - 1) for side in size)
+    if section.rotation == section.shift == section.zoom == 0:
+        return []
+    padding = [_reach(section, side, math.hypot(*size)) for side in size]
+    # RandomAffine takes shifts as fractions of what it moves: the padded image.
+    down, across = (section.shift * side / (side + 2 * more) for side, more in zip(size, padding, strict=True))
+    zoom = (1 - section.zoom, 1 + section.zoom)
     return [
-        v2.Pad([across, down], padding_mode="reflect"),
-        v2.RandomRotation(degrees, interpolation=BILINEAR),
-        v2.CenterCrop([height, width]),
+        v2.Pad(padding[::-1], padding_mode="reflect"),
+        v2.RandomAffine(section.rotation, (across, down), zoom, interpolation=BILINEAR),
+        v2.CenterCrop(list(size)),
     ]
+
+
+def _reach(section: Classic, side: int, diagonal: float) -> int:
+    """Pixels beyond a side that a corner comes from when turned, shrunk and shifted; at most what a reflection has."""
+    turned = diagonal if section.rotation else side
+    return min(math.ceil((turned / (1 - section.zoom) - side) / 2 + section.shift * side), side - 1)

@@ -292,22 +292,34 @@ class CGAN(TrainedSection):
     latent_dim: PositiveInt = 64
     learning_rate: PositiveFloat = 2e-4
     ema_decay: Fraction | None = 0.999
-    color: bool = True  # DiffAugment's three policies
+    color: bool | None = None  # DiffAugment's three policies; None: where the dataset says that hue has no meaning
     translation: bool = True
     cutout: bool = True
     horizontal_flip: bool | None = None
 
 
+class RandAugment(Section):
+    """Cubuk et al. 2020. Of its 14 operations several recolour an image: solarize, posterize, equalize, color."""
+
+    operations: PositiveInt = 2  # N, drawn per image
+    magnitude: Annotated[int, Field(ge=0, le=30)] = 9  # M of 30
+
+
 class Classic(AugmenterSection):
-    """Real training images, mirrored where allowed, rotated, and changed by RandAugment (Cubuk et al. 2020)."""
+    """Real training images, mirrored where allowed, moved, brightened: small changes that keep the label."""
 
     COMPUTES = False
 
     kind: Literal["classic"]
-    rotation: Annotated[float, Field(ge=0, le=180)] = 15.0  # degrees, each way
-    operations: Annotated[int, Field(ge=0)] = 2  # RandAugment's N
-    magnitude: Annotated[int, Field(ge=0, le=30)] = 9  # RandAugment's M of 30
+    rotation: Annotated[float, Field(ge=0, le=180)] = 10.0  # degrees, each way
+    shift: Annotated[float, Field(ge=0, lt=0.5)] = 0.0625  # of the side, each way
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.1  # sides scaled by 1 - zoom to 1 + zoom
+    brightness: Annotated[float, Field(ge=0, lt=1)] = 0.1  # scaled by 1 - brightness to 1 + brightness
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.1  # likewise
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05  # of the colour circle, each way, where hue_shift allows it
     horizontal_flip: bool | None = None
+    hue_shift: bool | None = None  # None: where the dataset says that another hue keeps the meaning
+    randaugment: RandAugment | None = None  # after all this; it may destroy a label, and what it moves in is black
 
 
 class Copy(AugmenterSection):

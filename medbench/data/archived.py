@@ -51,6 +51,7 @@ def read_known(
         citation=facts.citation,
         task=facts.task,
         horizontal_flip=facts.horizontal_flip,
+        hue_shift=facts.hue_shift,
         groups_may_cross=True,  # as published: the audit says how many do
         accepted=changed,
         notes=[*facts.notes, *source.notes],

@@ -36,6 +36,7 @@ class Card(BaseModel):
     counts: dict[str, list[int]]  # images a class, by split
     horizontal_flip: bool = False  # whether mirroring an image keeps its meaning
     patients: Patients = "unknown"  # whether the source says which images are of one patient
+    hue_shift: bool = False  # whether another hue keeps the meaning: not where colour is the label, or all is grey
     protocol: str = "as_published"  # clean: one copy of each distinct image; resplit: pooled and drawn anew
     train_fraction: float = 1.0
     accepted: list[str] = []  # how it is not what was published, where that was accepted

@@ -52,6 +52,7 @@ def load_medmnist(section: MedMnistDataset, seed: int) -> Source:
         citation=facts.citation,
         task=facts.task,
         horizontal_flip=facts.horizontal_flip,
+        hue_shift=facts.hue_shift,
         accepted=_differences(source, facts, record.differs, accepted),
         notes=notes + source.notes,
     )

@@ -1,5 +1,7 @@
 """The stage `prepare`: a dataset's config section becomes images in MedMNIST's layout and a card."""
 
+from typing import Literal
+
 from medbench.data import KINDS
 from medbench.data.dataset import Card, Dataset, class_counts
 from medbench.data.sections import AnyDataset
@@ -32,7 +34,9 @@ def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
 
 def _card(section: AnyDataset, name: str, source: Source) -> Card:
     images = source.splits["train"].images
+    channels: Literal[1, 3] = 1 if images.ndim == 3 else 3
     flip = source.horizontal_flip if section.horizontal_flip is None else section.horizontal_flip
+    hue = source.hue_shift if section.hue_shift is None else section.hue_shift
     return Card(
         name=name,
         title=section.title or source.title or name,
@@ -42,11 +46,12 @@ def _card(section: AnyDataset, name: str, source: Source) -> Card:
         citation=section.citation or source.citation or "not stated",
         task=source.task or ("binary-class" if len(source.classes) == 2 else "multi-class"),
         classes=source.classes,
-        channels=1 if images.ndim == 3 else 3,
+        channels=channels,
         image_size=(images.shape[1], images.shape[2]),
         counts=class_counts(source.splits, len(source.classes)),
         horizontal_flip=flip,
         patients=source.patients,
+        hue_shift=hue and channels == 3,
         accepted=source.accepted,
         skipped=source.skipped,
         notes=source.notes,

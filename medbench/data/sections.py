@@ -18,6 +18,7 @@ class DatasetSection(Section):
     channels: Literal[1, 3] | None = None  # None: as the images are
     fit: Literal["pad", "crop"] = "pad"  # how an image that is not square becomes square
     horizontal_flip: bool | None = None  # whether a mirror keeps the meaning; None: what the source says, else no
+    hue_shift: bool | None = None  # whether another hue keeps the meaning; None: what the source says, else no
     # The audit's: all as it is; one copy of each distinct image and none with two labels; all pooled and drawn anew.
     protocol: Protocol = "as_published"
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the training images, whole patients: another dataset

@@ -26,6 +26,7 @@ class Source:
     groups_may_cross: bool = False  # whether a group may stand in two splits, as it was published so
     accepted: list[str] = field(default_factory=list)  # how it is not what was published, where that was accepted
     horizontal_flip: bool = False
+    hue_shift: bool = False
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

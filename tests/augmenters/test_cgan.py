@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from medbench.augmenters.base import Job
-from medbench.augmenters.cgan import HingeGame
+from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.cgan import CGANAugmenter, HingeGame
 from medbench.augmenters.cgan_networks import ProjectionDiscriminator, orthogonal
 from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.latent_decoder import LatentDecoder
@@ -71,7 +71,8 @@ def game(tiny_dataset, tmp_path):
         torch.manual_seed(0)
         generator = LatentDecoder(1, (12, 12), 2, width=8, latent_dim=4)
         section = CGAN(kind="cgan", latent_dim=4, **settings)
-        task = HingeGame(generator, discriminator(), section, flips, dataset.splits["val"], job)
+        policies = CGANAugmenter(section, ImageSpec(1, (12, 12), ("a", "b"), flips)).policies
+        task = HingeGame(generator, discriminator(), section, flips, policies, dataset.splits["val"], job)
         seen = []
         task.networks["discriminator"].register_forward_pre_hook(lambda module, given: seen.append(given))
         train = dataset.splits["train"]
@@ -124,6 +125,15 @@ def test_losses_are_full_precision_where_the_networks_are_not(game, name):
     loss.backward()
     gradients = [p.grad for p in task.networks[name].parameters()]
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize(
+    ("section", "dataset", "recoloured"), [(None, True, True), (None, False, False), (True, False, True)]
+)
+def test_colours_change_only_where_hue_has_no_meaning(section, dataset, recoloured):
+    spec = ImageSpec(3, (12, 12), ("a", "b"), False, dataset)
+    policies = CGANAugmenter(CGAN(kind="cgan", color=section), spec).policies
+    assert policies == (("color",) if recoloured else ()) + ("translation", "cutout")
 
 
 @pytest.mark.parametrize("policy", sorted(PLAIN))

@@ -297,6 +297,10 @@ def test_all_twelve_sets_are_known_at_four_sizes_with_a_hash():
     assert all(remote.hash.startswith("md5:") for remote in remotes)
 
 
+def test_another_hue_is_known_to_keep_the_meaning_of_stained_tissue_alone():
+    assert {name for name, sizes in known().items() if sizes[0].hue_shift} == {"pathmnist"}
+
+
 def test_no_two_known_files_have_one_name():
     """A mirror may be one flat folder."""
     remotes = {facts.remote for sizes in known().values() for facts in sizes}

@@ -31,6 +31,12 @@ def test_the_flip_is_the_subjects_unless_the_section_says_so():
     assert prepare(phantom("ct", horizontal_flip=True), "p", seed=0).card.horizontal_flip is True
 
 
+def test_another_hue_is_allowed_by_the_section_alone_and_never_where_all_is_grey():
+    assert prepare(phantom("tongue"), "p", seed=0).card.hue_shift is False
+    assert prepare(phantom("tongue", hue_shift=True), "p", seed=0).card.hue_shift is True
+    assert prepare(phantom("tongue", hue_shift=True, channels=1), "p", seed=0).card.hue_shift is False
+
+
 def test_what_the_section_says_of_a_dataset_stands_on_its_card():
     card = prepare(phantom(title="Mine", licence="CC0", citation="Me 2025", channels=3), "p", seed=0).card
     assert (card.name, card.title, card.licence, card.citation, card.channels) == ("p", "Mine", "CC0", "Me 2025", 3)

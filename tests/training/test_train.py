@@ -102,6 +102,7 @@ def test_the_model_says_what_it_is(tmp_path, dataset):
     assert described["generator_seed"] == 3
     assert described["runtime"]["precision"] == "fp32"
     images = {"channels": 1, "size": [12, 12], "classes": ["dark", "bright"], "horizontal_flip": False}
+    images["hue_shift"] = False
     assert described["images"] == images
     assert described["dataset_sha256"] == sha256_of(dataset)
 

@@ -23,5 +23,6 @@ class Facts:
     channels: int = 3
     sizes: str = "varying"  # sides of the images in pixels
     horizontal_flip: bool = False  # whether a mirror keeps the meaning: our judgement
+    hue_shift: bool = False  # whether another hue does: our judgement
     restricted: bool = False  # whether the licence must be accepted by name
     notes: tuple[str, ...] = field(default=())  # what a reader of any number made with it must know

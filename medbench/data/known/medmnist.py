@@ -27,6 +27,8 @@ SIZES = (28, 64, 128, 224)
 MULTI_LABEL = "multi-label, binary-class"
 # Tissue and cells have no sides, and a mirrored eye or breast is the other one. A chest or an abdomen is not mirrored.
 MIRRORED = {"pathmnist", "dermamnist", "octmnist", "retinamnist", "breastmnist", "bloodmnist", "tissuemnist"}
+# How a slide was stained says nothing of the tissue (Tellez et al. 2019). Cells, skin and eyes are told by colour too.
+RECOLOURED = {"pathmnist"}
 CITATION = "Yang et al. 2023 (MedMNIST v2), doi 10.1038/s41597-022-01721-8; files of v3, doi 10.5281/zenodo.10519652"
 
 
@@ -70,5 +72,6 @@ def facts(name: str, size: int) -> Facts:
         channels=info["n_channels"],
         sizes=f"{size}",
         horizontal_flip=name in MIRRORED,
+        hue_shift=name in RECOLOURED,
         restricted=restricted,
     )

@@ -35,7 +35,8 @@ def show_known(name: str) -> str:
         *_field("classes", *(f"{label} {cls}" for label, cls in enumerate(facts.classes))),
         *_field("images", *_counts(facts)),
         *_field("side, pixels", ", ".join(each.sizes for each in sizes)),
-        *_field("a mirror keeps the meaning", "yes (our judgement)" if facts.horizontal_flip else "no (our judgement)"),
+        *_field("a mirror keeps the meaning", _judged(facts.horizontal_flip)),
+        *_field("another hue keeps the meaning", _judged(facts.hue_shift)),
         *_field("licence", facts.licence + (" (to be accepted by accept_licence)" if facts.restricted else "")),
         *_field("citation", facts.citation),
         *_field("know before use", *facts.notes),
@@ -45,6 +46,10 @@ def show_known(name: str) -> str:
         *_field("proved by", *(f"{each.remote.file}: {_proof(each)}" for each in sizes)),
     ]
     return "\n".join(lines)
+
+
+def _judged(keeps: bool) -> str:
+    return f"{'yes' if keeps else 'no'} (our judgement)"
 
 
 def _row(sizes: Sequence[Facts]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ KINDS = {
     "autoencoder": "diffusers' AutoencoderKL, a first stage; its images are reconstructions of real ones",
     "cvae": "conditional variational autoencoder",
     "cgan": "conditional GAN, hinge loss, spectral norm",
-    "classic": "real images, mirrored where allowed, rotated, changed by RandAugment",
+    "classic": "real images, mirrored where allowed, moved and brightened a little",
     "copy": "real images as they are, a control",
     "images": "ready images of another tool",
     "mixup": "real images blended in the classifier's loop",
@@ -119,10 +119,11 @@ def over_fitting_text(section: ConditionalDiffusion) -> str:
 
 
 def classic_text(section: Classic) -> str:
-    return (
-        f"rotations of up to {section.rotation:g}°, RandAugment with N = {section.operations}, M = {section.magnitude}"
-        " of 30"
-    )
+    hue = {None: "where the dataset says so", True: "of every image", False: "never"}[section.hue_shift]
+    most = ", ".join(f"{key} {100 * getattr(section, key):g} %" for key in ("shift", "zoom", "brightness", "contrast"))
+    option = section.randaugment
+    named = f"RandAugment with N = {option.operations}, M = {option.magnitude} of 30" if option else "no RandAugment"
+    return f"rotations of up to {section.rotation:g}°; at most {most}; another hue {hue}; {named}"
 
 
 def _chosen(section: ConditionalDiffusion) -> str:
