@@ -23,8 +23,6 @@ from medbench.training.task import Batch, Task, TrainingData
 from medbench.utility.augmentation import mirrored
 
 BETAS = (0.0, 0.99)  # of Adam: momentum makes the two networks chase each other (Karras et al. 2018)
-# The generator moves at every second step: a discriminator that is not ahead of it sees no lack of variety.
-GENERATOR_EVERY = 2
 
 
 class CGANAugmenter(Augmenter[CGAN]):
@@ -116,9 +114,7 @@ class HingeGame(Task):
             fake.append(scores[len(labels) :])
         return {"val_real_score": float(torch.cat(real).mean()), "val_fake_score": float(torch.cat(fake).mean())}
 
-    def _generator_loss(self, batch: Batch) -> Tensor | None:
-        if batch.step % GENERATOR_EVERY != 1:
-            return None
+    def _generator_loss(self, batch: Batch) -> Tensor:
         return generator_hinge(self._scores(self._made(batch), batch.labels, batch.draws))
 
     def _discriminator_loss(self, batch: Batch) -> Tensor:

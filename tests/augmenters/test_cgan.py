@@ -103,10 +103,10 @@ def test_each_loss_descends_into_its_own_network(game):
     assert all(p.grad.abs().sum() > 0 for name, p in task.networks["generator"].named_parameters())
 
 
-def test_the_generator_moves_at_every_second_step(game):
+def test_the_generator_gets_as_many_updates_as_the_discriminator(game):
     task, batch, _ = game()
-    moves = [task.losses["generator"](replace(batch, step=step)) is not None for step in (1, 2, 3, 4)]
-    assert moves == [True, False, True, False]
+    for step in (1, 2, 3, 4):
+        assert all(task.losses[name](replace(batch, step=step)) is not None for name in task.networks)
 
 
 def test_the_two_losses_draw_different_images(game):
