@@ -196,17 +196,36 @@ def test_a_stage_sees_only_its_own_section():
     assert plan.sample_section(before, "ddpm").canonical() != plan.sample_section(resampled, "ddpm").canonical()
 
 
-def test_the_config_of_the_project_and_its_presets_load(root, monkeypatch):
+@pytest.fixture
+def with_presets(root, monkeypatch):
+    """config.yaml alone, and under each preset, by name."""
     presets = sorted((root / "workflow/presets").glob("*.yaml"))
     for variable in re.findall(r"\$\{(\w+)\}", "".join(preset.read_text() for preset in presets)):
         monkeypatch.setenv(variable, "0" * 64 if variable.endswith("SHA256") else "some/file")
     full = yaml.safe_load((root / "config.yaml").read_text())
-    assert load(full).run == ["cao2025", "medienet2025", "ablation", "guidance"]
+    loaded = {"config": load(full)}
     for preset in presets:
         stated, merged = yaml.safe_load(preset.read_text()), copy.deepcopy(full)
-        update_config(merged, stated)  # as Snakemake does it
-        assert load(merged).name == preset.stem
         assert set(stated) <= set(Config.model_fields)
+        update_config(merged, stated)  # as Snakemake does it
+        loaded[preset.stem] = load(merged)
+    return loaded
+
+
+def test_the_config_of_the_project_and_its_presets_load(with_presets):
+    assert with_presets["config"].run == ["cao2025", "medienet2025", "ablation", "guidance"]
+    assert all(config.name == name for name, config in with_presets.items() if name != "config")
+
+
+def test_every_generator_that_stands_beside_others_is_averaged(with_presets):
+    """All that a study reaches, but for the walk-through's own: those of cao2025, which have no labels."""
+    for name, config in with_presets.items():
+        reached = {each for study in config.studies.values() for each in plan.image_augmenters(config, study)}
+        sections = {each: config.augmenters[each] for each in reached if hasattr(config.augmenters[each], "ema_decay")}
+        bare = {each for each, section in sections.items() if section.ema_decay is None}
+        walkthrough = {each for each in bare if not sections[each].labelled}
+        assert bare == walkthrough <= {"annotated_l2", "annotated_huber"}, name
+        assert all(section.ema_decay == 0.999 for each, section in sections.items() if each not in bare), name
 
 
 def test_the_schema_for_editors_is_that_of_the_config(root):

@@ -280,6 +280,7 @@ class CVAE(TrainedSection):
     kind: Literal["cvae"]
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
     latent_dim: PositiveInt = 64
+    ema_decay: Fraction | None = 0.999
     kl_weight: NonNegativeFloat = 1.0  # β of Higgins et al. 2017; 1 is the evidence bound
     horizontal_flip: bool | None = None
 
