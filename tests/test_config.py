@@ -228,6 +228,17 @@ def test_every_generator_that_stands_beside_others_is_averaged(with_presets):
         assert all(section.ema_decay == 0.999 for each, section in sections.items() if each not in bare), name
 
 
+def test_the_papers_table_is_small_and_the_field_is_not_run_unasked(with_presets):
+    config = with_presets["config"]
+    paper, field = config.studies["medienet2025"], config.studies["field2026"]
+    assert paper.augmenters == ["medienet_l2", "medienet_huber"]
+    assert paper.arms == ["real", "real+oversample@1", "real+medienet_l2@1", "real+medienet_huber@1"]
+    assert (paper.generator_seeds, paper.budgets, paper.datasets) == ([0, 1, 2], ["steps"], field.datasets)
+    assert "medienet2025" in config.run
+    assert "field2026" not in config.run
+    assert set(paper.arms) < set(field.arms)
+
+
 def test_the_schema_for_editors_is_that_of_the_config(root):
     written = json.loads((root / "workflow/schemas/config.schema.json").read_text())
     assert written == json.loads(json.dumps(Config.model_json_schema())), "run `make schema`"

@@ -23,10 +23,10 @@ UTILITY = {28: 1736, 64: 2242}
 def study(**dataset):
     raw = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
     raw["datasets"]["images"] = {"kind": "phantom", "subject": "ct", "image_size": 64} | dataset
-    raw["studies"]["medienet2025"]["datasets"] = ["images"]
+    raw["studies"]["field2026"]["datasets"] = ["images"]
     for section in raw["augmenters"].values():
         section |= {"fidelity_checks": 0} if "fidelity_checks" in section else {}
-    return raw | {"run": ["medienet2025"], "device": "cpu"}
+    return raw | {"run": ["field2026"], "device": "cpu"}
 
 
 @pytest.mark.parametrize(("asks", "measured"), [(memory.train, TRAINING), (memory.sample, SAMPLING)])

@@ -57,9 +57,9 @@ def test_the_cpu_preset_plans_all_arms_of_a_fraction(planned, root, tmp_path, mo
 
 def test_the_full_study_shares_its_models_between_studies(planned):
     jobs, _ = planned("--resources", "gpu=2")
-    # Datasets × seeds × augmenters: cao2025's two; medienet2025's ten that make images, and the first stage that three
-    # of them share; ablation's six parts, whose whole medienet2025 has; guidance has that one's model and trains none.
-    models = 4 * 3 * 2 + 6 * 3 * (10 + 1) + 1 * 3 * 6
+    # Datasets × seeds × augmenters: cao2025's two; medienet2025's two, and the first stage that they share; ablation's
+    # six parts, whose whole medienet2025 has; guidance has that one's model and trains none.
+    models = 4 * 3 * 2 + 6 * 3 * (2 + 1) + 1 * 3 * 6
     assert jobs["train"] == models
     assert jobs["sample"] == jobs["features_generated"] == jobs["fidelity"] == models + 7  # of guidance, with one seed
     assert jobs["prepare"] == jobs["audit"] == jobs["neighbours"] == 4 + 6
@@ -69,7 +69,7 @@ def test_the_full_study_shares_its_models_between_studies(planned):
 
 
 def test_an_arm_as_large_as_the_real_one_is_trained_once_for_both_budgets(planned):
-    _, printed = planned("medienet2025")
+    _, printed = planned("field2026")
     trained = set(re.findall(r"output: results/full/utility/chest_ct/(\S+)\.json", printed))
     unseeded = [*(f"real+oversample@{ratio}" for ratio in ("0.5", "1", "2")), "real+mixup@1", "real+cutmix@1"]
     others = ["medienet_huber", "ldm", "cddpm", "annotated_l2_label", "annotated_huber_label"]
@@ -94,7 +94,7 @@ def test_no_stage_but_prepare_reads_what_a_fraction_was_cut_from(planned, tmp_pa
     assert jobs["utility"] == 2
 
 
-@pytest.mark.parametrize(("study", "models"), [("cao2025", 24), ("medienet2025", 198)])
+@pytest.mark.parametrize(("study", "models"), [("cao2025", 24), ("medienet2025", 54), ("field2026", 198)])
 def test_each_study_is_a_target(planned, study, models):
     jobs, _ = planned(study)
     assert (jobs["train"], jobs["tables"]) == (models, 1)
@@ -111,7 +111,7 @@ def test_a_mistake_in_the_config_is_one_line_before_any_job(root, tmp_path):
     command = [SNAKEMAKE, "--snakefile", root / "Snakefile", "--cores", "1", "--config", "run=[nothing]"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("medbench")]
-    defined = "ablation, cao2025, guidance, medienet2025"
+    defined = "ablation, cao2025, field2026, guidance, medienet2025"
     assert said == [f"medbench: config: run: 'nothing' is not defined under studies (defined: {defined})"]
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
