@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-cluster test-interruption lint schema lock install
+.PHONY: demo test test-cluster test-interruption lint schema docs lock install
 
 install: .venv/installed
 
@@ -41,6 +41,10 @@ lint: install
 schema: install
 	$(BIN)/python -c 'import json; from medbench.config import Config; print(json.dumps(Config.model_json_schema(), indent=1))' \
 		> workflow/schemas/config.schema.json
+
+docs: install
+	$(BIN)/python benchmarks/fairness.py > docs/fairness.md
+	$(BIN)/python benchmarks/costs.py > docs/costs.md
 
 lock:
 	uv pip compile pyproject.toml --extra dev --extra cluster --universal --python-version 3.11 --generate-hashes \

@@ -1,5 +1,6 @@
 """Networks, losses and batches of a config on phantoms, trained for a moment: what benchmarks measure."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import yaml
 from snakemake.utils import update_config
 
 from medbench.config import Config, load
+from medbench.data.dataset import Dataset
+from medbench.data.prepare import prepare
 
 DATASET = "phantom"
 DIFFUSION = ("annotated_ddpm", "cddpm", "ldm", "medienet")
@@ -31,3 +34,10 @@ def short_study(preset: Path | None, side: int, steps: int, device: str) -> Conf
     raw["utility"]["image_size"] = side
     whole = {"datasets": [DATASET], "augmenters": [*raw["augmenters"]], "generator_seeds": [0], "arms": ["real"]}
     return load(raw | {"studies": {"short": whole}, "run": ["short"], "device": device})
+
+
+def save_phantoms(config: Config, path: Path) -> None:
+    """The study's images as the audit would leave them: no two phantoms are alike, so that only origins are dropped."""
+    raw = prepare(config.datasets[DATASET], DATASET, 0)
+    splits = {name: dataclasses.replace(split, origins=None) for name, split in raw.splits.items()}
+    Dataset(splits, raw.card).save(path, "")

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from phantom_study import DATASET, short_study
+from phantom_study import save_phantoms, short_study
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from medbench import plan
-from medbench.data.prepare import prepare
 from medbench.stages import TrainStage
 from medbench.training import loop
 from medbench.training.train import Inputs, train
@@ -84,7 +83,7 @@ def main() -> None:
     print(HEAD)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(config.datasets[DATASET], DATASET, 0).save(folder / "images.npz", "")
+        save_phantoms(config, folder / "images.npz")
         for augmenter in options.augmenters:
             first = plan.first_stage_of(config, augmenter)
             inputs = Inputs(first_stage=folder / first if first else None)
