@@ -39,7 +39,7 @@ RATES = {
 NEAREST = {"ldm": "medienet", "cddpm": "annotated_ddpm", "cvae": "autoencoder", "cgan": "autoencoder"}  # not measured
 FEATURES = 336.0  # images a second, of Inception on the same GPU
 CLASSIFIER = 0.864  # CPU seconds a step: ResNet50, 64 images of 64×64, one thread of an AMD EPYC core, torch 2.11
-# Bytes of what is downloaded, where the publisher's record does not say; rounded.
+# Bytes of what is downloaded, where the record of a set does not say: estimates.
 SIZES = {
     "pneumoniamnist.npz": 4.2e6,
     "breastmnist.npz": 0.6e6,
@@ -224,7 +224,7 @@ page. A study that shares models or classifiers with another is counted as if it
 - **Core-hours of classifiers**: {classifier:g} s of CPU time per step, {network} with {batch} images of {side}×{side},
   one thread of an AMD EPYC core. Checks on val are left out. On a GPU classifiers take GPU-hours instead; no rate was
   measured there.
-- **Downloads**: as published, some rounded. Archives are unpacked beside the file, which takes as much again.
+- **Downloads**: as the publisher states them, else estimated from files of the same kind. Archives are unpacked beside the file, which takes as much again.
 - **Results**: weights, generated images and their features. Checkpoints of running jobs come on top.
 
 | kind | steps/s, training | batch | first width | evaluations/s, sampling | measured |
