@@ -360,6 +360,10 @@ def _explain(error: ValidationError, raw: Any) -> str:
             what = f"kind {first['ctx']['tag']!r} is not known (allowed: {first['ctx']['expected_tags']})"
         case "union_tag_not_found":
             what = "kind is required"
+        case "string_type":
+            what = f"{first['input']!r} is no text; put it in quotes: '{first['input']}'"
+        case "list_type" if isinstance(first["input"], str):
+            what = f"{first['input']!r} is no list; give [{first['input']}]"
         case _:
             what = f"{first['input']!r}: {first['msg']}"
     more = f" (and {len(others)} more)" if others else ""

@@ -147,7 +147,8 @@ def check_paths(config: Config) -> None:
     Raises:
         UserError: the first path of a listed study that does not exist, or the results folder.
     """
-    for folder in (Path("results", config.name), *([Path("resources")] if fetches(config) else [])):
+    fetching = not all(Path(record).exists() for record in fetches(config))  # else nothing is written there
+    for folder in (Path("results", config.name), *([Path("resources")] if fetching else [])):
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         if not os.access(existing, os.W_OK):
             raise UserError(f"{folder}: cannot be written: {existing} is read-only (choose a writable folder)")

@@ -1,6 +1,6 @@
 """What is said at the end of a run of the jobs that failed in it: the last line of each log, and where that is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from medbench.inspect.logs import End, read_log
@@ -8,21 +8,22 @@ from medbench.inspect.logs import End, read_log
 SILENT = "ended without a word, as a job does that is killed, for its memory or its time"
 
 
-def failures(logs: Sequence[Path], since: float) -> list[str]:
-    """A line for each job that wrote its log since then and did not come to its end, in the order in which they ended.
+def failures(logs: Sequence[Path], since: float, failed: Collection[Path]) -> list[str]:
+    """A line for each job that failed or was stopped since then, in the order in which they ended.
 
     Args:
-        logs: folders with a log a job, in a subfolder a stage or without one.
+        logs: folders with a log per job, in a subfolder per stage or without one.
         since: seconds since the epoch.
+        failed: logs of the jobs that failed: one that says nothing may be of a job that did not.
     """
     found = [path for folder in logs for path in folder.rglob("*.log") if path.stat().st_mtime >= since]
-    lines = (_line(path) for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path)))
+    lines = (_line(path, path in failed) for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path)))
     return [line for line in lines if line]
 
 
-def _line(path: Path) -> str | None:
+def _line(path: Path, failed: bool) -> str | None:
     log = read_log(path)
-    if log is None or log.end is End.FINISHED:
+    if log is None or log.end is End.FINISHED or (log.end is End.OPEN and not failed):
         return None
     stage = path.parent.name
     job = path.stem if stage == "logs" else f"{stage} {path.stem}"

@@ -63,6 +63,11 @@ class CheckpointStore:
             return checkpoint["step"], checkpoint["state"]
         return None
 
+    def discard(self) -> None:
+        """Removes what the job has saved, of every component: it led nowhere, and other settings shall start anew."""
+        for path in self._of_job().rglob("step*.pt"):
+            path.unlink(missing_ok=True)
+
     def _of_job(self) -> Path:
         """The folder that the job holds, with what its other components have saved: they belong to the same."""
         return next(filter(was_held, (self.folder, *self.folder.parents)), self.folder)

@@ -183,6 +183,8 @@ class _Loop:
         """Raises Interrupted where a signal breaks off the probe, and is then as if it had not been called."""
         means = {name: float(self.sums[name]) / max(self.counts[name], 1) for name in self.sums}
         if not all(map(math.isfinite, means.values())):
+            if self.team.leads:
+                self.store.discard()
             raise UserError(f"{title}: the loss is not finite at step {step}: lower learning_rate")
         with evaluating(self.task.networks), self._averaged(), self.accelerator.autocast(), stop.breaking_off():
             probe = self.task.probe() | (self.task.check(step) if step in self.schedule.check_steps else {})

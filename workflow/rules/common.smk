@@ -10,6 +10,7 @@ from shlex import quote
 from medbench import inputs, memory, plan, run_lock
 from medbench.arms import Arm
 from medbench.config import as_written, load
+from medbench.config_files import read_config
 from medbench.errors import UserError
 from medbench.files import remove_folder, write_json
 from medbench.fingerprint import code_of
@@ -17,6 +18,7 @@ from medbench.inspect.failures import failures
 from medbench.leases import SCHEDULED
 from medbench.handing_on import require_handed_on, require_searched
 from medbench.passing_on import pass_on_sigterm
+from medbench.scheduler_commands import require_commands
 
 # A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.
 USES_CONDA = "conda" in map(str, workflow.deployment_settings.deployment_method)
@@ -37,7 +39,13 @@ try:
     require_searched(
         [workflow.basedir, *([] if USES_CONDA else [str(Path(sys.executable).parent)])]
     )
-    CONFIG = load(config)
+    # Snakemake's own merging would lose which file says what.
+    FILES = [
+        Path(workflow.basedir, "config.yaml"),
+        *workflow.config_settings.configfiles,
+    ]
+    RAW = read_config(FILES, workflow.config_settings.config)
+    CONFIG = load(RAW)
     inputs.check_paths(CONFIG)
     FETCHES = inputs.fetches(CONFIG)
 except UserError as error:
@@ -59,6 +67,9 @@ onstart:
             paths = [Path.cwd(), workflow.basedir, *workflow.overwrite_configfiles]
             values = workflow.config_settings.config_args or []
             require_handed_on(map(str, paths), values, sys.executable)
+        if workflow.non_local_exec:
+            executor = workflow.executor_plugin.name
+            require_commands(executor, str(workflow.executor_settings))
         # In place of Snakemake's own lock, which stays behind after a SIGKILL: the kernel frees this one.
         run_lock.hold(Path("results") / CONFIG.name)
     except UserError as error:
@@ -322,5 +333,5 @@ def utility_section(wildcards):
 def page_content(wildcards):
     """The section of a study's tables and figures, or of the report."""
     if wildcards.page == "report":
-        return plan.page_section(CONFIG, as_written(config)).canonical()
+        return plan.page_section(CONFIG, as_written(RAW)).canonical()
     return canonical(plan.report_section, wildcards.page)

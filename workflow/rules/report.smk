@@ -108,7 +108,7 @@ onerror:
         print(
             f"medbench: some jobs failed; what there is, is put together in {folder}"
         )
-        for page, section in plan.partial_pages(CONFIG, as_written(config)).items():
+        for page, section in plan.partial_pages(CONFIG, as_written(RAW)).items():
             file, product = f"{folder}/sections/{page}.json", f"{folder}/{page}"
             write_json(file, loads(section.canonical()))
             verb = page.partition("/")[0]
@@ -120,7 +120,13 @@ onerror:
             )
     # Last, because Snakemake says it in the middle of much else.
     logs = [Path("results", CONFIG.name, "logs"), Path("resources/logs")]
-    print(*failures(logs, BEGUN), sep="\n", file=sys.stderr, flush=True)
+    failed = [
+        job
+        for one in workflow.scheduler.failed
+        for job in getattr(one, "jobs", [one])
+    ]
+    lines = failures(logs, BEGUN, {Path(log) for job in failed for log in job.log})
+    print(*lines, sep="\n", file=sys.stderr, flush=True)
 
 
 onsuccess:
