@@ -224,7 +224,8 @@ page. A study that shares models or classifiers with another is counted as if it
 - **Core-hours of classifiers**: {classifier:g} s of CPU time per step, {network} with {batch} images of {side}×{side},
   one thread of an AMD EPYC core. Checks on val are left out. On a GPU classifiers take GPU-hours instead; no rate was
   measured there.
-- **Downloads**: as the publisher states them, else estimated from files of the same kind. Archives are unpacked beside the file, which takes as much again.
+- **Downloads**: as the publisher states them, else estimated from files of the same kind. Archives are unpacked
+  beside the file, which takes as much again.
 - **Results**: weights, generated images and their features. Checkpoints of running jobs come on top.
 
 | kind | steps/s, training | batch | first width | evaluations/s, sampling | measured |

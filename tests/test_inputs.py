@@ -97,3 +97,12 @@ def test_a_read_only_resources_folder_is_said_before_any_job(tmp_path, monkeypat
     monkeypatch.setattr("medbench.inputs.os.access", lambda path, mode: Path(path).name != "resources")
     with pytest.raises(UserError, match=r"^resources: cannot be written: resources is read-only"):
         inputs.check_paths(config)
+
+
+def test_a_read_only_resources_folder_that_holds_everything_is_enough(tmp_path, monkeypatch):
+    config = load(changed("datasets.ct", XRAY))
+    for record in inputs.fetches(config):
+        Path(record).parent.mkdir(parents=True, exist_ok=True)
+        Path(record).touch()
+    monkeypatch.setattr("medbench.inputs.os.access", lambda path, mode: Path(path).name != "resources")
+    inputs.check_paths(config)

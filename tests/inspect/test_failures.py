@@ -22,7 +22,10 @@ def test_each_failed_job_is_a_line_with_its_last_word_and_its_log(tmp_path):
     log(logs / "sample/ct-vae-seed1.log", "", 106)
     log(logs / "sample/done.log", Usage(2.0, 100).line() + "\n")
     log(logs / "sample/of_an_earlier_run.log", "medbench: disk full\n", 99)
-    assert failures([logs, fetched, tmp_path / "nowhere"], since=100) == [
+    log(logs / "section/report.log", "", 107)  # done, and without words
+    log(fetched / "of_another_run.log", "x.npz: 3/9 MB, 2.28 MB/s, 3 s left\n", 108)  # at work
+    failed = {logs / f"{job}.log" for job in ("train/ct-vae-seed0", "sample/ct-vae-seed0", "sample/ct-vae-seed1")}
+    assert failures([logs, fetched, tmp_path / "nowhere"], since=100, failed=failed) == [
         f"medbench: utility ct: RuntimeError: CUDA out of memory (log: {logs}/utility/ct.log)",
         "medbench: train ct-vae-seed0: datasets.ct: class b has 0 training images"
         f" (log: {logs}/train/ct-vae-seed0.log)",

@@ -286,6 +286,8 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(tmp_path):
 
     with pytest.raises(UserError, match=r"^test: the loss is not finite at step 10: lower learning_rate$"):
         rivals(tmp_path, Diverging())
+    # What was saved is no obstacle to whoever follows the advice: other settings are another training.
+    assert not list(tmp_path.rglob("step*.pt"))
 
 
 def test_parameters_are_counted():

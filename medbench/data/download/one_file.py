@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pooch
@@ -61,12 +61,22 @@ def _addresses(remote: Remote, network: Network) -> list[str]:
     folder = network.mirror_folder
     if folder is not None:
         return [str(folder / remote.source / remote.file), str(folder / remote.file)]
-    if network.offline:
-        return []
-    if network.mirror:
+    if network.mirror and not network.offline:
         base = network.mirror.rstrip("/")
         return [f"{base}/{remote.source}/{remote.file}", f"{base}/{remote.file}"]
-    return list(remote.urls)
+    return [*_cached(remote), *(() if network.offline else remote.urls)]
+
+
+def _cached(remote: Remote) -> list[str]:
+    """Where medmnist or torch have already put the very file, by its hash, for this user."""
+    hub = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch"))
+    found = []
+    for folder in ("~/.medmnist", str(hub / "hub/checkpoints")):
+        path = Path(os.path.expanduser(folder), remote.file)
+        with suppress(OSError):  # a home that cannot be read
+            if remote.hash and path.is_file() and mismatch(remote, path) is None:
+                found.append(str(path))
+    return found
 
 
 def _first_of(addresses: list[str], remote: Remote, network: Network) -> str:

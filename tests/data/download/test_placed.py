@@ -136,3 +136,27 @@ def test_what_has_no_address_is_placed_by_hand(remote, page, tail):
         UserError, match=r"data\.bin: is not here, and it is published under no direct address; " + tail
     ):
         obtain(remote(urls=(), hash=None, page=page), Network())
+
+
+@pytest.mark.parametrize(("home", "network"), [(".medmnist", Network()), (".cache/torch/hub/checkpoints", OFFLINE)])
+def test_a_file_that_another_library_has_fetched_is_used(remote, tmp_path, monkeypatch, home, network):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    cached = tmp_path / "home" / home / "data.bin"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"a")
+    asked = remote(hash=f"sha256:{SHA256_OF_A}")
+    assert obtain(asked, network) == str(cached)
+    assert asked.path.read_bytes() == cached.read_bytes() == b"a"
+
+
+def test_a_cached_file_with_another_hash_is_left_alone(remote, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    cached = tmp_path / "home/.medmnist/data.bin"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"b")
+    with pytest.raises(UserError, match=r"data\.bin"):
+        obtain(remote(hash=f"sha256:{SHA256_OF_A}"), OFFLINE)
+    assert cached.read_bytes() == b"b"
+    assert not list(Path("resources").rglob("*.bin*"))
