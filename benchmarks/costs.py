@@ -129,7 +129,7 @@ def classifier_core_seconds(config: Config, study: str) -> float:
 def jobs(config: Config, study: str) -> int:
     """As `snakemake -n <study>` counts them, on a machine without downloads."""
     datasets, made = len(config.studies[study].datasets), len(plan.models(config, study))
-    on_datasets = 3 + (1 if made else 0)  # prepared, audited, features of train and test
+    on_datasets = 3 + (2 if made else 0)  # prepared, audited, its page; features of train and test
     pages = 4  # the study's section, tables, figures, and the study itself
     classifiers = len(plan.classifier_runs(config, study))
     counted = on_datasets * datasets + len(models_trained(config, study)) + 3 * made + classifiers + pages

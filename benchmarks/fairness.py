@@ -31,7 +31,7 @@ STUDY = "field2026"
 SPEC = ImageSpec(1, (64, 64), ("a", "b", "c", "d"), False)
 UNCHECKED = {"fidelity_checks": 0, "probe_images": 2}
 COLUMNS = ("images seen", "optimiser updates", "weights averaged", "training images are", "guidance")
-COLUMNS += ("evaluations per image", "parameters", "training time")
+COLUMNS += ("evaluations per image", "parameters")
 NONE = "–"
 
 
@@ -97,12 +97,16 @@ def _networks(section: AugmenterSection, spec: ImageSpec, folder: Path, first_st
 def table(config: Config, run: Path | None) -> str:
     names = generators(config, STUDY)
     counted = parameters(config, names)
-    rows = [[name, *_cells(config, name, counted[name], run)] for name in names]
-    lines = [["augmenter", *COLUMNS], ["---"] * (1 + len(COLUMNS)), *rows]
+    rows = [[name, *_cells(config, name, counted[name])] for name in names]
+    columns = ["augmenter", *COLUMNS]
+    if run:
+        columns.append("training time")
+        rows = [[*row, _time(config, row[0], run)] for row in rows]
+    lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
 
-def _cells(config: Config, name: str, counted: dict[str, int], run: Path | None) -> list[str]:
+def _cells(config: Config, name: str, counted: dict[str, int]) -> list[str]:
     section, first = config.augmenters[name], plan.first_stage_of(config, name)
     return [
         _seen(section, config.augmenters[first] if first else None),
@@ -112,7 +116,6 @@ def _cells(config: Config, name: str, counted: dict[str, int], run: Path | None)
         f"{section.guidance_scale:g}" if isinstance(section, ConditionalDiffusion) else NONE,
         f"{evaluations(section.model_dump()):,}" if not section.CEILING else NONE,
         "; ".join(f"{part} {n / 1e6:.1f} M" for part, n in counted.items()),
-        _time(config, name, run) if run else "no run given",
     ]
 
 
@@ -172,7 +175,7 @@ samples with its first stage too. "Allowed" is what the dataset's card says.
 ## Equal
 - **Images seen**: a first stage counts for each model on it, although all of a dataset and seed share one.
 - **Averaged weights** (EMA, with warm-up). The walk-through's own entries, `annotated_l2` and `annotated_huber`,
-  average nothing: they follow what was published, in `cao2025`, and stand beside each other alone.
+  average nothing: they follow the walk-through, in `cao2025`, and stand beside each other alone.
 - **Updates**: all networks of a generator are updated at every step; a first stage's discriminator after a warm-up.
 - **The dataset's rules**: no generator mirrors images, or changes their hue, where the card does not allow it.
 

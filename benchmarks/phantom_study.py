@@ -2,12 +2,9 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
-
-import yaml
-from snakemake.utils import update_config
 
 from medbench.config import Config, load
+from medbench.config_files import read_config
 from medbench.data.dataset import Dataset
 from medbench.data.prepare import prepare
 
@@ -21,9 +18,7 @@ def short_study(preset: Path | None, side: int, steps: int, device: str) -> Conf
     Nothing is logged or saved before the last step, no fidelity is checked, samplers take two steps, and Inception's
     weights are random.
     """
-    raw: dict[str, Any] = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
-    if preset:
-        update_config(raw, yaml.safe_load(preset.read_text(encoding="utf-8")))
+    raw = read_config([Path("config.yaml"), *([preset] if preset else [])], {})
     raw["datasets"][DATASET] = {"kind": "phantom", "subject": "ct", "image_size": side}
     for section in raw["augmenters"].values():
         section |= {"steps": steps, "log_every": steps, "checkpoint_every": steps} if "steps" in section else {}

@@ -24,7 +24,7 @@ from medbench.augmenters.any_kind import OWN_KINDS, AnyAugmenter
 from medbench.augmenters.inherit import require_same_training, with_models_settings
 from medbench.data.sections import AnyDataset
 from medbench.errors import UserError
-from medbench.files import read_json
+from medbench.json_files import read_json
 from medbench.sections import (
     NAME,
     Budget,
@@ -341,7 +341,8 @@ def _expand(value: Any) -> Any:
 
 
 def _explain(error: ValidationError, raw: Any) -> str:
-    first, *others = error.errors()
+    errors = [each for each in error.errors() if each["type"] != "default_factory_not_called"]  # for want of another
+    first, *others = errors
     where = ".".join(_written_location(first["loc"], raw))
     match first["type"]:
         case "value_error":

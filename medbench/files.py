@@ -9,14 +9,14 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
 from medbench.errors import UserError
-from medbench.seals import HTML, JSON, UNSEALED, require_sealed, seal
+from medbench.seals import HTML, UNSEALED, seal
 
 JUST_MADE = 60  # seconds in which a new folder may not be locked yet
 
@@ -125,26 +125,6 @@ def _writable(path: Path) -> Iterator[None]:
 def write_text(path: str | Path, text: str) -> None:
     with replacing(Path(path)) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """With the hash of what is written as its last entry, see medbench.seals."""
-    body = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    comma = "," if value else ""
-    with replacing(Path(path)) as temporary:
-        temporary.write_text(f'{body[:-1].rstrip()}{comma}\n "seal": "{UNSEALED}"\n}}\n', encoding="utf-8")
-        seal(temporary, JSON)
-
-
-def read_json(path: Path) -> Any:
-    """What `write_json` wrote.
-
-    Raises:
-        UserError: no such file, or it was changed since.
-    """
-    require_sealed(Path(path), JSON)
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
-    return {key: value for key, value in content.items() if key != "seal"}
 
 
 def write_html(path: Path, text: str) -> None:

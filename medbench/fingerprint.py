@@ -26,9 +26,11 @@ STAGES = {
     "figures": "medbench.report.figures.write",
     "report": "medbench.report.page.write",
 }
-# Random streams, threads and arrays in files count for every stage, also where the command line alone imports them.
-ALWAYS = {"medbench.arrays", "medbench.rng", "medbench.threads"}
-# Their fields and validators are in the section that a stage gets; what their methods compute counts as code.
+# Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
+ALWAYS = {"medbench.arrays", "medbench.json_files", "medbench.rng", "medbench.threads"}
+# Stages that fill templates.
+FILLS = {"audit_page", "neighbours_page", "report"}
+# Their fields and validators are in the section that a stage gets; what else their classes hold counts as code.
 SECTIONS = {
     "medbench.augmenters.sections",
     "medbench.config",
@@ -71,19 +73,20 @@ def code_of(stage: str, kind: str | None = None) -> str:
     """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
     registry = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
     modules = [STAGES[stage], *sorted(ALWAYS), *([module_of(registry[kind])] if kind else [])]
-    return fingerprint(*modules, without=frozenset(SAMPLERS if stage == "train" else ()))
+    return fingerprint(*modules, without=frozenset(SAMPLERS if stage == "train" else ()), templates=stage in FILLS)
 
 
 @cache
-def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
+def fingerprint(*modules: str, without: frozenset[str] = frozenset(), templates: bool = False) -> str:
     """Hash of what computes in these modules and in all of medbench that they import.
 
-    That is their syntax trees, without docstrings, the words of errors and lines for the log, and what a folder of
-    modules keeps in `templates`. Of another package, a plug-in, all that the named module imports from it counts too.
+    That is their syntax trees, without docstrings, the words of errors and lines for the log. Of another package, a
+    plug-in, all that the named module imports from it counts too.
 
     Args:
         modules: by full name.
         without: modules that are left out, and what only they import.
+        templates: whether what a folder of modules keeps in `templates` counts as theirs.
     """
     seen: dict[str, str] = {}
     waiting = list(modules)
@@ -92,22 +95,22 @@ def fingerprint(*modules: str, without: frozenset[str] = frozenset()) -> str:
         module = waiting.pop()
         path = _path(module)
         if path and module not in seen and module not in IGNORED | without:
-            names, content = _read(module, path)
+            names, seen[module] = _read(module, path)
             waiting += [name for name in names if name.partition(".")[0] in packages]
-            seen |= content
+            files = path.parent.glob("templates/*") if templates else ()
+            seen |= {file.name: file.read_text(encoding="utf-8") for file in files}
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @cache
-def _read(module: str, path: Path) -> tuple[list[str], dict[str, str]]:
-    """What a module imports, and its content: its syntax tree as text and the templates beside it, by name."""
+def _read(module: str, path: Path) -> tuple[list[str], str]:
+    """What a module imports, and what it computes as text."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     if module in SECTIONS:
-        return [], {module: ast.dump(_without_words(_methods(tree)))}
+        return [], ast.dump(_without_words(_without_fields(tree)))
     names = list(_imported(tree, module))
-    content = {module: ast.dump(_without_words(tree))}
-    return names, content | {file.name: file.read_text(encoding="utf-8") for file in path.parent.glob("templates/*")}
+    return names, ast.dump(_without_words(tree))
 
 
 def _imported(tree: ast.AST, module: str) -> Iterator[str]:
@@ -152,16 +155,16 @@ def _package(name: str) -> Path | None:
     return Path(found.origin) if found.origin else None
 
 
-def _methods(tree: ast.Module) -> ast.Module:
-    """Of a module of sections: what its classes compute, without fields and their validators."""
-    methods = [
-        method
-        for section in tree.body
-        if isinstance(section, ast.ClassDef)
-        for method in section.body
-        if isinstance(method, ast.FunctionDef) and not any("validator" in ast.unparse(d) for d in method.decorator_list)
-    ]
-    return ast.Module(body=list(methods), type_ignores=[])
+def _without_fields(tree: ast.Module) -> ast.Module:
+    """Of a module of sections: what its classes hold beside fields and their validators."""
+    parts = [part for section in tree.body if isinstance(section, ast.ClassDef) for part in section.body]
+    return ast.Module(body=[part for part in parts if not _is_field(part)], type_ignores=[])
+
+
+def _is_field(part: ast.stmt) -> bool:
+    if isinstance(part, ast.FunctionDef):
+        return any("validator" in ast.unparse(decorator) for decorator in part.decorator_list)
+    return isinstance(part, ast.AnnAssign) and "ClassVar" not in ast.unparse(part.annotation)
 
 
 def _without_words(tree: ast.Module) -> ast.Module:

@@ -63,6 +63,11 @@ def was_held(folder: Path) -> bool:
     return all(holder(Path(folder) / LOCK))
 
 
+def is_mine(folder: Path) -> bool:
+    """Whether this process holds the folder."""
+    return Path(folder).resolve() / LOCK in _HELD
+
+
 def is_held(folder: Path) -> bool:
     """Whether a process holds the folder at this moment; False also where there is no knowing."""
     with contextlib.suppress(OSError), open(Path(folder) / LOCK, "rb") as file:

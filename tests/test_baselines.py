@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-import yaml
-from snakemake.utils import update_config
 
 from medbench.augmenters.sections import AnnotatedDDPM
 from medbench.config import Config, as_written
+from medbench.config_files import read_config
 from medbench.plan import warnings
 
 ROOT = Path(__file__).parents[1]
@@ -15,10 +14,7 @@ PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
 
 
 def config_of(*files: Path, **changed) -> Config:
-    whole: dict = {}
-    for part in [*(yaml.safe_load(file.read_text()) for file in (ROOT / "config.yaml", *files)), changed]:
-        update_config(whole, part)
-    return as_written(whole)
+    return as_written(read_config([ROOT / "config.yaml", *files], changed))
 
 
 @pytest.mark.parametrize("files", [(), *((preset,) for preset in PRESETS)], ids=lambda files: [f.stem for f in files])

@@ -4,10 +4,10 @@ import re
 
 import pytest
 import yaml
-from snakemake.utils import update_config
 
 from medbench import inputs, plan
 from medbench.config import RULES, Config, as_written, load
+from medbench.config_files import read_config
 from medbench.errors import UserError
 
 MINIMAL = {
@@ -205,10 +205,8 @@ def with_presets(root, monkeypatch):
     full = yaml.safe_load((root / "config.yaml").read_text())
     loaded = {"config": load(full)}
     for preset in presets:
-        stated, merged = yaml.safe_load(preset.read_text()), copy.deepcopy(full)
-        assert set(stated) <= set(Config.model_fields)
-        update_config(merged, stated)  # as Snakemake does it
-        loaded[preset.stem] = load(merged)
+        assert set(yaml.safe_load(preset.read_text())) <= set(Config.model_fields)
+        loaded[preset.stem] = load(read_config([root / "config.yaml", preset], {}))
     return loaded
 
 

@@ -8,7 +8,8 @@ from safetensors import SafetensorError
 
 from medbench.arrays import read_npz, write_npz
 from medbench.errors import UserError
-from medbench.files import canonical_json, read_json, remove_all_stale, replacing, sha256_of, write_text
+from medbench.files import canonical_json, remove_all_stale, replacing, sha256_of, write_text
+from medbench.json_files import read_json
 
 
 def test_same_arrays_same_bytes(tmp_path):

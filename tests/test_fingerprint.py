@@ -198,8 +198,16 @@ def ours(tmp_path, monkeypatch):
     clear()
 
 
-def test_a_style_draws_pages_and_computes_nothing_again(ours):
-    assert ours("report/page/templates/report.css", "{", "{/* why */") == {"audit_page", "neighbours_page", "report"}
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("report/page/templates/report.css", {"audit_page", "neighbours_page", "report"}),
+        ("report/page/templates/report.html.j2", {"audit_page", "neighbours_page", "report"}),
+        ("audit/templates/audit.html.j2", {"audit_page", "neighbours_page", "report"}),
+    ],
+)
+def test_styles_and_templates_draw_pages_and_compute_nothing_again(ours, name, stages):
+    assert ours(name, "{", " {") == stages
 
 
 @pytest.mark.parametrize(
@@ -228,6 +236,8 @@ def test_words_locks_logs_and_watches_compute_nothing_again(ours, name, old, new
         ("rng.py", ">> 1", ">> 2", NUMBERS),
         ("threads.py", "threadpool_limits(count)", "threadpool_limits(2 * count)", NUMBERS),
         ("arrays.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
+        ("json_files.py", "sort_keys=True", "sort_keys=False", NUMBERS),
+        ("augmenters/sections.py", "COMPUTES = False", "COMPUTES = True", SECTIONS),
         ("runtime.py", '"bf16" if capable', '"fp32" if capable', ON_A_DEVICE),
         ("augmenters/sections.py", 'self.conditioning != "none"', 'self.conditioning == "label"', SECTIONS),
         ("augmenters/batches.py", "import", "import json\nimport", {"sample"}),  # serves sampling alone
@@ -245,7 +255,7 @@ def test_what_a_section_computes_is_data_of_the_stage(tmp_path):
     package = Path(module.__file__).parent
     shutil.copytree(package, tmp_path / "medbench", ignore=shutil.ignore_patterns("__pycache__"))
     steps = tmp_path / "medbench/augmenters/sampler_steps.py"
-    steps.write_text(steps.read_text().replace("USUAL = 50", "USUAL = 40"))
+    steps.write_text(steps.read_text().replace("USUAL_STEPS = 50", "USUAL_STEPS = 40"))
     show = "from medbench.augmenters.sections import CDDPM; print(CDDPM(kind='cddpm').model_dump_json())"
     sections = [
         json.loads(subprocess.run([sys.executable, "-c", show], cwd=at, capture_output=True, check=True).stdout)

@@ -9,7 +9,8 @@ from medbench.arrays import read_own_npz, write_npz
 from medbench.damage import Damaged, written_with
 from medbench.errors import UserError
 from medbench.fidelity.feature_file import read_features, write_features
-from medbench.files import read_json, write_html, write_json, write_text
+from medbench.files import write_html, write_text
+from medbench.json_files import read_json, write_json
 from medbench.run_lock import LOCK, claim
 from medbench.seals import HTML, KINDS, broken_seal, require_sealed
 from medbench.sums import SUMS, require_folder, require_member, write_sums

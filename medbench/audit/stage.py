@@ -8,7 +8,7 @@ from medbench.data.dataset import Dataset, class_counts
 from medbench.data.source import absent_classes
 from medbench.data.subset import take_fraction
 from medbench.errors import UserError
-from medbench.files import write_json
+from medbench.json_files import write_json
 from medbench.rng import numpy_rng
 from medbench.stages import AuditStage
 

@@ -53,7 +53,7 @@ class CGANAugmenter(Augmenter[CGAN]):
     @property
     def policies(self) -> tuple[str, ...]:
         """DiffAugment's that act; color only where hue has no meaning: a recoloured image may show another class."""
-        color = self.spec.hue_shift if self.section.color is None else self.section.color
+        color = self.spec.hue_shift or self.spec.channels == 1 if self.section.color is None else self.section.color
         return tuple(name for name in POLICIES if (color if name == "color" else getattr(self.section, name)))
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:

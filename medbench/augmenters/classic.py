@@ -65,6 +65,6 @@ def _moved(section: Classic, size: tuple[int, int]) -> list[v2.Transform]:
 
 
 def _reach(section: Classic, side: int, diagonal: float) -> int:
-    """Pixels beyond a side that a corner comes from when turned, shrunk and shifted; at most what a reflection has."""
-    turned = diagonal if section.rotation else side
-    return min(math.ceil((turned / (1 - section.zoom) - side) / 2 + section.shift * side), side - 1)
+    """Pixels beyond a side that a corner comes from when shifted, turned and shrunk; at most what a reflection has."""
+    extent = diagonal if section.rotation else side
+    return min(math.ceil((0.5 + section.shift) * extent / (1 - section.zoom) - side / 2) + 1, side - 1)

@@ -14,8 +14,9 @@ from medbench.augmenters.checked import loaded, sampled
 from medbench.augmenters.labels import proportional_labels
 from medbench.augmenters.sections import AugmenterSection
 from medbench.errors import UserError
-from medbench.files import read_json, remove_folder
+from medbench.files import remove_folder
 from medbench.fingerprint import code_of
+from medbench.json_files import read_json
 from medbench.rng import seed_for
 from medbench.runtime import start
 from medbench.stages import SampleStage

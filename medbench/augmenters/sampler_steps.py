@@ -1,6 +1,7 @@
 """How many steps a diffusion model's sampler takes."""
 
-USUAL = 50
+USUAL_STEPS = 50
+FEWEST_STEPS = 20  # that are taken without being asked for
 
 
 def steps_up_to(most: int, sampler: str, timesteps: int) -> int:
@@ -17,4 +18,4 @@ def steps_up_to(most: int, sampler: str, timesteps: int) -> int:
 
 def usual_steps(sampler: str, timesteps: int) -> int:
     """All timesteps for the ancestral sampler, about 50 for the others."""
-    return timesteps if sampler == "ancestral" else steps_up_to(USUAL, sampler, timesteps)
+    return timesteps if sampler == "ancestral" else steps_up_to(USUAL_STEPS, sampler, timesteps)

@@ -5,9 +5,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from medbench.augmenters.sampler_steps import steps_up_to, usual_steps
+from medbench.augmenters.sampler_steps import FEWEST_STEPS, USUAL_STEPS, steps_up_to, usual_steps
 from medbench.sections import Fraction, Name, Probability, Section, TrainingSection, WeightsFile
 
+OR_NULL: Any = lambda schema: schema.update(type=[schema["type"], "null"])  # noqa: E731  # null takes the default
 Widths = Annotated[tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...], Field(min_length=1)]
 
 
@@ -72,8 +73,10 @@ class DiffusionSection(TrainedSection):
     timesteps: Annotated[int, Field(ge=2)] = 1000
     sampler: Literal["ancestral", "ddim", "dpmsolver++"] = "ddim"
     # Network evaluations per image, twice as many with guidance; by default all timesteps (ancestral), else about 50.
-    sample_steps: PositiveInt = Field(default_factory=lambda data: usual_steps(data["sampler"], data["timesteps"]))
-    clip_sample: bool = False  # clip x0 to [-1, 1]
+    sample_steps: Annotated[PositiveInt, Field(json_schema_extra=OR_NULL)] = Field(
+        default_factory=lambda data: usual_steps(data["sampler"], data["timesteps"])
+    )
+    clip_sample: Annotated[bool, Field(json_schema_extra=OR_NULL)] = False  # clip x0 to [-1, 1]
 
     # None: where the dataset says that a mirror keeps the meaning; true only to follow a study that mirrored its images
     horizontal_flip: bool | None = None
@@ -98,6 +101,11 @@ class DiffusionSection(TrainedSection):
             raise ValueError(
                 f"sample_steps {self.sample_steps}: the ancestral sampler takes all {self.timesteps} timesteps; give"
                 " sampler: ddim or dpmsolver++"
+            )
+        if "sample_steps" not in self.model_fields_set and self.sample_steps < min(FEWEST_STEPS, self.timesteps):
+            raise ValueError(
+                f"timesteps {self.timesteps}: ddim strides evenly, and no divisor of it is near {USUAL_STEPS}; give"
+                " sample_steps, other timesteps, or sampler: dpmsolver++"
             )
         if self.sample_steps > self.timesteps:
             raise ValueError(f"sample_steps {self.sample_steps}: more than there are timesteps ({self.timesteps})")
@@ -184,7 +192,7 @@ class CDDPM(ConditionalDiffusion):
     kind: Literal["cddpm"]
     layers_per_stage: PositiveInt = 2
     attention_stages: PositiveInt = 1  # the last so many, where images are smallest
-    clip_sample: bool = True
+    clip_sample: Annotated[bool, Field(json_schema_extra=OR_NULL)] = True
 
 
 class LatentDiffusion(ConditionalDiffusion):

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from medbench.arrays import read_npz, write_npz
 from medbench.damage import Damaged
 from medbench.errors import UserError
-from medbench.files import read_json, sha256_of, write_json
+from medbench.files import sha256_of
+from medbench.json_files import read_json, write_json
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")

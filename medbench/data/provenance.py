@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from medbench.data.download import PLACED
 from medbench.data.remote import Remote
 from medbench.errors import UserError
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 
 
 class Provenance(BaseModel):

@@ -5,7 +5,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from medbench.data.manifest import first_difference, manifest_path
 from medbench.data.remote import Hash, Remote
 from medbench.errors import UserError
-from medbench.files import read_json, sha256_of
+from medbench.files import sha256_of
+from medbench.json_files import read_json
 
 
 class Record(BaseModel):

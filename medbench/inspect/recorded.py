@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import safe_open
 
 from medbench.arms import Arm
-from medbench.files import read_json
+from medbench.json_files import read_json
 
 
 @dataclass(frozen=True)

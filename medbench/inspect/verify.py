@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from medbench.errors import UserError
-from medbench.files import read_json, sha256_of, sha256_of_folder
+from medbench.files import sha256_of, sha256_of_folder
 from medbench.inspect.findings import WHOLE, Finding, Kind, counted, damaged, together, whole_folder
 from medbench.inspect.readable import problem_of
 from medbench.inspect.recorded import Recorded, recorded_in
+from medbench.json_files import read_json
 from medbench.run_lock import is_held
 from medbench.seals import KINDS, broken_seal
 from medbench.sums import SUMS, broken_sum, read_sums

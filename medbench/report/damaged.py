@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from medbench.errors import UserError
-from medbench.files import read_json, sha256_of
+from medbench.files import sha256_of
+from medbench.json_files import read_json
 from medbench.report.run_files import STAGES
 from medbench.seals import KINDS, require_sealed
 from medbench.sums import require_member

@@ -14,7 +14,7 @@ from medbench.arms import Arm
 from medbench.arrays import read_own_npz
 from medbench.data.dataset import Card, Dataset
 from medbench.errors import UserError
-from medbench.files import read_json
+from medbench.json_files import read_json
 from medbench.report.damaged import is_damaged
 from medbench.report.run_files import made_from, made_with
 from medbench.sums import require_member

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from medbench.arms import Arm
 from medbench.damage import Damaged
-from medbench.files import read_json
+from medbench.json_files import read_json
 
 # First folder of a path under the run -> the stage that writes it, and its product as a reader calls it.
 STAGES = {

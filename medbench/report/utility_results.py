@@ -11,7 +11,7 @@ import pandas as pd
 from medbench.arms import Arm
 from medbench.arrays import read_own_npz
 from medbench.errors import UserError
-from medbench.files import read_json
+from medbench.json_files import read_json
 from medbench.report.results import CONDITION, StudyResults, flat
 
 UTILITY_COLUMNS = ["dataset", "budget", "arm", "generator_seed", "classifier_seed", "metric", "class", "value"]

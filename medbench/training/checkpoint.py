@@ -13,7 +13,7 @@ import torch
 
 from medbench.errors import UserError
 from medbench.files import canonical_json, remove_all_stale, replacing
-from medbench.run_lock import was_held
+from medbench.run_lock import is_mine, was_held
 
 KEEP = 2  # the newest, and the one before in case the newest is damaged
 
@@ -64,8 +64,13 @@ class CheckpointStore:
         return None
 
     def discard(self) -> None:
-        """Removes what the job has saved, of every component: it led nowhere, and other settings shall start anew."""
-        for path in self._of_job().rglob("step*.pt"):
+        """Removes what led nowhere, so that other settings start anew.
+
+        Where this process holds a job's folder, what other components of the job have saved goes too: it belongs to
+        the same settings.
+        """
+        folder = next(filter(is_mine, (self.folder, *self.folder.parents)), self.folder)
+        for path in folder.rglob("step*.pt"):
             path.unlink(missing_ok=True)
 
     def _of_job(self) -> Path:

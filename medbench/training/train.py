@@ -12,8 +12,9 @@ from medbench.augmenters.checked import built, fitted, saved
 from medbench.augmenters.model_card import write_model_card
 from medbench.data.dataset import Card, Dataset
 from medbench.errors import UserError
-from medbench.files import read_json, remove_folder, replacing, sha256_of, sha256_of_folder, write_json
+from medbench.files import remove_folder, replacing, sha256_of, sha256_of_folder
 from medbench.fingerprint import code_of
+from medbench.json_files import read_json, write_json
 from medbench.rng import seed_for
 from medbench.runtime import start
 from medbench.stages import TrainStage

@@ -13,8 +13,9 @@ from medbench.arms import Arm
 from medbench.arrays import write_npz
 from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.errors import UserError
-from medbench.files import remove_folder, sha256_of, write_json
+from medbench.files import remove_folder, sha256_of
 from medbench.fingerprint import code_of
+from medbench.json_files import write_json
 from medbench.rng import numpy_rng, seed_for
 from medbench.runtime import Runtime, start
 from medbench.stages import UtilityStage

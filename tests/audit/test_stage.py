@@ -7,7 +7,8 @@ from medbench.audit.stage import audit
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
 from medbench.errors import UserError
-from medbench.files import read_json, sha256_of
+from medbench.files import sha256_of
+from medbench.json_files import read_json
 from medbench.plan import audit_section
 from medbench.stages import AuditStage
 

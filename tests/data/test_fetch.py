@@ -14,7 +14,8 @@ from medbench.data.manifest import check_contents, manifest_of
 from medbench.data.record import fetched
 from medbench.data.remote import Remote
 from medbench.errors import UserError
-from medbench.files import read_json, sha256_of, write_json
+from medbench.files import sha256_of
+from medbench.json_files import read_json, write_json
 
 
 @pytest.fixture

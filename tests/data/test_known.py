@@ -11,7 +11,7 @@ from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS
 from medbench.data.prepare import prepare
 from medbench.data.sections import ChestCtDataset, ChestXrayDataset, MedMnistDataset, TongueDataset
 from medbench.errors import UserError
-from medbench.files import write_json
+from medbench.json_files import write_json
 from tests.data.known import numbered, record, unpacked, write_image
 
 

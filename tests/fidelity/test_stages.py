@@ -9,7 +9,8 @@ from medbench.fidelity.feature_file import read_features, write_features
 from medbench.fidelity.features import features
 from medbench.fidelity.fidelity import fidelity
 from medbench.fidelity.frechet import frechet_distance
-from medbench.files import read_json, sha256_of
+from medbench.files import sha256_of
+from medbench.json_files import read_json
 from medbench.stages import FeaturesStage, FidelityStage
 from tests.damage import flip
 

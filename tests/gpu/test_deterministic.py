@@ -7,7 +7,8 @@ import pytest
 
 from medbench.augmenters.sample import sample
 from medbench.errors import Interrupted
-from medbench.files import read_json, sha256_of
+from medbench.files import sha256_of
+from medbench.json_files import read_json
 from medbench.stages import SampleStage, TrainStage, UtilityStage
 from medbench.training import loop
 from medbench.training.train import Inputs, train

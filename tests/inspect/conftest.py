@@ -14,9 +14,10 @@ from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.data.dataset import Dataset
 from medbench.fidelity.feature_file import write_features
-from medbench.files import sha256_of, sha256_of_folder, write_html, write_json, write_text
+from medbench.files import sha256_of, sha256_of_folder, write_html, write_text
 from medbench.inspect.jobs import Job, jobs_of
 from medbench.inspect.planned import read_plan
+from medbench.json_files import write_json
 from medbench.plan import page_section, report_section
 from medbench.report.run_files import made_from
 from medbench.run_lock import LOCK, claim

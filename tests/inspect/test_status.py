@@ -8,13 +8,14 @@ import pytest
 
 from medbench.config import Config
 from medbench.errors import UserError
-from medbench.files import read_json, write_json, write_text
+from medbench.files import write_text
 from medbench.inspect.estimate import estimates
 from medbench.inspect.jobs import jobs_of
 from medbench.inspect.logs import End, parse_log
 from medbench.inspect.planned import read_plan
 from medbench.inspect.states import State
 from medbench.inspect.status import status, status_text
+from medbench.json_files import read_json, write_json
 from medbench.plan import page_section
 from medbench.report.run_files import log_of, prepare_log
 from medbench.run_lock import held

@@ -12,9 +12,10 @@ from safetensors.numpy import save_file
 from medbench.arrays import read_npz, write_npz
 from medbench.data.dataset import Dataset
 from medbench.errors import UserError
-from medbench.files import read_json, write_json, write_text
+from medbench.files import write_text
 from medbench.inspect.findings import Finding, Kind
 from medbench.inspect.verify import files_of, print_verified, verify
+from medbench.json_files import read_json, write_json
 from medbench.run_lock import held
 from medbench.sums import write_sums
 from tests.damage import flip

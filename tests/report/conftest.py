@@ -17,7 +17,8 @@ from medbench.audit.audit import audit
 from medbench.config import Config
 from medbench.data.dataset import Card, Dataset, Split, card_path, class_counts
 from medbench.data.digest import origins_of
-from medbench.files import read_json, write_json, write_text
+from medbench.files import write_text
+from medbench.json_files import read_json, write_json
 from medbench.plan import report_section, trained_as
 from medbench.report.figures import style
 from medbench.report.results import StudyResults

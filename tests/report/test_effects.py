@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from medbench.arrays import write_npz
 from medbench.data.dataset import Card
 from medbench.errors import UserError
-from medbench.files import write_json
+from medbench.json_files import write_json
 from medbench.report.effects import EFFECT_COLUMNS, arm_label, between, direction, effects
 from medbench.report.results import StudyResults
 

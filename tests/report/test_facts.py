@@ -2,7 +2,8 @@
 
 import pytest
 
-from medbench.files import read_json, write_json, write_text
+from medbench.files import write_text
+from medbench.json_files import read_json, write_json
 from medbench.report.facts import evaluations, facts, sampler_steps, space
 from medbench.sums import write_sums
 

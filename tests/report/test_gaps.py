@@ -10,7 +10,8 @@ from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.errors import UserError
 from medbench.fidelity.feature_file import write_features
-from medbench.files import write_json, write_text
+from medbench.files import write_text
+from medbench.json_files import write_json
 from medbench.plan import report_section
 from medbench.report import results as results_module
 from medbench.report.gaps import gap_sentences, require_same_config

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medbench.arrays import read_npz, write_npz
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.report.effects import between_datasets, effects
 from medbench.report.leakage import is_identical, leaks, n_test_images, pair_name, same_test_images, study_title
 

@@ -6,7 +6,8 @@ from typer.testing import CliRunner
 from medbench import cli, plan
 from medbench.config import Config
 from medbench.errors import UserError
-from medbench.files import read_json, write_json, write_text
+from medbench.files import write_text
+from medbench.json_files import read_json, write_json
 from medbench.report.results import StudyResults
 from medbench.report.tables.write import write_tables
 from medbench.sums import write_sums

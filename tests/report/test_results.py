@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medbench.arrays import write_npz
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.report.results import CURVE_COLUMNS
 from medbench.report.utility_results import arm_scores
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from medbench.errors import UserError
-from medbench.run_lock import LOCK, claim
+from medbench.run_lock import LOCK, claim, held
 from medbench.training.checkpoint import CheckpointStore
 
 
@@ -83,3 +83,17 @@ def test_the_remedy_is_for_the_whole_job_which_holds_a_folder_above(store):
         CheckpointStore(store.folder, {"loss": "l2", "threads": 2}).latest()
     assert "made with threads (nothing), not 2; restore that, or" in str(error.value)
     assert str(error.value).endswith(f"remove {store.folder.parent} to start again")
+
+
+def test_what_led_nowhere_goes_with_all_components_of_the_job_and_nothing_of_another(tmp_path):
+    run = tmp_path / "checkpoints"
+    (run / ".lock").parent.mkdir()
+    os.close(claim(run / ".lock"))  # as Snakemake held the run once
+    first, second, other = (CheckpointStore(run / name, {}) for name in ("job/a", "job/b", "other/a"))
+    for store in (first, second, other):
+        store.save(1, {})
+    first.discard()  # of a caller that holds no folder
+    assert [store.latest() is None for store in (first, second, other)] == [True, False, False]
+    with held(run / "job"):
+        first.discard()
+    assert [store.latest() is None for store in (first, second, other)] == [True, True, False]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from medbench.augmenters.sections import AnnotatedDDPM
-from medbench.files import read_json, sha256_of
+from medbench.files import sha256_of
+from medbench.json_files import read_json
 from medbench.stages import TrainStage
 from medbench.training.launch import ON_CPU
 from medbench.training.train import train

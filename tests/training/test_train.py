@@ -21,7 +21,8 @@ from medbench.augmenters.sample import sample
 from medbench.augmenters.sections import AnnotatedDDPM
 from medbench.data.dataset import Dataset, class_counts
 from medbench.errors import UserError
-from medbench.files import read_json, remove_folder, sha256_of
+from medbench.files import remove_folder, sha256_of
+from medbench.json_files import read_json
 from medbench.stages import SampleStage, TrainStage
 from medbench.training import train as stage_module
 from medbench.training.train import Inputs, train

@@ -15,7 +15,8 @@ import torch
 from medbench.arrays import read_npz, write_npz
 from medbench.data.dataset import Dataset, Split, class_counts
 from medbench.errors import Interrupted, UserError
-from medbench.files import read_json, sha256_of
+from medbench.files import sha256_of
+from medbench.json_files import read_json
 from medbench.stages import UtilityStage
 from medbench.training.task import TrainingData
 from medbench.utility import classification

@@ -12,7 +12,8 @@ from medbench.arms import Arm
 from medbench.config import as_written, load
 from medbench.config_files import read_config
 from medbench.errors import UserError
-from medbench.files import remove_folder, write_json
+from medbench.files import remove_folder
+from medbench.json_files import write_json
 from medbench.fingerprint import code_of
 from medbench.inspect.failures import failures
 from medbench.leases import SCHEDULED
@@ -136,6 +137,7 @@ def files_of_study(study):
     for name in CONFIG.studies[study].datasets:
         yield f"{run}/datasets/{name}.npz"
         yield f"{run}/audit/{name}.json"
+        yield f"{run}/audit/{name}.html"
 
 
 def audit_pages_of_run():
@@ -244,6 +246,15 @@ def train_options(wildcards, input):
 def classifiers_of_study(wildcards):
     runs = plan.classifier_runs(CONFIG, wildcards.study)
     return [f"results/{wildcards.run}/utility/{run.path}.json" for run in runs]
+
+
+def scores_of_study(wildcards):
+    """Those of every image, beside each file of classifiers."""
+    return [f"{path[:-5]}.npz" for path in classifiers_of_study(wildcards)]
+
+
+def datasets_of_study(wildcards):
+    return [f"{path[:-5]}.npz" for path in dataset_cards(wildcards)]
 
 
 def arm_samples(wildcards):

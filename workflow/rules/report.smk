@@ -24,6 +24,7 @@ rule tables:
         fidelity=of_study("fidelity", ".json"),
         models=models_of_study,
         utility=classifiers_of_study,
+        every=scores_of_study,
         cards=dataset_cards,
         audits=dataset_audits,
     output:
@@ -54,7 +55,9 @@ rule figures:
         fidelity=of_study("fidelity", ".json"),
         models=models_of_study,
         samples=of_study("samples", ".npz"),
+        datasets=datasets_of_study,
         utility=classifiers_of_study,
+        every=scores_of_study,
         cards=dataset_cards,
         audits=dataset_audits,
     output:

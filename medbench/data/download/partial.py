@@ -8,7 +8,7 @@ from pydantic import NonNegativeInt, ValidationError
 
 from medbench.data.download.messages import no_space
 from medbench.errors import UserError
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.sections import Section
 
 

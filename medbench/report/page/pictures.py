@@ -60,8 +60,7 @@ KINDS = (
         "sampling",
         "sampling",
         "Guidance and steps",
-        "One trained model, sampled in several ways. The time an image is what the sampling job took by the clock of"
-        " the machine that ran it, its start and imports included, divided by its images.",
+        "One trained model, sampled in several ways.",
     ),
     Kind(
         "auroc_by_arm",

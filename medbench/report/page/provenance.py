@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import medbench
-from medbench.files import read_json
+from medbench.json_files import read_json
 from medbench.report.results import StudyResults
 from medbench.report.run_files import log_of, prepare_log, real_features
 from medbench.usage import Usage, read_usage

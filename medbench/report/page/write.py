@@ -124,10 +124,10 @@ def _audit(results: StudyResults, name: str, page: Path) -> DatasetAudit | None:
     found, close = audit_of(results, name), neighbours_of(results, name)
     if found is None:
         return None
-    told = audit_findings.findings(found)[bool(found.accepted) :]  # what was accepted has a place of its own below
+    sentences = audit_findings.findings(found)[bool(found.accepted) :]  # what was accepted has a place of its own below
     return DatasetAudit(
-        findings=told[:SHOWN_FINDINGS],
-        more=max(0, len(told) - SHOWN_FINDINGS),
+        findings=sentences[:SHOWN_FINDINGS],
+        more=max(0, len(sentences) - SHOWN_FINDINGS),
         outcome=removed_text(found),
         page=_link(results.folder / f"audit/{name}.html", page),
         neighbours=neighbours_findings.findings(close) if close else [],

@@ -85,11 +85,11 @@ def _left_out(results: StudyResults, dataset: str) -> str:
     copied = Counter(image.label for image in audit.exact.test_copies)
     if not copied:
         return "no test image stands in train or val, so that none is left out"
-    of = {name: n for name, n in zip(audit.classes, audit.before["test"], strict=True) if n}
-    counts = [f"{copied[name]:,} of {n:,} {name}" for name, n in of.items()]
-    gone = [name for name, n in of.items() if copied[name] == n]
-    said = f"left out {copied.total():,} of {sum(of.values()):,} test images ({', '.join(counts)})"
-    return said + (f"; {NOT_DEFINED}, as no image of class {', '.join(gone)} is left" if gone else "")
+    images = {name: n for name, n in zip(audit.classes, audit.before["test"], strict=True) if n}
+    counts = [f"{copied[name]:,} of {n:,} {name}" for name, n in images.items()]
+    gone = [name for name, n in images.items() if copied[name] == n]
+    sentence = f"left out {copied.total():,} of {sum(images.values()):,} test images ({', '.join(counts)})"
+    return sentence + (f"; {NOT_DEFINED}, as no image of class {', '.join(gone)} is left" if gone else "")
 
 
 def within_rows(results: StudyResults) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medbench.files import read_json
+from medbench.json_files import read_json
 from medbench.report.figures.ablation import fid_of_parts
 from medbench.report.figures.sampling import sampling_grid
 

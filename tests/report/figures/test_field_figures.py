@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.report.figures import style
 from medbench.report.figures.curves import training_curves
 from medbench.report.figures.denoising import denoising_strip

@@ -16,7 +16,8 @@ from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
 from medbench.errors import UserError
-from medbench.files import canonical_json, write_json, write_text
+from medbench.files import canonical_json, write_text
+from medbench.json_files import write_json
 from medbench.plan import report_section
 from medbench.report.figures import style
 from medbench.report.figures.denoising import denoising_strip

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from medbench.arms import Arm
 from medbench.arrays import read_npz
-from medbench.files import read_json
+from medbench.json_files import read_json
 from medbench.report import effects
 from medbench.report.figures import style
 from medbench.report.figures.auroc import auroc_by_arm, auroc_by_ratio

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medbench.config import Config
-from medbench.files import write_json
+from medbench.json_files import write_json
 from medbench.report.page.arm_verdict import ArmVerdict
 from medbench.report.page.cautions import reading_notes, warnings
 from medbench.report.page.verdict import Verdict

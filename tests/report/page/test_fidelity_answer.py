@@ -1,6 +1,6 @@
 """What the answer says of FID: the ceiling of first stages, and the copy that fidelity alone would crown."""
 
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.report.page.fidelity_answer import fidelity_answer
 
 

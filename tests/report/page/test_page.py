@@ -17,7 +17,8 @@ from medbench.arrays import write_npz
 from medbench.config import Config, parse
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
 from medbench.errors import UserError
-from medbench.files import read_json, write_json, write_text
+from medbench.files import write_text
+from medbench.json_files import read_json, write_json
 from medbench.report.page.pictures import strip
 from medbench.report.page.write import write_page
 from medbench.sums import write_sums

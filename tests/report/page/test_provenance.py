@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import medbench
-from medbench.files import write_json, write_text
+from medbench.files import write_text
+from medbench.json_files import write_json
 from medbench.report.page import provenance
 from medbench.report.page.provenance import StageCost, checkout, machines, spelled_seconds, stage_costs, unfinished_jobs
 from medbench.report.results import StudyResults

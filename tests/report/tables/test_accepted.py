@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.report.tables.fid_table import long_form
 from medbench.report.tables.write import write_tables
 

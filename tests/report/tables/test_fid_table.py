@@ -10,7 +10,8 @@ import pytest
 
 from medbench.data.dataset import Card
 from medbench.errors import UserError
-from medbench.files import write_json, write_text
+from medbench.files import write_text
+from medbench.json_files import write_json
 from medbench.report.results import StudyResults
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
 from medbench.report.tables.markup import tex

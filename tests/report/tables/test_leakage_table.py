@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medbench.arrays import read_npz
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.report.leakage import leaks
 from medbench.report.tables.leakage_notes import leakage_notes
 from medbench.report.tables.leakage_table import leakage_tables, write_leakage_tables

@@ -9,7 +9,7 @@ import pytest
 
 from medbench.arms import Arm
 from medbench.augmenters.sections import CutMix, MixUp
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.report.results import StudyResults
 from medbench.report.tables.utility_table import write_utility_tables
 from medbench.utility.metrics import macro_auroc

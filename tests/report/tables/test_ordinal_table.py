@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.report.effects import effects
 from medbench.report.tables.utility_notes import utility_notes
 from medbench.report.tables.utility_table import utility_tables, write_utility_tables

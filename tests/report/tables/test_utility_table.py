@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from medbench.arms import Arm
 from medbench.arrays import write_npz
 from medbench.data.dataset import Card
-from medbench.files import read_json, write_json
+from medbench.json_files import read_json, write_json
 from medbench.report.effects import EFFECT_COLUMNS
 from medbench.report.results import StudyResults
 from medbench.report.tables import utility_table
