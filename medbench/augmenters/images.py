@@ -91,8 +91,11 @@ def _read_folder(root: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
 def _read_image(root: Path, item: Item, spec: ImageSpec) -> np.ndarray:
     """(H, W) or (H, W, 3): as a dataset of kind folder is read, aspect kept, padded with black."""
     try:
-        image = to_channels(decode(root / item.name).image, 1 if spec.channels == 1 else 3)
+        picture = decode(root / item.name)
     except ImageError as error:
         raise UserError(f"{root / item.name}: {error}; mend or remove it") from error
+    if picture.deep:
+        raise UserError(f"{root / item.name}: has more than 8 bits per pixel; save it with 8")
+    image = to_channels(picture.image, 1 if spec.channels == 1 else 3)
     height, width = spec.size
     return np.asarray(ImageOps.pad(image, (width, height), RESAMPLE, color=0))

@@ -40,6 +40,7 @@ class Card(BaseModel):
     hue_shift: bool = False  # whether another hue keeps the meaning: not where colour is the label, or all is grey
     protocol: str = "as_published"  # clean: one copy of each distinct image; resplit: pooled and drawn anew
     train_fraction: float = 1.0
+    window: tuple[float, float] | None = None  # centre and width of the grey values that became 0 to 255, if any did
     accepted: list[str] = []  # how it is not what was published, where that was accepted
     skipped: list[str] = []  # broken images left out on request, with the reason
     notes: list[str] = []  # choices made and oddities met while preparing
@@ -55,9 +56,10 @@ class Origins:
     sizes: np.ndarray  # (N, 2) int64: width, height in pixels
     digests: np.ndarray  # (N,) str: equal for equal pixels, see medbench.data.digest
     phashes: np.ndarray  # (N,) uint64: a few bits apart for images that look alike
+    levels: np.ndarray  # (N,) int64: how many of the values 0 to 255 it uses
 
     def rows(self, index: np.ndarray) -> "Origins":
-        return Origins(self.names[index], self.sizes[index], self.digests[index], self.phashes[index])
+        return Origins(**{name: array[index] for name, array in vars(self).items()})
 
 
 ORIGINS = tuple(field.name for field in fields(Origins))

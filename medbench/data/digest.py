@@ -44,6 +44,11 @@ def perceptual_hash(image: np.ndarray) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
+def grey_levels(image: np.ndarray) -> int:
+    """How many of the values 0 to 255 an image uint8 uses, over all channels."""
+    return int(np.count_nonzero(np.bincount(image.ravel(), minlength=256)))
+
+
 def origins_of(images: np.ndarray | Sequence[np.ndarray], names: Sequence[str]) -> Origins:
     """Origins of images that come from memory.
 
@@ -52,12 +57,13 @@ def origins_of(images: np.ndarray | Sequence[np.ndarray], names: Sequence[str]) 
         names: N, such as `train 17`.
     """
     hashed = tqdm(images, desc="hashing", unit="image", disable=None)
-    found = [(image.shape[1::-1], pixel_digest(image), perceptual_hash(image)) for image in hashed]
+    found = [(image.shape[1::-1], pixel_digest(image), perceptual_hash(image), grey_levels(image)) for image in hashed]
     return Origins(
         names=np.array(names, dtype=np.str_),
-        sizes=np.array([size for size, _, _ in found], dtype=np.int64).reshape(-1, 2),
-        digests=np.array([digest for _, digest, _ in found], dtype=np.str_),
-        phashes=np.array([phash for _, _, phash in found], dtype=np.uint64),
+        sizes=np.array([size for size, _, _, _ in found], dtype=np.int64).reshape(-1, 2),
+        digests=np.array([digest for _, digest, _, _ in found], dtype=np.str_),
+        phashes=np.array([phash for _, _, phash, _ in found], dtype=np.uint64),
+        levels=np.array([levels for _, _, _, levels in found], dtype=np.int64),
     )
 
 

@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # told by content, not by suffix; no other decoder ever runs
+from medbench.data.window import Window, eight_bits
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # told by content, not by suffix; no other decoder ever runs
 RESAMPLE = Image.Resampling.BICUBIC  # PIL's, antialiased when shrinking (Parmar et al. 2022)
 
 # What Pillow's decoders raise on damaged bytes (found by flipping bytes in files of each format).
 DAMAGED = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, zlib.error)
+
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339  # tags of TIFF
 
 Channels = Literal[1, 3]
 Fit = Literal["pad", "crop"]
@@ -27,22 +32,32 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    image: Image.Image  # mode L or RGB, upright
+    image: Image.Image  # upright; mode L or RGB, or with more than 8 bits I or F
     remarks: tuple[str, ...] = ()  # what was changed on the way, for the card
+    negative: bool = False  # high grey values are dark, which `in_window` turns
+    part: str = ""  # which one of its file, where that holds several
+    group: str | None = None  # a patient, where the file names one
 
     @property
     def channels(self) -> Channels:
-        return 1 if self.image.mode == "L" else 3
+        return 3 if self.image.mode == "RGB" else 1
+
+    @property
+    def deep(self) -> bool:
+        """Whether its grey values need a window."""
+        return self.image.mode in ("I", "F")
 
 
 def decode(path: Path) -> Picture:
-    """Reads an image file: upright by its EXIF tag, alpha over black, 16-bit gray scaled by 1/257, otherwise unchanged.
+    """Reads an image file: upright by its orientation, alpha over black, otherwise as its pixels are.
 
-    Modes 1, L, LA and I;16, and palettes of grays, become L; every other 8-bit mode becomes RGB.
+    Grays of up to 8 bits, with or without alpha, and palettes of grays become L; every other 8-bit mode becomes RGB,
+    CMYK by the product of its inks, without a colour profile. Grays of more bits keep their values.
 
     Raises:
-        ImageError: empty, damaged, truncated, of an unknown format or pixel type, several frames, or so many pixels
-            that it could be a decompression bomb (above PIL's MAX_IMAGE_PIXELS; judged before anything is allocated).
+        ImageError: empty, damaged, truncated, of an unknown format or a pixel type that would not be read right,
+            several frames, or so many pixels that it could be a decompression bomb (above PIL's MAX_IMAGE_PIXELS;
+            judged before anything is allocated).
     """
     try:
         with warnings.catch_warnings():
@@ -50,30 +65,32 @@ def decode(path: Path) -> Picture:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             if path.stat().st_size == 0:
                 raise ImageError("is empty (0 bytes)")
-            with Image.open(path, formats=FORMATS) as image:
+            # By a file: of a path Pillow maps a TIFF into memory, and scrambles one that is to be turned.
+            with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 return _plain(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ImageError(f"claims more than {Image.MAX_IMAGE_PIXELS} pixels (a decompression bomb?)") from error
     except Image.UnidentifiedImageError as error:
+        if path.read_bytes()[:4] in TIFF_STARTS:
+            raise ImageError(
+                "is a TIFF of a pixel type that is not read; save it as gray of 8 or 16 bits or 8-bit RGB"
+            ) from error
         raise ImageError(f"is not a readable image ({', '.join(FORMATS)})") from error
     except DAMAGED as error:
         raise ImageError(f"cannot be decoded: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _plain(image: Image.Image) -> Picture:
+def _plain(image: ImageFile.ImageFile) -> Picture:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":  # MPO: a phone's JPEG with previews behind the photograph
-        raise ImageError(f"holds {frames} images; save one image a file")
+        raise ImageError(f"holds {frames} images; save one image per file")
+    _refuse_altered(image)
+    turned = image.getexif().get(ExifTags.Base.Orientation) in range(2, 9)  # TIFFs forget it when they are loaded
+    remarks = ["turned upright by its orientation"] if turned else []
     image.load()
-    remarks = []
-    if image.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
-        remarks.append("turned upright by EXIF orientation")
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):
-        remarks.append("16-bit gray scaled to 8 bits by 1/257")
-        return Picture(Image.fromarray(_eight_bits(np.asarray(upright))), tuple(remarks))
-    if upright.mode in ("I", "F"):
-        raise ImageError(f"has 32-bit pixels (mode {upright.mode}); save it with 8 or 16 bits")
+    if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
+        return _deep(image, upright, remarks)
     gray = upright.mode in ("1", "L", "LA") or (upright.mode in ("P", "PA") and _gray_palette(upright))
     if upright.has_transparency_data:
         upright = upright.convert("RGBA")
@@ -83,9 +100,53 @@ def _plain(image: Image.Image) -> Picture:
     return Picture(upright.convert("L" if gray else "RGB"), tuple(remarks))
 
 
-def _eight_bits(pixels: np.ndarray) -> np.ndarray:
-    """65535 -> 255, rounded to nearest."""
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+def _refuse_altered(image: ImageFile.ImageFile) -> None:
+    """What Pillow opens and changes without a word, as found against other decoders."""
+    tags = getattr(image, "tag_v2", {})  # of TIFF
+    bits, signed = tags.get(BITS, (8,)), 2 in tags.get(SAMPLE_FORMAT, ())
+    raw = image.tile[0].args if image.tile else None
+    if (max(bits) > 8 and len(bits) > 1) or (image.format == "PNG" and ";16" in str(raw) and image.mode != "I;16"):
+        raise ImageError("has 16 bits per channel, of which only 8 would be read; save it with 8")
+    if image.mode in ("I", "F") and getattr(tags, "prefix", b"") == b"MM" and image.tile[0].codec_name == "libtiff":
+        raise ImageError("has compressed big-endian pixels; save it uncompressed or little-endian")
+    if max(bits) <= 8 and signed:
+        raise ImageError("has signed 8-bit pixels; save it unsigned")
+    if raw in ("L;2", "L;4") and "transparency" in image.info:
+        raise ImageError("has a transparent grey value among few; save it without transparency")
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        raise ImageError("is a CMYK JPEG without Adobe's mark, so that its inks may be inverted; save it as RGB")
+    if len(bits) == 2 and tags.get(PLANES) == 2:
+        raise ImageError("has its gray and its alpha in separate planes; save it without alpha")
+
+
+def _deep(image: Image.Image, upright: Image.Image, remarks: list[str]) -> Picture:
+    if upright.has_transparency_data:
+        raise ImageError("has 16 bits and a transparent grey value; save it without transparency")
+    values = np.asarray(upright)
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(BITS) == (32,) and tags.get(SAMPLE_FORMAT, (1,)) == (1,) and values.min() < 0:
+        raise ImageError("has grey values of 2^31 and more; save it with 16 bits")
+    return Picture(deep_image(values), tuple(remarks), negative=tags.get(PHOTOMETRIC) == 0)
+
+
+def deep_image(values: np.ndarray) -> Image.Image:
+    """Mode I or F of grey values (H, W) with more than 8 bits.
+
+    Raises:
+        ImageError: a value that is not finite.
+    """
+    if not np.isfinite(values).all():
+        raise ImageError("has grey values that are not finite (NaN or infinite)")
+    return Image.fromarray(values.astype(np.int32 if values.dtype.kind in "iu" else np.float32))
+
+
+def in_window(picture: Picture, window: Window | None) -> Image.Image:
+    """Mode L or RGB: its grey values in a window, none for 8 bits that stay, and bright where they are high."""
+    if picture.channels == 3 or (window is None and not picture.negative):
+        return picture.image
+    values = np.asarray(picture.image)
+    shown = values if window is None else eight_bits(values, window)
+    return Image.fromarray(255 - shown if picture.negative else shown)
 
 
 def _gray_palette(image: Image.Image) -> bool:

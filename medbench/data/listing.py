@@ -19,6 +19,7 @@ class Item:
     label: str
     split: SplitName | None = None  # None: to be drawn
     group: str | None = None  # a patient; None: a group of its own
+    part: str = ""  # which image of the file, where that holds several
 
 
 def list_folder(root: Path, beside: Collection[str] = ()) -> tuple[list[Item], list[str]]:

@@ -1,5 +1,6 @@
 """A user's npz in MedMNIST's layout: `<split>_images`, `<split>_labels` and, optionally, `<split>_groups`."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from medbench.data.digest import origins_of
 from medbench.data.images import channels_note, convert_all, resize_note
 from medbench.data.sections import NpzDataset
 from medbench.data.source import Source
+from medbench.data.window import Window, eight_bits, extent, outside, window_note, window_of
 from medbench.errors import UserError
 from medbench.files import sha256_of
 
 LAYOUT = "expected MedMNIST's layout: train_images, train_labels, val_images, val_labels, test_images, test_labels"
+
+TYPES = (np.uint8, np.uint16, np.int16)
 
 Arrays = Mapping[str, np.ndarray]
 Labels = Mapping[SplitName, np.ndarray]
@@ -39,6 +43,7 @@ def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
     """
     path = Path(section.path)
     _check_images(path, arrays)
+    arrays, window, windowing = _windowed(section, arrays)
     labels = {name: _labels(path, arrays, name) for name in SPLITS}
     _check_range(path, labels, section.classes)
     groups = _groups(path, arrays, labels)
@@ -55,7 +60,8 @@ def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
         origin=f"npz file {path.name}",
         sha256=sha256,
         patients=_patients(groups),
-        notes=_notes(section, arrays["train_images"]),
+        window=window,
+        notes=windowing + _notes(section, arrays["train_images"]),
     )
 
 
@@ -75,8 +81,10 @@ def _check_images(path: Path, arrays: Arrays) -> None:
     first = arrays["train_images"]
     for name in SPLITS:
         key, images = f"{name}_images", arrays[f"{name}_images"]
-        if images.dtype != np.uint8:
-            raise UserError(f"{path}: {key} is {images.dtype}, expected uint8 (0 to 255)")
+        if images.dtype not in TYPES:
+            raise UserError(f"{path}: {key} is {images.dtype}, expected uint8 (0 to 255), uint16 or int16")
+        if images.dtype != np.uint8 and images.ndim == 4:
+            raise UserError(f"{path}: {key} has {images.dtype} in each channel; save colour as uint8 (0 to 255)")
         if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
             raise UserError(f"{path}: {key} has shape {images.shape}, expected (N, H, W) or (N, H, W, 3)")
         if images.size == 0:
@@ -85,6 +93,28 @@ def _check_images(path: Path, arrays: Arrays) -> None:
             raise UserError(
                 f"{path}: {key} holds images of shape {images.shape[1:]}, expected {first.shape[1:]} as in train_images"
             )
+
+
+def _windowed(section: NpzDataset, arrays: Arrays) -> tuple[Arrays, Window | None, list[str]]:
+    """The arrays with images uint8; the window, where one was used, and a note on it."""
+    stored = {name: arrays[f"{name}_images"] for name in SPLITS}
+    window, what = section.window, "set in the config"
+    if window and stored["train"].ndim == 4:
+        raise UserError(f"{section.path}: window is for gray images, and these are colour; leave window out")
+    if window is None and all(images.dtype == np.uint8 for images in stored.values()):
+        return arrays, None, []
+    if len({images.dtype for images in stored.values()}) > 1:
+        raise UserError(f"{section.path}: the images of its splits differ in type; save all with as many bits")
+    if window is None:
+        window, what = window_of([extent(image) for image in stored["train"]])
+    counts: Counter[str] = Counter()
+    shown = {}
+    for name, images in stored.items():
+        shown[f"{name}_images"] = np.empty(images.shape, dtype=np.uint8)
+        for row, image in enumerate(images):  # one by one: floats of all would take eight times their memory
+            shown[f"{name}_images"][row] = eight_bits(image, window)
+            counts.update(images=1, pixels=image.size, outside=outside(image, window))
+    return {**arrays, **shown}, window, [window_note(window, what, counts)]
 
 
 def _labels(path: Path, arrays: Arrays, name: SplitName) -> np.ndarray:

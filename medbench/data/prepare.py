@@ -52,6 +52,7 @@ def _card(section: AnyDataset, name: str, source: Source) -> Card:
         horizontal_flip=flip,
         patients=source.patients,
         hue_shift=hue and channels == 3,
+        window=source.window,
         accepted=source.accepted,
         skipped=source.skipped,
         notes=source.notes,

@@ -1,22 +1,25 @@
 """From a list of image files to a source of images: each decoded once, at its final size."""
 
+import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from medbench.data.dataset import SPLITS, Origins, Patients, Split, SplitName
-from medbench.data.digest import perceptual_hash, pixel_digest
+from medbench.data.digest import grey_levels, perceptual_hash, pixel_digest
 from medbench.data.images import (
     Channels,
     ImageError,
     Picture,
     channels_note,
     decode,
+    in_window,
     resize_note,
     to_channels,
     to_square,
@@ -25,6 +28,7 @@ from medbench.data.listing import Item
 from medbench.data.sections import ImageFilesDataset
 from medbench.data.source import Source
 from medbench.data.subset import hold_out
+from medbench.data.window import Window, extent, outside, window_note, window_of
 from medbench.errors import UserError
 from medbench.files import sha256_of
 from medbench.rng import numpy_rng
@@ -41,44 +45,68 @@ class Listing:
     table: Path | None = None  # that the items were listed in, where there is one
     notes: tuple[str, ...] = ()  # what a reader must know of how they were found
     hashes: Mapping[Path, str] = field(default_factory=dict)  # sha256 of files that were read to be proved
+    expected: str = ".png, .jpg, .bmp, .tif, .webp or .gif"
+
+
+Decoder = Callable[[Path], Iterable[Picture]]  # the pictures of a file, in their order; raises ImageError
+
+
+class _Look(NamedTuple):
+    """An image once its grey values are of 8 bits."""
+
+    pixels: np.ndarray  # at the final size
+    digest: str
+    phash: int
+    levels: int
 
 
 @dataclass
 class _Reading:
-    """What has been read so far: one row of each list an image, and what is worth telling."""
+    """What has been read so far: one row of the first lists per image, and what is worth telling."""
 
     items: list[Item] = field(default_factory=list)
-    pixels: list[np.ndarray] = field(default_factory=list)
+    looks: list[_Look | None] = field(default_factory=list)  # None: awaits the dataset's window
     sizes: list[tuple[int, int]] = field(default_factory=list)  # width, height
-    digests: list[str] = field(default_factory=list)
-    phashes: list[int] = field(default_factory=list)
+    extents: dict[int, np.ndarray] = field(default_factory=dict)  # of the rows that await it
+    windowed: Counter[str] = field(default_factory=Counter)  # images, their pixels, and those outside of the window
     broken: list[str] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
     first_of: dict[Channels, str] = field(default_factory=dict)  # channels -> the first file that has them
 
 
-def read_listing(section: ImageFilesDataset, listing: Listing, seed: int, origin: str) -> Source:
-    """Reads every image once; draws the splits that the listing does not have from its training images.
+def image_file(path: Path) -> Iterable[Picture]:
+    """The decoder of files that hold one image."""
+    return (decode(path),)
 
-    Memory is that of the images at their final size; the files' own pixels are dropped one by one.
+
+def read_listing(
+    section: ImageFilesDataset, listing: Listing, seed: int, origin: str, decoder: Decoder = image_file
+) -> Source:
+    """Reads every image; draws the splits that the listing does not have from its training images.
+
+    Memory is that of the images at their final size; the files' own pixels are dropped one by one. Images of more than
+    8 bits are read a second time, when the training images have told the window, unless the config sets one.
 
     Args:
         section: size, channels, fractions, and whether broken images are left out.
         listing: the files.
         seed: the study's.
         origin: where the images come from, for the card.
+        decoder: of the files.
 
     Raises:
         UserError: no image, one that cannot be used, gray mixed with colour, or no split to train on.
     """
     if not listing.items:
-        raise UserError(f"{listing.where}: names no image (expected .png, .jpg, .bmp, .tif or .webp files)")
-    reading = _read(section, listing)
+        raise UserError(f"{listing.where}: names no image (expected {listing.expected} files)")
+    reading = _read(section, listing, decoder)
     number = {cls: label for label, cls in enumerate(listing.classes)}
     labels = np.array([number[item.label] for item in reading.items], dtype=np.int64)
     groups = _group_numbers(reading.items)
     names, drawn = _split_names(section, listing.where, reading.items, labels, groups, seed)
-    images, origins = _stacked(reading), _origins(reading)
+    window, windowing = _windowed(section, listing, reading, names == "train", decoder)
+    looks = [look for look in reading.looks if look]
+    origins, images = _origins(reading, looks), _stacked(looks, reading)
     splits: dict[SplitName, Split] = {}
     for name in SPLITS:
         rows = np.flatnonzero(names == name)
@@ -90,20 +118,20 @@ def read_listing(section: ImageFilesDataset, listing: Listing, seed: int, origin
         origin=origin,
         sha256=_content_hash(listing, reading.items),
         patients=_patients(reading.items),
+        window=window,
         skipped=reading.broken,
-        notes=[*listing.notes, *drawn, *_notes(section, reading)],
+        notes=[*listing.notes, *drawn, *windowing, *_notes(section, reading)],
     )
 
 
-def _read(section: ImageFilesDataset, listing: Listing) -> _Reading:
+def _read(section: ImageFilesDataset, listing: Listing, decoder: Decoder) -> _Reading:
     reading, root = _Reading(), listing.root
-    for item in tqdm(listing.items, desc=f"reading {root.name}", unit="image", disable=None):
+    for item in tqdm(listing.items, desc=f"reading {root.name}", unit="file", disable=None):
         try:
-            picture = decode(root / item.name)
+            for picture in decoder(root / item.name):
+                _add(section, reading, item, picture, listing.where)
         except ImageError as error:
             reading.broken.append(f"{item.name}: {error}")
-        else:
-            _add(section, reading, item, picture, listing.where)
     if reading.broken and not section.skip_broken:
         more = f" (and {len(reading.broken) - 1} more files)" if len(reading.broken) > 1 else ""
         raise UserError(f"{root}/{reading.broken[0]}{more}; mend or remove it, or set skip_broken: true")
@@ -119,37 +147,68 @@ def _add(section: ImageFilesDataset, reading: _Reading, item: Item, picture: Pic
             f"{where}: gray and colour images are mixed ({reading.first_of[1]} is gray, {reading.first_of[3]} is"
             " colour); set channels: 1 or channels: 3"
         )
-    whole = np.asarray(picture.image)
-    image = to_channels(picture.image, section.channels)
-    reading.items.append(item)
+    if section.window and picture.channels == 3:
+        raise UserError(f"{where}: window is for gray images, and {item.name} is colour; leave window out")
+    waits = picture.deep and section.window is None
+    if waits:
+        reading.extents[len(reading.items)] = extent(np.asarray(picture.image))
+    reading.looks.append(None if waits else _look(section, reading, picture, section.window))
+    reading.items.append(dataclasses.replace(item, part=picture.part, group=item.group or picture.group))
     reading.remarks.update(picture.remarks)
-    reading.sizes.append(image.size)
-    reading.digests.append(pixel_digest(whole))
-    reading.phashes.append(perceptual_hash(whole))
-    reading.pixels.append(np.asarray(to_square(image, section.image_size, section.fit)))
+    reading.sizes.append(picture.image.size)
 
 
-def _stacked(reading: _Reading) -> np.ndarray:
-    """Images (N, ...) uint8; the list is emptied on the way, so that they are not in memory twice."""
-    images = np.empty((len(reading.pixels), *reading.pixels[0].shape), dtype=np.uint8)
+def _look(section: ImageFilesDataset, reading: _Reading, picture: Picture, window: Window | None) -> _Look:
+    if window:
+        values = np.asarray(picture.image)
+        reading.windowed.update(images=1, pixels=values.size, outside=outside(values, window))
+    image = in_window(picture, window)
+    whole = np.asarray(image)
+    pixels = np.asarray(to_square(to_channels(image, section.channels), section.image_size, section.fit))
+    return _Look(pixels, pixel_digest(whole), perceptual_hash(whole), grey_levels(whole))
+
+
+def _windowed(
+    section: ImageFilesDataset, listing: Listing, reading: _Reading, train: np.ndarray, decoder: Decoder
+) -> tuple[Window | None, list[str]]:
+    """Gives the images that await it their window; the window, where one was used, and a note on it."""
+    window, what = section.window, "set in the config"
+    if reading.extents:
+        extents = [extent for row, extent in reading.extents.items() if train[row]]
+        if not extents:
+            raise UserError(f"{listing.where}: only val or test have images of more than 8 bits; set window")
+        window, what = window_of(extents)
+    rows = {(reading.items[row].name, reading.items[row].part): row for row in reading.extents}
+    for name in tqdm(dict.fromkeys(name for name, _ in rows), desc="windowing", unit="file", disable=None):
+        for picture in decoder(listing.root / name):
+            if (name, picture.part) in rows:
+                reading.looks[rows[name, picture.part]] = _look(section, reading, picture, window)
+    return window, [window_note(window, what, reading.windowed)] if window else []
+
+
+def _stacked(looks: list[_Look], reading: _Reading) -> np.ndarray:
+    """Images (N, ...) uint8; the lists are emptied on the way, so that they are not in memory twice."""
+    reading.looks.clear()
+    images = np.empty((len(looks), *looks[0].pixels.shape), dtype=np.uint8)
     for row in range(len(images) - 1, -1, -1):
-        images[row] = reading.pixels.pop()
+        images[row] = looks.pop().pixels
     return images
 
 
-def _origins(reading: _Reading) -> Origins:
+def _origins(reading: _Reading, looks: list[_Look]) -> Origins:
     return Origins(
-        names=np.array([item.name for item in reading.items]),
+        names=np.array([item.name + item.part for item in reading.items]),
         sizes=np.array(reading.sizes, dtype=np.int64),
-        digests=np.array(reading.digests),
-        phashes=np.array(reading.phashes, dtype=np.uint64),
+        digests=np.array([look.digest for look in looks]),
+        phashes=np.array([look.phash for look in looks], dtype=np.uint64),
+        levels=np.array([look.levels for look in looks], dtype=np.int64),
     )
 
 
 def _group_numbers(items: list[Item]) -> np.ndarray:
-    """(N,) int64: the place where each item's group, or else the item itself, first stands."""
+    """(N,) int64: the place where each item's group, or else its file, first stands."""
     first: dict[tuple[str, str], int] = {}
-    keys = [("group", item.group) if item.group is not None else ("image", item.name) for item in items]
+    keys = [("group", item.group) if item.group is not None else ("file", item.name) for item in items]
     return np.array([first.setdefault(key, row) for row, key in enumerate(keys)], dtype=np.int64)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
 from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, medmnist
 from medbench.data.known.facts import Facts
@@ -11,6 +11,9 @@ from medbench.sections import Fraction, Section, Sha256
 
 Protocol = Literal["as_published", "clean", "resplit"]
 Side = Annotated[int, Field(ge=8, le=1024)]
+# Centre and width of the grey values that become 0 to 255; None: what the training images hold, where these have more
+# than 8 bits. Images of 8 bits stay as they are, unless a window is given.
+GreyWindow = tuple[FiniteFloat, Annotated[FiniteFloat, Field(gt=0)]] | None
 
 
 class DatasetSection(Section):
@@ -64,6 +67,7 @@ class NpzDataset(DatasetSection):
     path: str  # a file in MedMNIST's layout
     sha256: Sha256 | None = None
     classes: list[str] | None = None  # names in the order of the labels; None: the labels themselves
+    window: GreyWindow = None
 
 
 class MedMnistDataset(DatasetSection):
@@ -85,6 +89,7 @@ class ImageFilesDataset(DatasetSection):
     val_fraction: Fraction = 0.1  # held out by seed where there is no such split
     test_fraction: Fraction = 0.2
     skip_broken: bool = False  # true: leave broken images out and list them in the card
+    window: GreyWindow = None
 
 
 class FolderDataset(ImageFilesDataset):

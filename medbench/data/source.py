@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from medbench.data.dataset import SPLITS, Patients, Split, SplitName, class_counts
+from medbench.data.window import Window
 from medbench.errors import UserError
 
 
@@ -27,6 +28,7 @@ class Source:
     accepted: list[str] = field(default_factory=list)  # how it is not what was published, where that was accepted
     horizontal_flip: bool = False
     hue_shift: bool = False
+    window: Window | None = None  # of the grey values that became 0 to 255, where there were more than 8 bits
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -9,7 +9,7 @@ import pytest
 from medbench.audit.audit import audit
 from medbench.audit.findings import findings
 from medbench.data.dataset import Card, Dataset, Origins, Split, class_counts
-from medbench.data.digest import perceptual_hash, pixel_digest
+from medbench.data.digest import grey_levels, perceptual_hash, pixel_digest
 from medbench.data.images import decode, to_channels, to_square
 
 CLASSES = ["adenocarcinoma", "large.cell.carcinoma", "normal", "squamous.cell.carcinoma"]
@@ -42,11 +42,12 @@ def dataset(folder) -> Dataset:
         _, split, cls, _ = path.relative_to(folder).parts
         label = next(k for k, name in enumerate(CLASSES) if cls.startswith(name))
         name = path.relative_to(folder).as_posix()
-        rows[SPLIT_OF[split]].append((square, label, name, image.size, pixel_digest(pixels), perceptual_hash(pixels)))
+        look = image.size, pixel_digest(pixels), perceptual_hash(pixels), grey_levels(pixels)
+        rows[SPLIT_OF[split]].append((square, label, name, *look))
     splits, first = {}, 0
     for split, found in rows.items():
-        images, labels, names, sizes, digests, phashes = (np.array(column) for column in zip(*found, strict=True))
-        origins = Origins(names, sizes, digests, phashes.astype(np.uint64))
+        images, labels, names, sizes, digests, phashes, levels = map(np.array, zip(*found, strict=True))
+        origins = Origins(names, sizes, digests, phashes.astype(np.uint64), levels)
         splits[split] = Split(images, labels, first + np.arange(len(labels)), origins)
         first += len(labels)
     card = Card(

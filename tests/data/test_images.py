@@ -4,9 +4,10 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image
 
-from medbench.data.images import ImageError, convert_all, decode, to_square
+from medbench.data.images import ImageError, convert_all, decode, in_window, to_square
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -51,13 +52,20 @@ def test_a_palette_of_grays_is_gray_and_another_is_colour(tmp_path):
     assert decode(tmp_path / "colour.png").channels == 3
 
 
-def test_sixteen_bits_are_scaled_to_the_whole_range(tmp_path):
+def test_more_than_eight_bits_keep_their_values_until_they_get_a_window(tmp_path):
     values = np.array([[0, 128, 129, 257 * 100, 65535, 40000]], dtype=np.uint16)
     for name in ("a.png", "a.tif"):
         Image.fromarray(values).save(tmp_path / name)
         picture = decode(tmp_path / name)
-        assert np.asarray(picture.image).tolist() == [[0, 0, 1, 100, 255, 156]]
-        assert picture.remarks == ("16-bit gray scaled to 8 bits by 1/257",)
+        assert picture.deep and picture.channels == 1
+        assert np.asarray(picture.image).tolist() == values.tolist()
+        assert np.asarray(in_window(picture, (32767.5, 65535))).tolist() == [[0, 0, 1, 100, 255, 156]]
+
+
+def test_white_that_is_zero_is_turned_after_the_window(tmp_path):
+    values = np.array([[1000, 1500, 2000]], dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    assert np.asarray(in_window(decode(tmp_path / "a.tif"), (1500, 1000))).tolist() == [[255, 127, 0]]
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
@@ -76,7 +84,7 @@ def test_a_photograph_is_turned_upright(tmp_path):
     Image.fromarray(RAMP[:8]).save(tmp_path / "a.png", exif=exif)
     picture = decode(tmp_path / "a.png")
     np.testing.assert_array_equal(np.asarray(picture.image), np.rot90(RAMP[:8], -1))
-    assert picture.remarks == ("turned upright by EXIF orientation",)
+    assert picture.remarks == ("turned upright by its orientation",)
 
 
 def test_the_content_decides_and_not_the_suffix(tmp_path):
@@ -91,6 +99,12 @@ def encoded(image: Image.Image, form: str) -> bytes:
     return buffer.getvalue()
 
 
+def tiff(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels)
+    return buffer.getvalue()
+
+
 def noise() -> Image.Image:
     """Not compressible, so that half of the file is half of the image."""
     return Image.fromarray(np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8))
@@ -100,17 +114,23 @@ BROKEN = (
     {
         "zero bytes": (b"", r"is empty \(0 bytes\)"),
         "text": (b"a note, not an image", "is not a readable image"),
-        "a GIF": (encoded(Image.fromarray(RAMP), "GIF"), "is not a readable image"),
+        "an icon": (encoded(Image.fromarray(RAMP), "ICO"), "is not a readable image"),
         "bomb": (png_that_claims(200_000, 200_000), "decompression bomb"),
         "small bomb": (png_that_claims(10_000, 10_000), "decompression bomb"),  # PIL itself only warns of this one
-        "32 bits": (encoded(Image.fromarray(RAMP.astype(np.float32)), "TIFF"), r"has 32-bit pixels \(mode F\)"),
+        "no number": (
+            encoded(Image.fromarray(RAMP * np.float32("nan")), "TIFF"),
+            "has grey values that are not finite",
+        ),
+        "rare type": (tiff(RAMP.astype(np.float64)), "is a TIFF of a pixel type that is not read; save it as"),
+        "large values": (tiff(RAMP.astype(np.uint32) << 24), r"has grey values of 2\^31 and more"),
+        "deep colour": (tiff(np.zeros((4, 5, 3), np.uint16)), "has 16 bits per channel"),
     }
     | {
         f"truncated {form}": (
             encoded(noise(), form)[: len(encoded(noise(), form)) // 2],
             "cannot be decoded|not a read",
         )
-        for form in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+        for form in ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
     }
 )
 
@@ -123,7 +143,7 @@ def test_a_broken_file_gives_a_reason_without_its_path(tmp_path, content, reason
     assert str(tmp_path) not in str(refusal.value) and "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"])
 def test_flipped_bytes_never_raise_anything_else(tmp_path, form):
     rng = np.random.RandomState(0)
     good = np.frombuffer(encoded(colour_image(), form), np.uint8)
