@@ -85,10 +85,12 @@ def _group(found: GroupCrossing) -> str:
 
 def _content(flat: FlatImages, skipped: list[str]) -> list[str]:
     constant, near_constant = sum(flat.constant.values()), sum(flat.near_constant.values())
+    few = sum(flat.few_levels.values())
     told = {
         f"{_number(constant, 'image')} of one grey level and nothing else.": constant,
         f"{_number(near_constant, 'image')} nearly of one grey level (standard deviation below {flat.below_sd:g} of"
         " 255).": near_constant,
+        f"{_number(few, 'image')} of fewer than {flat.below_levels} grey levels: lost on the way, or a mask?": few,
         f"{_number(len(skipped), 'broken image')} left out.": len(skipped),
     }
     return [sentence for sentence, count in told.items() if count]

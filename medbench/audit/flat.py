@@ -1,4 +1,4 @@
-"""Images without content: constant ones, and those that hardly vary."""
+"""Images without content, and with little: constant ones, those that hardly vary, those of few grey levels."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,8 @@ from medbench.audit.report import FlatImages
 from medbench.data.dataset import SPLITS, SplitName
 
 BELOW_SD = 2.0  # grey levels: noise of a good sensor, and less than any tissue shows
+FEW_LEVELS = 16  # 12 bits in 16, shown as 8 without a window, have so many
+BINARY = 2  # levels
 MOST_LISTED = 50
 
 
@@ -49,14 +51,22 @@ def unpadded(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def flat_images(pool: Pool, sd: np.ndarray) -> FlatImages:
-    """Counts and names the images with a standard deviation `sd` (N,) below BELOW_SD."""
+    """Counts and names the images with a standard deviation `sd` (N,) below BELOW_SD, and others of few grey levels.
+
+    Where most images have two levels, few are meant so, and not counted.
+    """
+    levels, content = pool.origins.levels, sd >= BELOW_SD
+    binary = content.any() and np.median(levels[content]) <= BINARY
+    few = (levels < FEW_LEVELS) & content & (not binary)
     constant = sd == 0
     near_constant = (sd < BELOW_SD) & ~constant
-    first = np.flatnonzero(constant | near_constant)[:MOST_LISTED]
+    first = np.flatnonzero(constant | near_constant | few)[:MOST_LISTED]
     return FlatImages(
         below_sd=BELOW_SD,
         constant=_by_split(pool, constant),
         near_constant=_by_split(pool, near_constant),
+        below_levels=FEW_LEVELS,
+        few_levels=_by_split(pool, few),
         names=[pool.name(i) for i in first],
     )
 

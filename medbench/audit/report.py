@@ -96,7 +96,9 @@ class FlatImages(Part):
     below_sd: float
     constant: dict[SplitName, int]
     near_constant: dict[SplitName, int]  # besides the constant ones
-    names: list[ImageName]  # the first of both
+    below_levels: int
+    few_levels: dict[SplitName, int]  # not flat, with fewer than `below_levels` of 256 grey levels before resizing
+    names: list[ImageName]  # the first of all of them
 
 
 class Spread(Part):

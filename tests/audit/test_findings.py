@@ -86,6 +86,12 @@ def test_groups_flat_and_broken_images_are_told(raw, picture, told):
     ]
 
 
+def test_images_of_few_levels_are_told(raw, picture, told):
+    steps = (picture(3) // 64) * np.uint8(64)
+    data = raw(train=[(picture(0), 0), (picture(1), 1)], val=[(picture(2), 0)], test=[(steps, 1)])
+    assert told(data)[0] == "1 image of fewer than 16 grey levels: lost on the way, or a mask?"
+
+
 def test_groups_that_clean_leaves_in_two_splits_are_told(raw, picture, told):
     p = picture
     data = raw(

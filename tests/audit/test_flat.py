@@ -1,16 +1,20 @@
+import dataclasses
+
 import numpy as np
 from PIL import Image
 
 from medbench.audit.flat import deviations, flat_images, mean_levels, unpadded
 from medbench.audit.pool import pool_of
-from medbench.data.dataset import Dataset, Origins, Split
+from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.data.images import to_square
+from medbench.data.prepare import prepare
+from medbench.data.sections import FolderDataset
 
 
 def with_sizes(data: Dataset, sizes: list[tuple[int, int]]) -> Dataset:
     """As if the training images had been read at other sizes."""
     train = data.splits["train"]
-    origins = Origins(train.origins.names, np.array(sizes), train.origins.digests, train.origins.phashes)
+    origins = dataclasses.replace(train.origins, sizes=np.array(sizes))
     return Dataset({**data.splits, "train": Split(train.images, train.labels, train.groups, origins)}, data.card)
 
 
@@ -62,3 +66,33 @@ def test_an_image_too_long_to_be_padded_is_empty():
 
 def test_a_cropped_image_is_judged_whole(picture):
     assert unpadded(picture(0), 50, 20).shape == (32, 32)
+
+
+def steps(k: int, levels: int) -> np.ndarray:
+    return np.random.RandomState(k).randint(0, levels, (32, 32)).astype(np.uint8) * np.uint8(255 // (levels - 1))
+
+
+def test_images_of_few_grey_levels_are_named_unless_flat(raw, picture):
+    flat = np.full((32, 32), 9, np.uint8)
+    rows = [(picture(0), 0), (steps(0, 15), 1), (flat, 0), (picture(5), 0), (steps(1, 200), 0)]
+    pool = pool_of(raw(train=rows, val=[(picture(1), 0)], test=[(steps(2, 2), 1)]))
+    found = flat_images(pool, deviations(pool))
+    assert found.few_levels == {"train": 1, "val": 0, "test": 1}
+    assert [image.name for image in found.names] == ["train 1", "train 2", "test 0"]
+
+
+def test_a_dataset_of_black_and_white_is_meant_so(raw, picture):
+    rows = [(steps(k, 2), k % 2) for k in range(3)]
+    pool = pool_of(raw(train=rows, val=[(steps(4, 2), 0)], test=[(picture(3), 0)]))
+    assert flat_images(pool, deviations(pool)).names == []
+
+
+def test_levels_are_those_before_resizing(tmp_path):
+    for split in SPLITS:
+        (tmp_path / split / "a").mkdir(parents=True)
+        (tmp_path / split / "b").mkdir()
+        for number in range(2):
+            Image.fromarray(steps(number, 8)).save(tmp_path / split / "ab"[number] / "0.png")
+    data = prepare(FolderDataset(kind="folder", path=str(tmp_path), image_size=16), "mine", seed=0)
+    assert len(np.unique(data.splits["train"].images[0])) > 16
+    assert flat_images(pool_of(data), deviations(pool_of(data))).few_levels == {"train": 2, "val": 2, "test": 2}
