@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 
 from medbench.config import Config, reached
 from medbench.data.remote import Remote
-from medbench.data.sections import FolderDataset, NpzDataset
+from medbench.data.sections import NpzDataset, OwnFilesDataset
 from medbench.errors import UserError
 from medbench.files import canonical_json
 from medbench.ownership import require_own
@@ -37,7 +37,7 @@ def dataset_files(config: Config, name: str) -> list[Outside]:
     section = config.datasets[name]
     if isinstance(section, NpzDataset):
         return [_here(section.path)]
-    if isinstance(section, FolderDataset):
+    if isinstance(section, OwnFilesDataset):
         return [_here(section.path)] + ([_here(section.table)] if section.table else [])
     return [_fetched(section.remote)] if section.remote else []
 
@@ -168,7 +168,7 @@ def _dataset_paths(config: Config) -> Paths:
             section = config.datasets[name]
             if isinstance(section, NpzDataset):
                 yield f"datasets.{name}.path", section.path, "an npz file"
-            if isinstance(section, FolderDataset):
+            if isinstance(section, OwnFilesDataset):
                 yield f"datasets.{name}.path", section.path, "one folder a class, e.g. white/*.jpg"
                 if section.table:
                     yield f"datasets.{name}.table", section.table, "a csv file"
@@ -217,7 +217,7 @@ def _check_placed(config: Config) -> None:
 def folder_state(config: Config, name: str) -> str:
     """Changes when a file below a folder dataset is added, removed or written; Snakemake looks at the folder alone."""
     section = config.datasets[name]
-    return state_of(section.path) if isinstance(section, FolderDataset) else ""
+    return state_of(section.path) if isinstance(section, OwnFilesDataset) else ""
 
 
 def state_of(folder: str) -> str:

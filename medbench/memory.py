@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from medbench.augmenters.sections import AnnotatedDDPM, AugmenterSection, LatentDiffusion, TrainedSection
 from medbench.config import Config
-from medbench.data.sections import DatasetSection, MedMnistDataset
+from medbench.data.sections import DatasetSection, MedMnistDataset, NiftiDataset
 
 
 class Held(NamedTuple):
@@ -25,6 +25,7 @@ ROOM = 1.2
 PAGES = 1000  # tables, figures, report: 175 to 215 of a small study
 DISTANCES = 1500  # between features: 75 of a few images; of 5,000 at 2,048 dimensions in double precision, twice
 FILES = 500  # images decoded one by one: 5,856 X-rays of full size took 178
+VOLUME = 1300  # of NIfTI, one at a time: 512 × 512 × 400 took 1,301, libraries included
 IMAGES = 700  # numpy, torch and the images of an augmenter that computes nothing
 LIBRARIES = 1100  # torch and diffusers
 CHECKS = 900  # Inception and the images by which checkpoints are compared
@@ -57,7 +58,8 @@ UNKNOWN = Held(200)  # which may be as heavy as those in pixels
 
 def dataset(config: Config, name: str) -> int:
     """What preparing or auditing takes: an npz is read whole, image files one by one."""
-    return round(ROOM * (FILES + 2.2 * _stored(config.datasets[name])))
+    section = config.datasets[name]
+    return round(ROOM * (FILES + VOLUME * isinstance(section, NiftiDataset) + 2.2 * _stored(section)))
 
 
 def train(config: Config, name: str, augmenter: str) -> int:

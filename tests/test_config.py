@@ -52,8 +52,8 @@ def changed(path: str, value: object) -> dict:
         ("augmenters.ddpm", "l2", r"augmenters\.ddpm: 'l2': .*valid dictionary"),
         (
             "datasets.ct.kind",
-            "dicom",
-            r"datasets\.ct: kind 'dicom' is not known \(allowed: 'phantom', 'npz', 'folder', .*\)",
+            "slides",
+            r"datasets\.ct: kind 'slides' is not known \(allowed: 'phantom', 'npz', 'folder', .*\)",
         ),
         ("datasets.ct", {"subject": "ct"}, r"datasets\.ct: kind is required"),
         ("datasets.ct", {"kind": "npz"}, r"datasets\.ct\.path: is required"),

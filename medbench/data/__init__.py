@@ -4,6 +4,8 @@ KINDS = {
     "phantom": "medbench.data.phantom:load_phantom",
     "npz": "medbench.data.npz:load_npz",
     "folder": "medbench.data.folder:load_folder",
+    "dicom": "medbench.data.dicom:load_dicom",
+    "nifti": "medbench.data.nifti:load_nifti",
     "medmnist": "medbench.data.medmnist:load_medmnist",
     "chest_ct": "medbench.data.chest_ct:load_chest_ct",
     "chest_xray": "medbench.data.chest_xray:load_chest_xray",

@@ -19,7 +19,6 @@ RESAMPLE = Image.Resampling.BICUBIC  # PIL's, antialiased when shrinking (Parmar
 # What Pillow's decoders raise on damaged bytes (found by flipping bytes in files of each format).
 DAMAGED = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, zlib.error)
 
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339  # tags of TIFF
 
 Channels = Literal[1, 3]
@@ -71,11 +70,9 @@ def decode(path: Path) -> Picture:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ImageError(f"claims more than {Image.MAX_IMAGE_PIXELS} pixels (a decompression bomb?)") from error
     except Image.UnidentifiedImageError as error:
-        if path.read_bytes()[:4] in TIFF_STARTS:
-            raise ImageError(
-                "is a TIFF of a pixel type that is not read; save it as gray of 8 or 16 bits or 8-bit RGB"
-            ) from error
-        raise ImageError(f"is not a readable image ({', '.join(FORMATS)})") from error
+        raise ImageError(
+            f"is not a readable image ({', '.join(FORMATS)}; gray of 8 or 16 bits, or 8-bit colour)"
+        ) from error
     except DAMAGED as error:
         raise ImageError(f"cannot be decoded: {getattr(error, 'strerror', None) or error}") from error
 
@@ -102,28 +99,29 @@ def _plain(image: ImageFile.ImageFile) -> Picture:
 
 def _refuse_altered(image: ImageFile.ImageFile) -> None:
     """What Pillow opens and changes without a word, as found against other decoders."""
-    tags = getattr(image, "tag_v2", {})  # of TIFF
-    bits, signed = tags.get(BITS, (8,)), 2 in tags.get(SAMPLE_FORMAT, ())
-    raw = image.tile[0].args if image.tile else None
-    if (max(bits) > 8 and len(bits) > 1) or (image.format == "PNG" and ";16" in str(raw) and image.mode != "I;16"):
-        raise ImageError("has 16 bits per channel, of which only 8 would be read; save it with 8")
-    if image.mode in ("I", "F") and getattr(tags, "prefix", b"") == b"MM" and image.tile[0].codec_name == "libtiff":
-        raise ImageError("has compressed big-endian pixels; save it uncompressed or little-endian")
-    if max(bits) <= 8 and signed:
-        raise ImageError("has signed 8-bit pixels; save it unsigned")
-    if raw in ("L;2", "L;4") and "transparency" in image.info:
-        raise ImageError("has a transparent grey value among few; save it without transparency")
-    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
-        raise ImageError("is a CMYK JPEG without Adobe's mark, so that its inks may be inverted; save it as RGB")
-    if len(bits) == 2 and tags.get(PLANES) == 2:
-        raise ImageError("has its gray and its alpha in separate planes; save it without alpha")
+    tags, mode = getattr(image, "tag_v2", {}), image.mode  # the tags of TIFF
+    codec, raw = (image.tile[0].codec_name, image.tile[0].args) if image.tile else ("", "")
+    bits = tags.get(BITS, (8,))
+    swapped = getattr(tags, "prefix", b"") == b"MM" and codec == "libtiff"
+    deep_png = image.format == "PNG" and ";16" in str(raw)
+    bare_jpeg = image.format == "JPEG" and "adobe" not in image.info
+    clear = "transparency" in image.info
+    refused = {
+        "16 bits per channel; save it with 8": (len(bits) > 1 and max(bits) > 8) or (deep_png and mode != "I;16"),
+        "16 bits and a transparent grey value; save it without transparency": clear and mode == "I;16",
+        "few grey levels, one transparent; save it without transparency": clear and raw in ("L;2", "L;4"),
+        "signed 8-bit pixels; save it unsigned": max(bits) <= 8 and 2 in tags.get(SAMPLE_FORMAT, ()),
+        "compressed big-endian pixels; save it uncompressed or little-endian": mode in ("I", "F") and swapped,
+        "alpha in a plane of its own; save it without alpha": len(bits) == 2 and tags.get(PLANES) == 2,
+        "CMYK without Adobe's mark, perhaps inverted; save it as RGB": mode == "CMYK" and bare_jpeg,
+    }
+    for reason, holds in refused.items():
+        if holds:
+            raise ImageError(f"has {reason}")
 
 
-def _deep(image: Image.Image, upright: Image.Image, remarks: list[str]) -> Picture:
-    if upright.has_transparency_data:
-        raise ImageError("has 16 bits and a transparent grey value; save it without transparency")
-    values = np.asarray(upright)
-    tags = getattr(image, "tag_v2", {})
+def _deep(image: ImageFile.ImageFile, upright: Image.Image, remarks: list[str]) -> Picture:
+    values, tags = np.asarray(upright), getattr(image, "tag_v2", {})
     if tags.get(BITS) == (32,) and tags.get(SAMPLE_FORMAT, (1,)) == (1,) and values.min() < 0:
         raise ImageError("has grey values of 2^31 and more; save it with 16 bits")
     return Picture(deep_image(values), tuple(remarks), negative=tags.get(PHOTOMETRIC) == 0)

@@ -2,7 +2,7 @@
 
 import csv
 import posixpath
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,19 @@ class Item:
     part: str = ""  # which image of the file, where that holds several
 
 
-def list_folder(root: Path, beside: Collection[str] = ()) -> tuple[list[Item], list[str]]:
+def is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def list_folder(
+    root: Path, beside: Collection[str] = (), belongs: Callable[[str], bool] = is_image
+) -> tuple[list[Item], list[str]]:
     """The images of `root/<class>/*` or `root/<split>/<class>/*`, sorted, and the classes, sorted.
 
     Args:
         root: the folder.
         beside: names of folders that may stand beside those of the splits, and are left out.
+        belongs: whether a file is one of the dataset, by its name.
 
     Raises:
         UserError: no such folder, no class folder, split folders beside others or twice, or images where none belong.
@@ -38,7 +45,7 @@ def list_folder(root: Path, beside: Collection[str] = ()) -> tuple[list[Item], l
     for split, folder in _split_folders(root, beside):
         for class_folder in _class_folders(folder):
             classes.add(class_folder.name)
-            for name in _image_names(class_folder):
+            for name in _image_names(class_folder, belongs):
                 below = (class_folder / name).relative_to(root).as_posix()
                 items.append(Item(below, class_folder.name, split))
     return items, sorted(classes)
@@ -67,14 +74,14 @@ def _class_folders(folder: Path) -> list[Path]:
     return folders
 
 
-def _image_names(class_folder: Path) -> list[str]:
+def _image_names(class_folder: Path, belongs: Callable[[str], bool]) -> list[str]:
     deeper = _folders(class_folder)
     if deeper:
         raise UserError(
             f"{class_folder}: has the folder {deeper[0].name!r} inside a class; put the images directly into class"
             " folders, set path to the level above the classes, or list the images in a table"
         )
-    return [path.name for path in _visible(class_folder) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return [path.name for path in _visible(class_folder) if belongs(path.name) and path.is_file()]
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """From a list of image files to a source of images: each decoded once, at its final size."""
 
+import contextlib
 import dataclasses
 import hashlib
 from collections import Counter
@@ -45,7 +46,7 @@ class Listing:
     table: Path | None = None  # that the items were listed in, where there is one
     notes: tuple[str, ...] = ()  # what a reader must know of how they were found
     hashes: Mapping[Path, str] = field(default_factory=dict)  # sha256 of files that were read to be proved
-    expected: str = ".png, .jpg, .bmp, .tif, .webp or .gif"
+    expected: str = "image"  # which files, for errors
 
 
 Decoder = Callable[[Path], Iterable[Picture]]  # the pictures of a file, in their order; raises ImageError
@@ -180,9 +181,11 @@ def _windowed(
         window, what = window_of(extents)
     rows = {(reading.items[row].name, reading.items[row].part): row for row in reading.extents}
     for name in tqdm(dict.fromkeys(name for name, _ in rows), desc="windowing", unit="file", disable=None):
-        for picture in decoder(listing.root / name):
-            if (name, picture.part) in rows:
+        with contextlib.suppress(ImageError):
+            for picture in decoder(listing.root / name):
                 reading.looks[rows[name, picture.part]] = _look(section, reading, picture, window)
+    if None in reading.looks:
+        raise UserError(f"{listing.where}: a file was changed while it was read; run it again")
     return window, [window_note(window, what, reading.windowed)] if window else []
 
 

@@ -92,10 +92,26 @@ class ImageFilesDataset(DatasetSection):
     window: GreyWindow = None
 
 
-class FolderDataset(ImageFilesDataset):
-    kind: Literal["folder"]
+class OwnFilesDataset(ImageFilesDataset):
+    """A user's own files, in folders."""
+
     path: str  # root/<class>/* or root/<split>/<class>/*
     table: str | None = None  # csv with path, label and optionally split, group (a patient)
+
+
+class FolderDataset(OwnFilesDataset):
+    kind: Literal["folder"]
+
+
+class DicomDataset(OwnFilesDataset):
+    kind: Literal["dicom"]
+    frames: Literal["one", "all"] = "one"  # one: a file of several is refused; all: each frame is an image
+
+
+class NiftiDataset(OwnFilesDataset):
+    kind: Literal["nifti"]
+    axis: Literal[0, 1, 2] = 2  # of the patient, along which slices follow: left to right, back to front, feet to head
+    slices: Literal["all", "middle"] | PositiveInt = "all"  # a number n: every n-th, from the first
 
 
 class ChestCtDataset(ImageFilesDataset):
@@ -136,7 +152,8 @@ class TongueDataset(ImageFilesDataset):
         return self
 
 
+OwnDataset = NpzDataset | FolderDataset | DicomDataset | NiftiDataset
 AnyDataset = Annotated[
-    PhantomDataset | NpzDataset | FolderDataset | MedMnistDataset | ChestCtDataset | ChestXrayDataset | TongueDataset,
+    PhantomDataset | OwnDataset | MedMnistDataset | ChestCtDataset | ChestXrayDataset | TongueDataset,
     Field(discriminator="kind"),
 ]

@@ -121,7 +121,7 @@ BROKEN = (
             encoded(Image.fromarray(RAMP * np.float32("nan")), "TIFF"),
             "has grey values that are not finite",
         ),
-        "rare type": (tiff(RAMP.astype(np.float64)), "is a TIFF of a pixel type that is not read; save it as"),
+        "rare type": (tiff(RAMP.astype(np.float64)), "is not a readable image .*gray of 8 or 16 bits"),
         "large values": (tiff(RAMP.astype(np.uint32) << 24), r"has grey values of 2\^31 and more"),
         "deep colour": (tiff(np.zeros((4, 5, 3), np.uint16)), "has 16 bits per channel"),
     }

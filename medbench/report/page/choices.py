@@ -9,9 +9,9 @@ from medbench.data.sections import (
     ChestCtDataset,
     ChestXrayDataset,
     DatasetSection,
-    FolderDataset,
     MedMnistDataset,
     NpzDataset,
+    OwnFilesDataset,
     PhantomDataset,
     TongueDataset,
 )
@@ -87,7 +87,7 @@ def _split(config: Config, name: str) -> str:
                 "train and test as published; a published val joins train, and of that"
                 f" {section.val_fraction:g}, whole patients by seed, is held out as val"
             )
-        case FolderDataset() | TongueDataset() as section:
+        case OwnFilesDataset() | TongueDataset() as section:
             said = (
                 "as its folders or table say; where they say nothing, by seed and stratified, no known patient in"
                 f" two splits, {section.val_fraction:g} of the images for val, {section.test_fraction:g} for test"
