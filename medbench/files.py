@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from safetensors import SafetensorError
 from medbench.errors import UserError
 from medbench.seals import HTML, UNSEALED, seal
 
+# What operating systems add to the folders that they show, copy or pack.
+LITTER = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
 JUST_MADE = 60  # seconds in which a new folder may not be locked yet
 
 
@@ -31,11 +33,32 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of_folder(folder: Path) -> str:
-    """Of the names and contents of all files in it."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    lines = [f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n" for path in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+def sha256_of_folder(folder: Path, hash_of: Callable[[Path], str] = sha256_of) -> str:
+    """Of the names and contents of all files in it, without hidden ones and litter."""
+    shown = [(name, path) for name, path in files_below(folder) if "/." not in f"/{name}"]
+    return hashlib.sha256("".join(f"{name} {hash_of(path)}\n" for name, path in shown).encode()).hexdigest()
+
+
+def is_litter(name: str) -> bool:
+    """Whether an operating system writes files or folders of this name, as `.DS_Store` and AppleDouble's `._x`."""
+    return name.lower() in LITTER or name.startswith("._")
+
+
+def files_below(folder: Path) -> list[tuple[str, Path]]:
+    """Names below a folder, with slashes, and paths of the files in it, sorted; through links, and without litter."""
+    folder = Path(folder)
+    return sorted((path.relative_to(folder).as_posix(), path) for path in _walk(folder, ()))
+
+
+def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above or not folder.is_dir():  # a link to a folder that it lies in
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not is_litter(path.name):
+            yield from _walk(path, (*above, real))
+        elif path.is_file() and not is_litter(path.name):
+            yield path
 
 
 def remove_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medbench.damage import Damaged
 from medbench.errors import UserError
-from medbench.files import sha256_of, write_text
+from medbench.files import files_below, sha256_of, write_text
 
 SUMS = "SHA256SUMS"
 LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")  # two blanks, as sha256sum writes
@@ -84,7 +84,5 @@ def _require_sums(folder: Path) -> None:
 
 
 def _names(folder: Path) -> list[str]:
-    """Of all files but the list and hidden ones: Snakemake keeps a time in one."""
-    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    shown = [path.as_posix() for path in files if not any(part.startswith(".") for part in path.parts)]
-    return sorted(name for name in shown if name != SUMS)
+    """Of all files but the list, litter and hidden ones: Snakemake keeps a time in one."""
+    return [name for name, _ in files_below(folder) if "/." not in f"/{name}" and name != SUMS]

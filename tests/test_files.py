@@ -8,7 +8,15 @@ from safetensors import SafetensorError
 
 from medbench.arrays import read_npz, write_npz
 from medbench.errors import UserError
-from medbench.files import canonical_json, remove_all_stale, replacing, sha256_of, write_text
+from medbench.files import (
+    canonical_json,
+    files_below,
+    remove_all_stale,
+    replacing,
+    sha256_of,
+    sha256_of_folder,
+    write_text,
+)
 from medbench.json_files import read_json
 
 
@@ -19,6 +27,27 @@ def test_same_arrays_same_bytes(tmp_path):
         os.utime(tmp_path / name, (0, 0))
     assert sha256_of(tmp_path / "a.npz") == sha256_of(tmp_path / "b.npz")
     np.testing.assert_array_equal(np.load(tmp_path / "a.npz")["images"], arrays["images"])
+
+
+def test_files_behind_links_count_once_and_litter_does_not(tmp_path):
+    (tmp_path / "store" / "a").mkdir(parents=True)
+    (tmp_path / "store" / "a" / "1.png").write_bytes(b"1")
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "a").symlink_to(tmp_path / "store" / "a")
+    (linked / "gone").symlink_to(tmp_path / "nowhere")
+    assert sha256_of_folder(linked) == sha256_of_folder(tmp_path / "store")
+    (tmp_path / "store" / "a" / "up").symlink_to(tmp_path / "store")  # round and round
+    assert [name for name, _ in files_below(tmp_path / "store")] == ["a/1.png"]
+    for name in (".DS_Store", "Thumbs.db", "._1.png"):
+        (tmp_path / "store" / "a" / name).write_bytes(b"x")
+    (tmp_path / "store" / "__MACOSX").mkdir()
+    (tmp_path / "store" / "__MACOSX" / "1.png").write_bytes(b"x")
+    assert sha256_of_folder(linked) == sha256_of_folder(tmp_path / "store")
+    (tmp_path / "store" / "a" / "1.png").write_bytes(b"2")
+    changed = sha256_of_folder(linked)
+    (tmp_path / "store" / "a" / "2.png").write_bytes(b"2")
+    assert changed != sha256_of_folder(linked)
 
 
 def test_a_failure_halfway_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -11,9 +11,7 @@ from pathlib import Path
 
 from medbench.data.remote import Remote
 from medbench.errors import UserError
-from medbench.files import sha256_of, write_text
-
-LITTER = (".ds_store", "thumbs.db", "desktop.ini")
+from medbench.files import files_below, is_litter, sha256_of, write_text
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ def manifest_path(remote: Remote) -> Path:
 def write_manifest(remote: Remote, folder: Path, archive: str) -> None:
     """Of the files in `folder`, unpacked from the archive with the sha256 `archive`."""
     lines = [f"# {remote.file} sha256:{archive}"]
-    for name, path in _files_in(folder):
+    for name, path in files_below(folder):
         lines.append(f"{sha256_of(path)}  {path.stat().st_size}  {_spelled(name)}")
     write_text(manifest_path(remote), "\n".join(lines) + "\n")
 
@@ -51,6 +49,7 @@ def read_manifest(remote: Remote) -> Manifest:
         first, *lines = path.read_text(encoding="utf-8").splitlines()
         rows = [line.split("  ", 2) for line in lines]
         files = {_name(name): Entry(sha256, int(size)) for sha256, size, name in rows}
+        files = {name: entry for name, entry in files.items() if not any(map(is_litter, name.split("/")))}
         return Manifest(first.rpartition("sha256:")[2], files)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: is gone or is no manifest; remove {remote.record} and run again") from error
@@ -72,7 +71,7 @@ def first_difference(remote: Remote) -> str | None:
         UserError: there is no manifest.
     """
     expected = {name: entry.size for name, entry in read_manifest(remote).files.items()}
-    found = {name: path.stat().st_size for name, path in _files_in(remote.folder)}
+    found = {name: path.stat().st_size for name, path in files_below(remote.folder)}
     for name in sorted(expected | found):
         if name not in found:
             return f"{name} is missing"
@@ -107,20 +106,10 @@ def is_whole(remote: Remote, archive: str) -> bool:
     try:
         if read_manifest(remote).archive != archive or first_difference(remote):
             return False
-        check_contents(remote, [path for _, path in _files_in(remote.folder)])
+        check_contents(remote, [path for _, path in files_below(remote.folder)])
     except UserError:
         return False
     return True
-
-
-def _files_in(folder: Path) -> list[tuple[str, Path]]:
-    """Names and paths, sorted by name."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and not _is_litter(path.name))
-    return sorted((path.relative_to(folder).as_posix(), path) for path in paths)
-
-
-def _is_litter(name: str) -> bool:
-    return name.lower() in LITTER or name.startswith("._")
 
 
 def _spelled(name: str) -> str:

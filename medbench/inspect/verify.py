@@ -10,11 +10,12 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from medbench.errors import UserError
-from medbench.files import sha256_of, sha256_of_folder
+from medbench.files import is_litter, sha256_of, sha256_of_folder
 from medbench.inspect.findings import WHOLE, Finding, Kind, counted, damaged, together, whole_folder
 from medbench.inspect.readable import problem_of
 from medbench.inspect.recorded import Recorded, recorded_in
 from medbench.json_files import read_json
+from medbench.report.run_files import log_of, parts_of, prepare_log
 from medbench.run_lock import is_held
 from medbench.seals import KINDS, broken_seal
 from medbench.sums import SUMS, broken_sum, read_sums
@@ -83,8 +84,9 @@ def files_of(run: Path) -> list[str]:
 
 def _files_below(run: Path, name: str) -> Iterator[str]:
     for folder, inner, files in os.walk(run / name, onerror=_refuse):
-        inner[:] = sorted(each for each in inner if not each.startswith("."))
-        shown = sorted(each for each in files if not each.startswith("."))  # Snakemake keeps a time in a hidden one
+        inner[:] = sorted(each for each in inner if not each.startswith(".") and not is_litter(each))
+        # Snakemake keeps a time in a hidden one.
+        shown = sorted(each for each in files if not each.startswith(".") and not is_litter(each))
         yield from ((Path(folder) / each).relative_to(run).as_posix() for each in shown)
 
 
@@ -111,6 +113,9 @@ class _Check:
 
     def _alone(self, path: str) -> Iterator[Finding]:
         """Can it be read, is it what was written, and is everything there that belongs to it?"""
+        if self._is_foreign(path):  # what its folder's job wrote is whole
+            yield Finding(Kind.DAMAGED, self.run / path, f"{SUMS} does not list it", (self.run / path,))
+            return
         problem = None if self._card_proves(path) else self.problem(path) or self._no_scores(path)
         if problem:
             yield self._damaged(path, problem)
@@ -118,7 +123,19 @@ class _Check:
         missing = [other for other in together(path) if other not in self.there]
         if missing:
             problem = f"lacks {', '.join(map(_name, missing))}, which is written with it"
-            yield self._unchecked(path, f"{problem}: now, it seems") if self.at_work else self._damaged(path, problem)
+            if self.at_work:
+                yield self._unchecked(path, f"{problem}: now, it seems")
+            elif (self.run / _log(path)).exists():
+                yield self._damaged(path, problem)
+            else:
+                yield self._unchecked(path, f"{problem}, and no log tells of its job: a copy of yours?")
+
+    def _is_foreign(self, path: str) -> bool:
+        """Whether a file was put into a folder that one job writes by somebody else."""
+        folder = whole_folder(path)
+        name = path.removeprefix(f"{folder}/")
+        sums = read_sums(self.run / folder) if folder else None
+        return sums is not None and name not in (SUMS, *sums)
 
     def _card_proves(self, path: str) -> bool:
         """A dataset may be larger than the memory: reading it says no more than its hash."""
@@ -202,6 +219,11 @@ class _Check:
 
 def _shown(paths: Iterable[Path]) -> list[Path]:
     return sorted(path for path in paths if not path.name.startswith("."))
+
+
+def _log(path: str) -> str:
+    """Of the job that writes a file."""
+    return prepare_log(parts_of(path)[0].removesuffix(".raw")) if path.startswith("datasets/") else log_of(path)
 
 
 def _name(path: str) -> str:

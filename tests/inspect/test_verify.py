@@ -132,6 +132,19 @@ def test_half_of_what_is_written_together_is_damage(whole_run, path, left, remov
     assert list(found.remove) == [whole_run / each for each in removed]
 
 
+def test_what_somebody_else_has_put_there_costs_nothing_that_is_whole(whole_run):
+    (whole_run / MODEL / "Thumbs.db").write_text("x")
+    (whole_run / MODEL / "unet" / "._config.json").write_text("x")
+    (whole_run / "datasets" / ".DS_Store").write_text("x")
+    assert verify(whole_run) == []
+    (whole_run / MODEL / "unet" / "notes.txt").write_text("x")
+    shutil.copy(whole_run / DATASET[1], whole_run / "datasets/ct_backup.npz")
+    copy, notes = verify(whole_run)
+    assert (copy.kind, copy.remove) == (Kind.UNCHECKED, ())
+    assert "a copy of yours?" in copy.problem
+    assert (notes.kind, notes.remove) == (Kind.DAMAGED, (whole_run / MODEL / "unet" / "notes.txt",))
+
+
 def test_what_a_job_may_be_writing_is_no_damage(whole_run):
     (whole_run / f"{ARM}.npz").unlink()
     with held(whole_run):
