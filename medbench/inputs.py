@@ -1,10 +1,9 @@
 """What a run reads from outside: files that are here, and files that are fetched first."""
 
-import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from medbench.config import Config, reached
 from medbench.data.remote import Remote
 from medbench.data.sections import NpzDataset, OwnFilesDataset
 from medbench.errors import UserError
-from medbench.files import canonical_json
+from medbench.files import sha256_of_folder
 from medbench.ownership import require_own
 from medbench.plan import image_augmenters
 from medbench.sections import WeightsFile
@@ -23,10 +22,10 @@ from medbench.stages import FetchStage
 
 @dataclass(frozen=True)
 class Outside:
-    """A file or folder from outside, and what must be there before it is read: itself, or the record of its fetch."""
+    """A file or folder from outside, and the record of its fetch; None: it is here, and its content is compared."""
 
     path: str
-    needed: str
+    record: str | None = None
 
 
 # What each stage reads ------------------------------------------------------------------------------------------
@@ -68,7 +67,7 @@ def augmenter_file(config: Config, dataset: str, augmenter: str) -> list[Outside
 
 
 def _here(path: str) -> Outside:
-    return Outside(path, path)
+    return Outside(path)
 
 
 def _fetched(remote: Remote) -> Outside:
@@ -211,19 +210,31 @@ def _check_placed(config: Config) -> None:
             )
 
 
-# Folders, which Snakemake does not look into --------------------------------------------------------------------
+# What is in them ------------------------------------------------------------------------------------------------
+# Snakemake compares times, and looks at a folder alone: files that are here are compared by their content instead.
 
 
-def folder_state(config: Config, name: str) -> str:
-    """Changes when a file below a folder dataset is added, removed or written; Snakemake looks at the folder alone."""
+def dataset_state(config: Config, name: str, hash_of: Callable[[Path], str]) -> str:
+    """Changes with what is read of a user's own dataset: names and contents of its files; of a published one, empty."""
     section = config.datasets[name]
-    return state_of(section.path) if isinstance(section, OwnFilesDataset) else ""
+    try:
+        if isinstance(section, OwnFilesDataset):
+            from medbench.data.listing import state_of
+
+            return state_of(section, hash_of)
+        return _content(section.path, hash_of) if isinstance(section, NpzDataset) else ""
+    except (OSError, UserError) as error:  # which stops the job with a line of its own
+        return str(error)
 
 
-def state_of(folder: str) -> str:
-    """Changes when a file below a folder is added, removed or written; of no folder, empty."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    if not files:
-        return ""
-    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(canonical_json(states).encode()).hexdigest()[:16]
+def given_state(config: Config, dataset: str, augmenter: str, hash_of: Callable[[Path], str]) -> str:
+    """Changes with the content of ready images; weights have their hash in the config."""
+    given = config.augmenters[augmenter].reads_file
+    try:
+        return _content(given.replace("{dataset}", dataset), hash_of) if isinstance(given, str) else ""
+    except OSError as error:
+        return str(error)
+
+
+def _content(path: str, hash_of: Callable[[Path], str]) -> str:
+    return sha256_of_folder(Path(path), hash_of) if Path(path).is_dir() else hash_of(Path(path))

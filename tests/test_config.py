@@ -1,5 +1,6 @@
 import copy
 import json
+import os
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from medbench import inputs, plan
 from medbench.config import RULES, Config, as_written, load
 from medbench.config_files import read_config
 from medbench.errors import UserError
+from medbench.files import sha256_of
 
 MINIMAL = {
     "name": "mine",
@@ -246,13 +248,16 @@ def test_a_folder_is_prepared_again_when_a_file_in_it_changes(tmp_path):
     raw = changed("datasets.own", {"kind": "folder", "path": str(tmp_path), "image_size": 32})
     config = load(raw)
     (tmp_path / "white").mkdir()
-    states = [inputs.folder_state(config, "own")]
+    states = [inputs.dataset_state(config, "own", sha256_of)]
     for content in (b"one", b"other"):
         (tmp_path / "white" / "1.png").write_bytes(content)
-        states.append(inputs.folder_state(config, "own"))
+        states.append(inputs.dataset_state(config, "own", sha256_of))
     assert len(set(states)) == 3
-    assert inputs.folder_state(config, "own") == states[-1]
-    assert inputs.folder_state(config, "ct") == ""
+    (tmp_path / "white" / ".DS_Store").write_bytes(b"1")
+    (tmp_path / "README.txt").write_bytes(b"1")
+    os.utime(tmp_path / "white" / "1.png", (1, 1))
+    assert inputs.dataset_state(config, "own", sha256_of) == states[-1]
+    assert inputs.dataset_state(config, "ct", sha256_of) == ""
 
 
 def test_no_study_has_the_name_of_a_rule(root):

@@ -1,5 +1,6 @@
 """What a run reads from outside, and what is refused before any job."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from medbench import inputs
 from medbench.config import load
 from medbench.errors import UserError
+from medbench.files import sha256_of
 from medbench.inputs import Outside
 from tests.test_config import changed
 
@@ -106,3 +108,28 @@ def test_a_read_only_resources_folder_that_holds_everything_is_enough(tmp_path, 
         Path(record).touch()
     monkeypatch.setattr("medbench.inputs.os.access", lambda path, mode: Path(path).name != "resources")
     inputs.check_paths(config)
+
+
+def test_content_decides_what_is_made_again(tmp_path):
+    """Of an npz and of ready images; of weights the config states the hash."""
+    (tmp_path / "ready" / "white").mkdir(parents=True)
+    (tmp_path / "mine.npz").write_bytes(b"one")
+    (tmp_path / "ready" / "white" / "1.png").write_bytes(b"one")
+    raw = changed("datasets.ct", {"kind": "npz", "path": "mine.npz"})
+    raw["augmenters"]["ready"] = {"kind": "images", "path": "ready"}
+    config = load(raw)
+
+    def states() -> tuple[str, str]:
+        own = inputs.dataset_state(config, "ct", sha256_of)
+        return own, inputs.given_state(config, "ct", "ready", sha256_of)
+
+    before = states()
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (1, 1))
+    (tmp_path / "ready" / "white" / ".DS_Store").write_bytes(b"x")
+    assert states() == before
+    assert inputs.given_state(config, "ct", "ddpm", sha256_of) == ""
+    (tmp_path / "ready" / "white" / "1.png").write_bytes(b"two")
+    assert states()[0] == before[0] and states()[1] != before[1]
+    (tmp_path / "mine.npz").unlink()
+    assert "No such file" in states()[0]

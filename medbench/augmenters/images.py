@@ -13,7 +13,7 @@ from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.sections import Images
 from medbench.data.dataset import Split
 from medbench.data.images import RESAMPLE, ImageError, decode, to_channels
-from medbench.data.listing import Item, list_folder
+from medbench.data.listing import Item, list_folder, require_most_read
 from medbench.errors import UserError
 
 
@@ -73,7 +73,8 @@ def _read_npz(path: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_folder(root: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
-    items, folders = list_folder(root)
+    items, folders, unread, _ = list_folder(root)
+    require_most_read(str(root), unread, len(items))
     unknown = [name for name in folders if name not in spec.classes]
     if unknown or any(item.split for item in items):
         wrong = f"the folder {unknown[0]!r}" if unknown else "folders of splits"

@@ -21,7 +21,7 @@ def load_chest_ct(section: ChestCtDataset, seed: int) -> Source:
 
     def listing(folder: Path) -> Listing:
         root = split_root(folder)
-        items = [dataclasses.replace(item, label=_class_of(root, item)) for item in list_folder(root)[0]]
+        items = [dataclasses.replace(item, label=_class_of(root, item)) for item in list_folder(root).items]
         return Listing(root, items, list(CLASSES), where=str(section.facts.remote.path))
 
     return read_known(section, listing, seed)

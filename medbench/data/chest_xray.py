@@ -25,7 +25,7 @@ def load_chest_xray(section: ChestXrayDataset, seed: int) -> Source:
 
     def listing(folder: Path) -> Listing:
         root = split_root(folder)
-        found, _ = list_folder(root, beside={root.name, "__MACOSX"})  # Kaggle's zip repeats all of it inside itself
+        found = list_folder(root, beside={root.name}).items  # Kaggle's zip repeats all of it inside itself
         items = [dataclasses.replace(item, group=_patient(root, item)) for item in found]
         return Listing(root, items, list(CLASSES), where=str(section.facts.remote.path))
 

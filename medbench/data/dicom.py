@@ -16,19 +16,13 @@ from medbench.data.sections import DicomDataset
 from medbench.data.source import Source
 from medbench.data.window import eight_bits
 
-SUFFIXES = ("", ".dcm", ".dicom", ".ima")  # or digits: scanners name files after their UID
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
 def load_dicom(section: DicomDataset, seed: int) -> Source:
     """Reads every file, as `load_files`."""
-    return load_files(section, seed, partial(decode_dicom, section=section), is_dicom, "DICOM", needs="pydicom")
-
-
-def is_dicom(name: str) -> bool:
-    suffix = Path(name).suffix.lower()
-    return name.upper() != "DICOMDIR" and (suffix in SUFFIXES or suffix[1:].isdigit())
+    return load_files(section, seed, partial(decode_dicom, section=section), "DICOM", needs="pydicom")
 
 
 def decode_dicom(path: Path, section: DicomDataset) -> Iterable[Picture]:

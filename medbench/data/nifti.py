@@ -17,11 +17,7 @@ MOST_VOXELS = 2**30  # 4 GB of floats
 
 def load_nifti(section: NiftiDataset, seed: int) -> Source:
     """Reads every volume, as `load_files`."""
-    return load_files(section, seed, partial(decode_nifti, section=section), is_nifti, ".nii.gz", needs="nibabel")
-
-
-def is_nifti(name: str) -> bool:
-    return name.lower().endswith((".nii", ".nii.gz"))
+    return load_files(section, seed, partial(decode_nifti, section=section), ".nii.gz", needs="nibabel")
 
 
 def decode_nifti(path: Path, section: NiftiDataset) -> Iterable[Picture]:

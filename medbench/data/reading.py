@@ -25,7 +25,7 @@ from medbench.data.images import (
     to_channels,
     to_square,
 )
-from medbench.data.listing import Item
+from medbench.data.listing import Item, require_most_read
 from medbench.data.sections import ImageFilesDataset
 from medbench.data.source import Source
 from medbench.data.subset import hold_out
@@ -33,6 +33,7 @@ from medbench.data.window import Window, extent, outside, window_note, window_of
 from medbench.errors import UserError
 from medbench.files import sha256_of
 from medbench.rng import numpy_rng
+from medbench.saying import say
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Listing:
     table: Path | None = None  # that the items were listed in, where there is one
     notes: tuple[str, ...] = ()  # what a reader must know of how they were found
     hashes: Mapping[Path, str] = field(default_factory=dict)  # sha256 of files that were read to be proved
+    unread: tuple[str, ...] = ()  # image files that are not listed, each with the reason
     expected: str = "image"  # which files, for errors
 
 
@@ -100,7 +102,12 @@ def read_listing(
     """
     if not listing.items:
         raise UserError(f"{listing.where}: names no image (expected {listing.expected} files)")
+    require_most_read(listing.where, listing.unread, len(listing.items))
     reading = _read(section, listing, decoder)
+    unread = [*listing.unread, *reading.broken]
+    for line in unread:
+        say(f"left out: {line}")
+    require_most_read(listing.where, unread, len(reading.items))
     number = {cls: label for label, cls in enumerate(listing.classes)}
     labels = np.array([number[item.label] for item in reading.items], dtype=np.int64)
     groups = _group_numbers(reading.items)
@@ -120,7 +127,7 @@ def read_listing(
         sha256=_content_hash(listing, reading.items),
         patients=_patients(reading.items),
         window=window,
-        skipped=reading.broken,
+        skipped=unread,
         notes=[*listing.notes, *drawn, *windowing, *_notes(section, reading)],
     )
 

@@ -1,5 +1,6 @@
 """What the config may say of a dataset: one section a kind."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, PositiveInt, model_validator
@@ -10,6 +11,7 @@ from medbench.data.remote import Remote
 from medbench.sections import Fraction, Section, Sha256
 
 Protocol = Literal["as_published", "clean", "resplit"]
+Columns = Mapping[Literal["path", "label", "split", "group"], str | None]
 Side = Annotated[int, Field(ge=8, le=1024)]
 # Centre and width of the grey values that become 0 to 255; None: what the training images hold, where these have more
 # than 8 bits. Images of 8 bits stay as they are, unless a window is given.
@@ -95,8 +97,10 @@ class ImageFilesDataset(DatasetSection):
 class OwnFilesDataset(ImageFilesDataset):
     """A user's own files, in folders."""
 
+    kind: str
     path: str  # root/<class>/* or root/<split>/<class>/*
-    table: str | None = None  # csv with path, label and optionally split, group (a patient)
+    table: str | None = None  # csv, tsv or parquet with path, label and optionally split, group (a patient)
+    columns: Columns = {}  # of the table, where their names do not tell; null: there is none
 
 
 class FolderDataset(OwnFilesDataset):

@@ -11,8 +11,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, SecondaryCaptureImageStorage, generate_uid
 
 from medbench.data.dataset import SPLITS
-from medbench.data.dicom import decode_dicom, is_dicom
+from medbench.data.dicom import decode_dicom
 from medbench.data.images import ImageError, in_window
+from medbench.data.listing import is_dicom
 from medbench.data.prepare import prepare
 from medbench.data.sections import DicomDataset
 from medbench.errors import UserError

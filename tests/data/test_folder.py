@@ -137,7 +137,8 @@ def test_groups_of_a_table_are_never_divided(tmp_path):
 
 
 BAD_TABLES = {
-    "missing column": ("path;label\nill/00.png;a\n", r"has no column 'path' \(found path;label; expected path, label"),
+    "missing column": ("name;label\nill/00.png;a\n", r"has no column 'path' \(found name, label; expected path, label"),
+    "column twice": ("path,label,label\nill/00.png,a,b\n", "has two columns 'label'"),
     "empty": ("", r"has no column 'path' \(found nothing"),
     "no rows": ("path,label\n", "names no image"),
     "no such file": ("path,label\nill/00.png,a\nill/99.png,a\n", "line 3: no such file: .*ill/99.png"),
@@ -173,7 +174,7 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path):
 
 
 BAD_LAYOUTS = {
-    "nothing": ([], "no such folder .expected one folder a class"),
+    "nothing": ([], "no such folder .expected one folder per class"),
     "loose images": (["00.png"], "has no class folder"),
     "too deep": (["ill/p1/00.png", "well/00.png"], "has the folder 'p1' inside a class"),
     "splits and others": (["train/a/0.png", "extra/a/0.png"], "has split folders and 'extra' beside them"),
@@ -246,7 +247,7 @@ def test_skipping_every_image_of_a_class_is_an_error(tmp_path):
     root = two_classes(tmp_path, n=10)
     for path in (root / "ill").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(UserError, match="class 'ill' has no training image"):
+    with pytest.raises(UserError, match=r"10 of 20 image files would be left out: ill/00\.png: is empty"):
         prepare(section(root, skip_broken=True), "mine", seed=0)
     for path in (root / "well").iterdir():
         path.write_bytes(b"")

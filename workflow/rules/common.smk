@@ -15,6 +15,7 @@ from medbench.errors import UserError
 from medbench.files import remove_folder
 from medbench.json_files import write_json
 from medbench.fingerprint import code_of
+from medbench.hashes import Hashes
 from medbench.inspect.failures import failures
 from medbench.leases import SCHEDULED
 from medbench.handing_on import require_handed_on, require_searched
@@ -107,8 +108,8 @@ def option(name, files):
 
 
 def needed(files):
-    """What must be there before files from outside are read."""
-    return [file.needed for file in files]
+    """What must be there before files from outside are read. Those that are here are compared by content, not time."""
+    return [file.record for file in files if file.record]
 
 
 def fetch_section(wildcards):
@@ -198,12 +199,19 @@ def given_file(wildcards):
     return needed(given)
 
 
-state_of = cache(inputs.state_of)  # of a folder that thousands of jobs may share
+HASHES = Hashes(Path(".snakemake/medbench-hashes.json"))
+
+
+@cache
+def state_of(function, *names):
+    """What a dataset or an augmenter reads, hashed once for all jobs that share it."""
+    state = function(CONFIG, *names, HASHES.sha256)
+    HASHES.remember()
+    return state
 
 
 def given_state(wildcards):
-    """Snakemake looks at a folder alone, not at the images in it."""
-    return " ".join(state_of(path) for path in given_file(wildcards))
+    return state_of(inputs.given_state, wildcards.dataset, wildcards.augmenter)
 
 
 def checking_weights(wildcards):
@@ -289,8 +297,8 @@ def dataset_files(wildcards):
     return needed(inputs.dataset_files(CONFIG, wildcards.dataset))
 
 
-def folder_state(wildcards):
-    return inputs.folder_state(CONFIG, wildcards.dataset)
+def dataset_state(wildcards):
+    return state_of(inputs.dataset_state, wildcards.dataset)
 
 
 def prepare_code(wildcards):

@@ -42,7 +42,7 @@ rule prepare:
         runtime=growing(120),
     params:
         section=prepare_section,
-        files=folder_state,
+        files=dataset_state,
         code=prepare_code,
     shell:
         "medbench prepare {output.npz:q} --config {params.section:q} > {log:q} 2>&1"

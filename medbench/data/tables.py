@@ -1,0 +1,150 @@
+"""Tables of images: csv, tsv or parquet, and which of their columns say what an image is."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medbench.data.sections import Columns
+from medbench.errors import UserError
+
+# What a column says -> its usual names, without capitals, blanks and signs.
+NAMES = {
+    "path": {"path", "file", "filename", "filepath", "image", "imagepath", "imagefile", "imagename", "img", "imgpath"},
+    "label": {"label", "labels", "class", "classname", "target", "category", "diagnosis", "dx"},
+    "split": {"split", "fold", "subset", "partition"},
+    "group": {"group", "groupid", "patient", "patientid", "subject", "subjectid", "participant", "participantid"},
+}
+# Words in the names of columns that may say which images belong together, but for what is merely known of a patient.
+LIKE = {
+    "split": {"split", "fold", "subset", "partition", "train", "test", "val", "validation"},
+    "group": {
+        "group",
+        "patient",
+        "subject",
+        "participant",
+        "person",
+        "case",
+        "mrn",
+        "lesion",
+        "study",
+        "exam",
+        "visit",
+    },
+}
+MERELY = {"age", "sex", "gender", "race", "ethnicity", "weight", "height"}
+PARQUET = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Table:
+    path: Path
+    names: list[str]  # of the columns
+    rows: list[dict[str, str]] = field(default_factory=list)  # cells, stripped
+    lines: list[int] = field(default_factory=list)  # of each row in the file; none: counted from 1
+
+    def where(self, row: int) -> str:
+        return f"{self.path}, {f'line {self.lines[row]}' if self.lines else f'row {row + 1}'}"
+
+
+def read_table(path: Path, given: Columns, needed: Sequence[str]) -> tuple[Table, dict[str, str]]:
+    """A table, and the column of each thing that it says: path, label, split, group.
+
+    Args:
+        path: of a csv or tsv in UTF-8, divided by commas, semicolons or tabs, or of a parquet file.
+        given: columns that the config names; None: there is none.
+        needed: what must have a column.
+
+    Raises:
+        UserError: an unreadable table, a missing column, or one that it is not clear how to read.
+    """
+    try:
+        table = _parquet(path) if path.suffix.lower() in PARQUET else _text(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error} (expected a csv)") from error
+    found = columns_of(str(path), table.names, given, needed)
+    for what in LIKE:
+        if what not in {*found, *given}:
+            _refuse_alike(table, what, set(found.values()))
+    return table, found
+
+
+def columns_of(where: str, names: Sequence[str], given: Columns, needed: Sequence[str]) -> dict[str, str]:
+    """What a column says -> the column, by the config or by its usual names.
+
+    Raises:
+        UserError: a missing column, or two that may be meant.
+    """
+    found: dict[str, str] = {what: column for what, column in given.items() if column is not None}
+    for what, usual in NAMES.items():
+        meant = [name for name in names if re.sub(r"[\W_]", "", name.lower()) in usual and name not in found.values()]
+        named = [name for name in meant if name == what and what in needed] or meant
+        if len(named) > 1 and what not in given:
+            raise UserError(f"{where}: {' and '.join(map(repr, named))} may both be the {what}; {_say(what, named[0])}")
+        if named and what not in given:
+            found[what] = named[0]
+    missing = [what for what in needed if what not in found]
+    unknown = [column for column in found.values() if column not in names]
+    if missing or unknown:
+        raise UserError(
+            f"{where}: has no column {(unknown or missing)[0]!r} (found {', '.join(names) or 'nothing'};"
+            " expected path, label and, optionally, split and group, or columns: {label: <its name>})"
+        )
+    return found
+
+
+def _refuse_alike(table: Table, what: str, read: set[str]) -> None:
+    """A column that is not read, and that would change the splits if it were."""
+    for name in table.names:
+        words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
+        values = {row[name] for row in table.rows}
+        if name not in read and words & LIKE[what] and not words & MERELY and 1 < len(values) < len(table.rows):
+            raise UserError(
+                f"{table.path}: the column {name!r} may be the {what}; {_say(what, name)}, or null to leave it out"
+            )
+
+
+def _say(what: str, name: str) -> str:
+    return f"say columns: {{{what}: {name}}}"
+
+
+def _text(path: Path) -> Table:
+    """A byte order mark, as spreadsheets write it, is no part of a column's name."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            delimiter = max(",;\t", key=first.count)
+            reader = csv.DictReader(
+                file, delimiter=delimiter, skipinitialspace=delimiter != "\t", restval="", restkey="too many"
+            )
+            names = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = names
+            read = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: is not a csv in UTF-8 ({error})") from error
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UserError(f"{path}: has two columns {twice[0]!r}; give each a name of its own")
+    for line, row in read:
+        if "too many" in row:
+            raise UserError(f"{path}, line {line}: has more cells than the {len(names)} columns (quote commas)")
+    rows = [{name: cell.strip() for name, cell in row.items()} for _, row in read]
+    return Table(path, names, rows, [line for line, _ in read])
+
+
+def _parquet(path: Path) -> Table:
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowException
+
+    try:
+        whole = pq.read_table(path)
+    except (ArrowException, OSError) as error:
+        raise UserError(f"{path}: is not a readable parquet file ({str(error).splitlines()[0]})") from error
+    return Table(path, whole.column_names, [{n: _cell(c) for n, c in row.items()} for row in whole.to_pylist()])
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None or value != value else str(value).strip()
