@@ -13,7 +13,7 @@ from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.sections import Images
 from medbench.data.dataset import Split
 from medbench.data.images import RESAMPLE, ImageError, decode, to_channels
-from medbench.data.listing import Item, list_folder, require_most_read
+from medbench.data.listing import Item, key_of, list_folder, require_most_read
 from medbench.errors import UserError
 
 
@@ -75,17 +75,17 @@ def _read_npz(path: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
 def _read_folder(root: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
     items, folders, unread, _ = list_folder(root)
     require_most_read(str(root), unread, len(items))
-    unknown = [name for name in folders if name not in spec.classes]
+    number = {key_of(name): label for label, name in enumerate(spec.classes)}
+    unknown = [name for name in folders if key_of(name) not in number]
     if unknown or any(item.split for item in items):
         wrong = f"the folder {unknown[0]!r}" if unknown else "folders of splits"
         classes = ", ".join(spec.classes)
         raise UserError(f"{root}: has {wrong}; expected a folder for each class of the dataset: {classes}")
-    missing = [name for name in spec.classes if name not in folders]
+    missing = [name for name in spec.classes if key_of(name) not in map(key_of, folders)]
     if missing:
         raise UserError(f"{root}: has no folder for class {missing[0]} (expected {root / missing[0] / '*.png'})")
-    number = {name: label for label, name in enumerate(spec.classes)}
     images = [_read_image(root, item, spec) for item in tqdm(items, f"reading {root.name}", unit="image", disable=None)]
-    labels = np.array([number[item.label] for item in items], dtype=np.int64)
+    labels = np.array([number[key_of(item.label)] for item in items], dtype=np.int64)
     return np.array(images, dtype=np.uint8).reshape(-1, *spec.shape), labels
 
 

@@ -47,6 +47,11 @@ class Card(BaseModel):
     npz_sha256: str | None = None  # of the npz beside the card
     made_with: str | None = None  # Stage.made_with() of the section that asked for it
 
+    @property
+    def positive(self) -> str | None:
+        """The class that sensitivity and specificity are of; None: they are means over the classes."""
+        return self.classes[1] if len(self.classes) == 2 else None
+
 
 @dataclass(frozen=True)
 class Origins:

@@ -45,7 +45,8 @@ def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
     _check_images(path, arrays)
     arrays, window, windowing = _windowed(section, arrays)
     labels = {name: _labels(path, arrays, name) for name in SPLITS}
-    _check_range(path, labels, section.classes)
+    classes = [name for name in section.classes or [] if isinstance(name, str)] or None  # pairs rename the labels later
+    _check_range(path, labels, classes)
     groups = _groups(path, arrays, labels)
     splits: dict[SplitName, Split] = {}
     for name in SPLITS:
@@ -55,7 +56,7 @@ def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
         splits[name] = Split(images, labels[name], groups[name], origins)
     return Source(
         splits,
-        section.classes or _numbered(path, labels),
+        classes or _numbered(path, labels),
         where=section.path,
         origin=f"npz file {path.name}",
         sha256=sha256,

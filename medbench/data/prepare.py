@@ -5,7 +5,7 @@ from typing import Literal
 from medbench.data import KINDS
 from medbench.data.dataset import Card, Dataset, class_counts
 from medbench.data.sections import AnyDataset
-from medbench.data.source import Source, check
+from medbench.data.source import Source, check, in_order
 from medbench.errors import UserError
 from medbench.registry import imported
 
@@ -25,7 +25,7 @@ def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
         UserError: anything wrong with the input, as `datasets.<name>: <file>: <what>`.
     """
     try:
-        source: Source = imported(KINDS[section.kind])(section, seed)
+        source: Source = in_order(imported(KINDS[section.kind])(section, seed), section)
         check(source)
     except UserError as error:
         raise UserError(f"datasets.{name}: {error}") from error

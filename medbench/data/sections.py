@@ -1,9 +1,9 @@
 """What the config may say of a dataset: one section a kind."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, PositiveInt, model_validator
 
 from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, medmnist
 from medbench.data.known.facts import Facts
@@ -12,16 +12,29 @@ from medbench.sections import Fraction, Section, Sha256
 
 Protocol = Literal["as_published", "clean", "resplit"]
 Columns = Mapping[Literal["path", "label", "split", "group"], str | None]
+# In their order; {name in the data: name to show} becomes pairs, as JSON with sorted keys would lose the order.
+ClassNames = Annotated[
+    list[str] | list[tuple[str, str]],
+    BeforeValidator(lambda classes: _pairs(classes), json_schema_input_type=list[str] | dict[str, str]),
+]
 Side = Annotated[int, Field(ge=8, le=1024)]
 # Centre and width of the grey values that become 0 to 255; None: what the training images hold, where these have more
 # than 8 bits. Images of 8 bits stay as they are, unless a window is given.
 GreyWindow = tuple[FiniteFloat, Annotated[FiniteFloat, Field(gt=0)]] | None
 
 
+def _pairs(classes: Any) -> Any:
+    if isinstance(classes, Mapping):
+        return [(str(name), str(shown)) for name, shown in classes.items()]
+    return [str(name) if isinstance(name, int) else name for name in classes] if isinstance(classes, list) else classes
+
+
 class DatasetSection(Section):
     image_size: Side | None = None  # side in pixels; None: as stored (npz and medmnist only)
     channels: Literal[1, 3] | None = None  # None: as the images are
     fit: Literal["pad", "crop"] = "pad"  # how an image that is not square becomes square
+    classes: ClassNames | None = None  # all of them; None: sorted by name, or the labels of an npz
+    positive: str | None = None  # of two classes, the one that sensitivity is of; None: the second
     horizontal_flip: bool | None = None  # whether a mirror keeps the meaning; None: what the source says, else no
     hue_shift: bool | None = None  # whether another hue keeps the meaning; None: what the source says, else no
     # The audit's: all as it is; one copy of each distinct image and none with two labels; all pooled and drawn anew.
@@ -68,7 +81,6 @@ class NpzDataset(DatasetSection):
     kind: Literal["npz"]
     path: str  # a file in MedMNIST's layout
     sha256: Sha256 | None = None
-    classes: list[str] | None = None  # names in the order of the labels; None: the labels themselves
     window: GreyWindow = None
 
 

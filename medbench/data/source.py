@@ -1,11 +1,13 @@
 """What a loader hands to `prepare`, and what must be true of it whatever it was read from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from medbench.data.dataset import SPLITS, Patients, Split, SplitName, class_counts
+from medbench.data.listing import key_of
+from medbench.data.sections import DatasetSection
 from medbench.data.window import Window
 from medbench.errors import UserError
 
@@ -31,6 +33,28 @@ class Source:
     window: Window | None = None  # of the grey values that became 0 to 255, where there were more than 8 bits
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def in_order(source: Source, section: DatasetSection) -> Source:
+    """With the classes under the names and in the order of the config; of two, the positive one last.
+
+    Raises:
+        UserError: a class that is not there or not listed, or a positive one that is not one of two.
+    """
+    named = [each if isinstance(each, tuple) else (each, each) for each in section.classes or source.classes]
+    shown, known = {key_of(name): to for name, to in named}, ", ".join(source.classes)
+    wrong = {key_of(name): name for name in source.classes}.keys() ^ shown.keys()
+    if wrong:
+        raise UserError(f"{source.where}: classes: {min(wrong)!r} is not in both (those of the images: {known})")
+    names = list(dict.fromkeys(shown.values()))
+    if section.positive is not None:
+        positive = shown.get(key_of(section.positive), section.positive)
+        if len(names) != 2 or positive not in names:
+            raise UserError(f"{source.where}: positive: {positive!r} is not one of two classes (found: {known})")
+        names.sort(key=lambda name: name == positive)
+    label = np.array([names.index(shown[key_of(name)]) for name in source.classes], dtype=np.int64)
+    splits = {name: replace(split, labels=label[split.labels]) for name, split in source.splits.items()}
+    return replace(source, splits=splits, classes=names, task=source.task if len(names) == len(label) else None)
 
 
 def check(source: Source) -> None:

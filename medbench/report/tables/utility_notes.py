@@ -21,6 +21,7 @@ from medbench.report.conditions import (
 )
 from medbench.report.effects import DIFFERENCE_INTERVAL, DRAWS
 from medbench.report.gaps import gap_sentences
+from medbench.report.numbers import NOT_KNOWN
 from medbench.report.published import published_values
 from medbench.report.results import CONDITION, StudyResults
 from medbench.report.tables.arm_notes import MIXING, arm_notes
@@ -83,6 +84,18 @@ def ordinal(results: StudyResults) -> list[str]:
     """The datasets whose classes have an order."""
     cards = {name: card_of(results, name) for name in results.datasets}
     return [name for name, card in cards.items() if card and card.task == ORDINAL]
+
+
+def positive_class(results: StudyResults, dataset: str) -> str:
+    """Whose sensitivity a table of the dataset shows."""
+    card = card_of(results, dataset)
+    return (card.positive or "mean over classes") if card else NOT_KNOWN
+
+
+def _positives(results: StudyResults) -> str:
+    cards = {name: card_of(results, name) for name in results.datasets}
+    named = [f"{name}: {card.positive}" for name, card in cards.items() if card and card.positive]
+    return f" ({', '.join(named)})" if named else ""
 
 
 def _statistics(results: StudyResults) -> list[str]:
@@ -155,9 +168,9 @@ def _training(results: StudyResults, rows: pd.DataFrame, found: Conditions) -> l
         f"Chosen on val: the network, by the highest AUROC of {stated(found, 'validations')} evenly spaced checks"
         " (ties: the lowest loss), as many for every arm; and each class's threshold, by Youden's index. The test split"
         " was scored once.",
-        "AUROC, sensitivity and specificity: of the second class where there are two, else means over the classes, one"
-        " against the rest. Sensitivity and specificity are those at the threshold; accuracy, balanced accuracy and"
-        " macro F1 take the most probable class.",
+        f"AUROC, sensitivity and specificity: of the positive class of two{_positives(results)}, else means"
+        " over the classes, one against the rest. Sensitivity and specificity are those at the threshold; accuracy,"
+        " balanced accuracy and macro F1 take the most probable class.",
     ]
 
 

@@ -17,7 +17,7 @@ from medbench.report.results import StudyResults
 from medbench.report.tables.auroc_cells import DIGITS, difference_text, foot, mean_text
 from medbench.report.tables.markup import Table, write_three
 from medbench.report.tables.utility_long import long_form
-from medbench.report.tables.utility_notes import classifier_name, ordinal, utility_notes
+from medbench.report.tables.utility_notes import classifier_name, ordinal, positive_class, utility_notes
 from medbench.report.utility_results import utility_rows
 
 CONTROLS = {"real": "against real", OVERSAMPLE: "against repeated real images"}
@@ -146,10 +146,16 @@ def _arms(trained: _Trained) -> Table:
 
 def _scores(trained: _Trained) -> Table:
     rows = [
-        [dataset, trained.label(effect), *_means(effect, _of_class(trained.values(effect), None), SCORES)]
+        [
+            dataset,
+            trained.label(effect),
+            positive_class(trained.results, dataset),
+            *_means(effect, _of_class(trained.values(effect), None), SCORES),
+        ]
         for dataset, _, effect in trained
     ]
-    return trained.table("scores", "Other scores on the test split", ["arm", *SCORES.values()], rows)
+    columns = ["arm", "positive class", *SCORES.values()]
+    return trained.table("scores", "Other scores on the test split", columns, rows, names=3)
 
 
 def _classes(trained: _Trained) -> Iterator[Table]:

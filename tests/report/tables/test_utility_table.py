@@ -241,7 +241,7 @@ def test_a_missing_arm_and_a_missing_seed_are_gaps(tmp_path):
     shown = sections(markdown)
     assert shown[GAIN]["xray", "gen_l2 ×0.5"][1:] == ["missing", "missing"]
     assert shown[ALL]["xray", "real + gen_l2 ×0.5"] == ["missing", "missing", "–"]
-    assert shown[OTHER]["xray", "real + gen_l2 ×0.5"] == ["missing"] * 5
+    assert shown[OTHER]["xray", "real + gen_l2 ×0.5", "pneumonia"] == ["missing"] * 5
     assert "missing" not in shown[ALL]["xray", "real + gen_l2 ×1 (3 of 6 runs)"]
     first_note = markdown.partition("## Conditions and limits")[2].split("- ")[1]
     assert first_note.startswith(
@@ -308,7 +308,7 @@ def test_classes_stand_apart_where_there_are_more_than_two(tmp_path):
     assert title == f"Each class of ct against the rest, on the test split {STEPS}"
     assert shown[title]["ct", "real", r"a\|c"] == ["0.900 ± 0.000", "0.800 ± 0.000", "0.700 ± 0.000"]
     assert shown[title]["ct", "real", "other"][0] == "0.700 ± 0.000"
-    assert shown[OTHER]["ct", "real"][:3] == ["0.700 ± 0.000", "0.650 ± 0.000", "0.700 ± 0.100"]
+    assert shown[OTHER]["ct", "real", "mean over classes"][:3] == ["0.700 ± 0.000", "0.650 ± 0.000", "0.700 ± 0.100"]
 
 
 def test_csv_holds_every_value_of_every_run_with_its_conditions(tmp_path):
