@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlparse
 
 from medbench.config import Config, reached
 from medbench.data.remote import Remote
-from medbench.data.sections import NpzDataset, OwnFilesDataset
+from medbench.data.sections import HuggingFaceDataset, NpzDataset, OwnFilesDataset
 from medbench.errors import UserError
 from medbench.files import sha256_of_folder
 from medbench.ownership import require_own
@@ -32,13 +32,9 @@ class Outside:
 
 
 def dataset_files(config: Config, name: str) -> list[Outside]:
-    """What a dataset is made from: nothing for a phantom."""
-    section = config.datasets[name]
-    if isinstance(section, NpzDataset):
-        return [_here(section.path)]
-    if isinstance(section, OwnFilesDataset):
-        return [_here(section.path)] + ([_here(section.table)] if section.table else [])
-    return [_fetched(section.remote)] if section.remote else []
+    """The file that a published dataset is made from; of others the content is compared, see `dataset_state`."""
+    remote = config.datasets[name].remote
+    return [_fetched(remote)] if remote else []
 
 
 def inception_file(config: Config) -> list[Outside]:
@@ -167,8 +163,10 @@ def _dataset_paths(config: Config) -> Paths:
             section = config.datasets[name]
             if isinstance(section, NpzDataset):
                 yield f"datasets.{name}.path", section.path, "an npz file"
+            if isinstance(section, HuggingFaceDataset) and section.path:
+                yield f"datasets.{name}.path", section.path, "a folder that `datasets` reads"
             if isinstance(section, OwnFilesDataset):
-                yield f"datasets.{name}.path", section.path, "one folder a class, e.g. white/*.jpg"
+                yield f"datasets.{name}.path", section.path, "one folder per class, e.g. white/*.jpg"
                 if section.table:
                     yield f"datasets.{name}.table", section.table, "a csv file"
 
@@ -184,7 +182,7 @@ def _given_paths(config: Config) -> Paths:
         for dataset, name in itertools.product(study.datasets, image_augmenters(config, study)):
             if isinstance(config.augmenters[name].reads_file, str):
                 for file in augmenter_file(config, dataset, name):
-                    yield f"augmenters.{name}.path", file.path, "an npz, or one folder a class, e.g. white/*.png"
+                    yield f"augmenters.{name}.path", file.path, "an npz, or one folder per class, e.g. white/*.png"
 
 
 def _check_owners(config: Config) -> None:
@@ -222,7 +220,8 @@ def dataset_state(config: Config, name: str, hash_of: Callable[[Path], str]) -> 
             from medbench.data.listing import state_of
 
             return state_of(section, hash_of)
-        return _content(section.path, hash_of) if isinstance(section, NpzDataset) else ""
+        path = section.path if isinstance(section, NpzDataset | HuggingFaceDataset) else None
+        return _content(path, hash_of) if path else ""
     except (OSError, UserError) as error:  # which stops the job with a line of its own
         return str(error)
 

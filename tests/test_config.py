@@ -145,7 +145,7 @@ def test_checks_by_random_weights_are_refused_where_a_listed_study_reaches_them(
 def test_a_missing_path_is_refused_before_any_job(tmp_path):
     raw = changed("datasets.ct", {"kind": "folder", "path": "photos/tongue", "image_size": 32})
     with pytest.raises(
-        UserError, match=r"datasets\.ct\.path: no such path: photos/tongue \(expected one folder a class"
+        UserError, match=r"datasets\.ct\.path: no such path: photos/tongue \(expected one folder per class"
     ):
         inputs.check_paths(load(raw))
     raw["datasets"]["ct"] = {"kind": "npz", "path": str(tmp_path / "x.npz")}
@@ -237,6 +237,15 @@ def test_the_papers_table_is_small_and_the_field_is_not_run_unasked(with_presets
     assert "medienet2025" in config.run
     assert "field2026" not in config.run
     assert set(paper.arms) < set(field.arms)
+
+
+def test_paths_begin_at_home_as_in_a_shell(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for written in ("~/photos", "$HOME/photos", "${HOME}/photos"):
+        raw = changed("datasets.ct", {"kind": "folder", "path": written, "image_size": 32, "title": "5 ~ $HOME"})
+        assert load(raw).datasets["ct"].path == f"{tmp_path}/photos"
+        assert load(raw).datasets["ct"].title == "5 ~ $HOME"
+        assert as_written(raw).datasets["ct"].path == written  # what may be shown to others
 
 
 def test_the_schema_for_editors_is_that_of_the_config(root):

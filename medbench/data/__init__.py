@@ -6,6 +6,7 @@ KINDS = {
     "folder": "medbench.data.folder:load_folder",
     "dicom": "medbench.data.dicom:load_dicom",
     "nifti": "medbench.data.nifti:load_nifti",
+    "huggingface": "medbench.data.huggingface:load_huggingface",
     "medmnist": "medbench.data.medmnist:load_medmnist",
     "chest_ct": "medbench.data.chest_ct:load_chest_ct",
     "chest_xray": "medbench.data.chest_xray:load_chest_xray",

@@ -1,4 +1,4 @@
-"""A user's own image files: a folder a class, split folders above them, or a csv table."""
+"""A user's own image files: one folder per class, split folders above them, or a table."""
 
 from importlib.util import find_spec
 from pathlib import Path

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from medbench.data.dataset import SplitName
 from medbench.data.images import SUFFIXES
 from medbench.data.sections import Columns, OwnFilesDataset
-from medbench.data.tables import read_table
+from medbench.data.tables import columns_of, read_table
 from medbench.errors import UserError
 from medbench.files import is_litter
 
@@ -100,16 +100,19 @@ class Listed(NamedTuple):
 
 
 def listed(section: OwnFilesDataset) -> Listed:
-    """The images of a user's folder or table, each class and group in one spelling.
+    """The images of a user's folder or table.
 
     Raises:
         UserError: as `list_folder` and `list_table`.
     """
     root, belongs = Path(section.path), BELONGS[section.kind]
     if section.table:
-        found = list_table(root, Path(section.table), section.columns, belongs)
-    else:
-        found = list_folder(root, belongs=belongs)
+        return one_spelled(list_table(root, Path(section.table), section.columns, belongs))
+    return one_spelled(list_folder(root, belongs=belongs))
+
+
+def one_spelled(found: Listed) -> Listed:
+    """With each class in one spelling, and notes on what was read as it."""
     spelled = one_spelling([*(item.label for item in found.items), *found.classes])
     items = [replace(item, label=spelled[item.label]) for item in found.items]
     changed = Counter((item.label, spelled[item.label]) for item in found.items if not _same(item.label, spelled))
@@ -274,7 +277,8 @@ def list_table(root: Path, table: Path, given: Columns | None = None, belongs: B
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder (the paths in {table} are below it)")
-    read, columns = read_table(table, given or {}, needed=("path", "label"))
+    read = read_table(table)
+    columns = columns_of(read, given or {}, needed=("path", "label"))
     items: dict[str, Item] = {}
     split_of: dict[str, SplitName | None] = {}
     for number, cells in enumerate(read.rows):

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, FiniteFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, PositiveInt, StringConstraints, model_validator
 
 from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, medmnist
 from medbench.data.known.facts import Facts
 from medbench.data.remote import Remote
-from medbench.sections import Fraction, Section, Sha256
+from medbench.sections import Fraction, HubName, Section, Sha256
 
 Protocol = Literal["as_published", "clean", "resplit"]
 Columns = Mapping[Literal["path", "label", "split", "group"], str | None]
@@ -130,6 +130,23 @@ class NiftiDataset(OwnFilesDataset):
     slices: Literal["all", "middle"] | PositiveInt = "all"  # a number n: every n-th, from the first
 
 
+class HuggingFaceDataset(ImageFilesDataset):
+    """One of the Hugging Face hub, or a folder that `datasets` wrote or reads."""
+
+    kind: Literal["huggingface"]
+    path: str | None = None  # the folder, or
+    name: HubName | None = None  # owner/name on the hub, at
+    revision: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None  # the commit
+    subset: str | None = None  # of a dataset that has several configurations
+    columns: Mapping[Literal["image", "label", "group"], str | None] = {}  # where their names do not tell
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "HuggingFaceDataset":
+        if (self.path is None) == (self.name is None) or (self.name is None) != (self.revision is None):
+            raise ValueError("give path, or name and revision (the 40 digits of a commit)")
+        return self
+
+
 class ChestCtDataset(ImageFilesDataset):
     kind: Literal["chest_ct"]
 
@@ -170,6 +187,12 @@ class TongueDataset(ImageFilesDataset):
 
 OwnDataset = NpzDataset | FolderDataset | DicomDataset | NiftiDataset
 AnyDataset = Annotated[
-    PhantomDataset | OwnDataset | MedMnistDataset | ChestCtDataset | ChestXrayDataset | TongueDataset,
+    PhantomDataset
+    | OwnDataset
+    | HuggingFaceDataset
+    | MedMnistDataset
+    | ChestCtDataset
+    | ChestXrayDataset
+    | TongueDataset,
     Field(discriminator="kind"),
 ]

@@ -2,12 +2,11 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medbench.data.sections import Columns
 from medbench.errors import UserError
 
 # What a column says -> its usual names, without capitals, blanks and signs.
@@ -49,49 +48,48 @@ class Table:
         return f"{self.path}, {f'line {self.lines[row]}' if self.lines else f'row {row + 1}'}"
 
 
-def read_table(path: Path, given: Columns, needed: Sequence[str]) -> tuple[Table, dict[str, str]]:
-    """A table, and the column of each thing that it says: path, label, split, group.
+def read_table(path: Path) -> Table:
+    """A csv or tsv in UTF-8, divided by commas, semicolons or tabs, or a parquet file.
+
+    Raises:
+        UserError: it cannot be read, or has two columns of one name or too many cells in a row.
+    """
+    try:
+        return _parquet(path) if path.suffix.lower() in PARQUET else _text(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error} (expected a csv)") from error
+
+
+def columns_of(table: Table, given: Mapping[Any, str | None], needed: Sequence[str]) -> dict[str, str]:
+    """What a column says (path, label, split, group) -> the column, by the config or by its usual names.
 
     Args:
-        path: of a csv or tsv in UTF-8, divided by commas, semicolons or tabs, or of a parquet file.
+        table: with all of its columns.
         given: columns that the config names; None: there is none.
         needed: what must have a column.
 
     Raises:
-        UserError: an unreadable table, a missing column, or one that it is not clear how to read.
-    """
-    try:
-        table = _parquet(path) if path.suffix.lower() in PARQUET else _text(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error} (expected a csv)") from error
-    found = columns_of(str(path), table.names, given, needed)
-    for what in LIKE:
-        if what not in {*found, *given}:
-            _refuse_alike(table, what, set(found.values()))
-    return table, found
-
-
-def columns_of(where: str, names: Sequence[str], given: Columns, needed: Sequence[str]) -> dict[str, str]:
-    """What a column says -> the column, by the config or by its usual names.
-
-    Raises:
-        UserError: a missing column, or two that may be meant.
+        UserError: a missing column, two that may be meant, or one that may say the split or the group and is not read.
     """
     found: dict[str, str] = {what: column for what, column in given.items() if column is not None}
     for what, usual in NAMES.items():
-        meant = [name for name in names if re.sub(r"[\W_]", "", name.lower()) in usual and name not in found.values()]
-        named = [name for name in meant if name == what and what in needed] or meant
-        if len(named) > 1 and what not in given:
-            raise UserError(f"{where}: {' and '.join(map(repr, named))} may both be the {what}; {_say(what, named[0])}")
-        if named and what not in given:
-            found[what] = named[0]
-    missing = [what for what in needed if what not in found]
-    unknown = [column for column in found.values() if column not in names]
-    if missing or unknown:
+        meant = [name for name in table.names if re.sub(r"[\W_]", "", name.lower()) in usual]
+        meant = [name for name in meant if what not in given and name not in found.values()]
+        meant = [name for name in meant if name == what and what in needed] or meant
+        if len(meant) > 1:
+            raise UserError(
+                f"{table.path}: {' and '.join(map(repr, meant))} may both be the {what}; {_say(what, meant)}"
+            )
+        if meant:
+            found[what] = meant[0]
+    wrong = [column for column in found.values() if column not in table.names] + [n for n in needed if n not in found]
+    if wrong:
         raise UserError(
-            f"{where}: has no column {(unknown or missing)[0]!r} (found {', '.join(names) or 'nothing'};"
+            f"{table.path}: has no column {wrong[0]!r} (found {', '.join(table.names) or 'nothing'};"
             " expected path, label and, optionally, split and group, or columns: {label: <its name>})"
         )
+    for what in LIKE.keys() - found.keys() - given.keys():
+        _refuse_alike(table, what, set(found.values()))
     return found
 
 
@@ -99,15 +97,15 @@ def _refuse_alike(table: Table, what: str, read: set[str]) -> None:
     """A column that is not read, and that would change the splits if it were."""
     for name in table.names:
         words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
-        values = {row[name] for row in table.rows}
+        values = {row.get(name, "") for row in table.rows}
         if name not in read and words & LIKE[what] and not words & MERELY and 1 < len(values) < len(table.rows):
             raise UserError(
-                f"{table.path}: the column {name!r} may be the {what}; {_say(what, name)}, or null to leave it out"
+                f"{table.path}: the column {name!r} may be the {what}; {_say(what, [name])}, or null to leave it out"
             )
 
 
-def _say(what: str, name: str) -> str:
-    return f"say columns: {{{what}: {name}}}"
+def _say(what: str, names: Sequence[str]) -> str:
+    return f"say columns: {{{what}: {names[0]}}}"
 
 
 def _text(path: Path) -> Table:
@@ -143,8 +141,8 @@ def _parquet(path: Path) -> Table:
         whole = pq.read_table(path)
     except (ArrowException, OSError) as error:
         raise UserError(f"{path}: is not a readable parquet file ({str(error).splitlines()[0]})") from error
-    return Table(path, whole.column_names, [{n: _cell(c) for n, c in row.items()} for row in whole.to_pylist()])
+    return Table(path, whole.column_names, [{n: cell(c) for n, c in row.items()} for row in whole.to_pylist()])
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     return "" if value is None or value != value else str(value).strip()

@@ -9,6 +9,7 @@ from medbench.data.sections import (
     ChestCtDataset,
     ChestXrayDataset,
     DatasetSection,
+    HuggingFaceDataset,
     MedMnistDataset,
     NpzDataset,
     OwnFilesDataset,
@@ -87,7 +88,7 @@ def _split(config: Config, name: str) -> str:
                 "train and test as published; a published val joins train, and of that"
                 f" {section.val_fraction:g}, whole patients by seed, is held out as val"
             )
-        case OwnFilesDataset() | TongueDataset() as section:
+        case OwnFilesDataset() | HuggingFaceDataset() | TongueDataset() as section:
             said = (
                 "as its folders or table say; where they say nothing, by seed and stratified, no known patient in"
                 f" two splits, {section.val_fraction:g} of the images for val, {section.test_fraction:g} for test"

@@ -8,7 +8,7 @@ import yaml
 from medbench.config import Config, WeightsFile, reached
 from medbench.data.dataset import Card
 from medbench.data.remote import Remote
-from medbench.data.sections import ImageFilesDataset, NpzDataset, OwnFilesDataset
+from medbench.data.sections import HuggingFaceDataset, ImageFilesDataset, NpzDataset, OwnFilesDataset
 from medbench.report.page.generator_choices import augmenters_of
 from medbench.report.page.provenance import Checkout
 
@@ -41,9 +41,10 @@ def _own(config: Config, names: Iterable[str], cards: Mapping[str, Card]) -> lis
     files = []
     for name in names:
         section = config.datasets[name]
-        if isinstance(section, NpzDataset | OwnFilesDataset):
-            listing = isinstance(section, OwnFilesDataset)
-            files.append(NeededFile(f"dataset {name}", section.path, _sha256(cards, [name]), listing=listing))
+        if isinstance(section, NpzDataset | OwnFilesDataset | HuggingFaceDataset):
+            place = section.path or f"https://huggingface.co/datasets/{getattr(section, 'name', '')}"
+            listing = not isinstance(section, NpzDataset)
+            files.append(NeededFile(f"dataset {name}", place, _sha256(cards, [name]), listing=listing))
         if isinstance(section, OwnFilesDataset) and section.table:
             files.append(NeededFile(f"table of dataset {name}", section.table, None))
     return files

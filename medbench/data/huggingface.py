@@ -1,0 +1,85 @@
+"""A dataset of the Hugging Face hub, or one in a folder: as `datasets` reads both."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medbench.data.listing import ALIASES, Item, Listed, key_of, one_spelled
+from medbench.data.reading import Listing, read_listing
+from medbench.data.sections import HuggingFaceDataset
+from medbench.data.source import Source
+from medbench.data.tables import Table, cell, columns_of
+from medbench.errors import UserError
+
+
+def load_huggingface(section: HuggingFaceDataset, seed: int) -> Source:
+    """Reads every image once, as of a folder; draws the splits that are not there.
+
+    Raises:
+        UserError: the package or the dataset is not there, a split or a column is not known, an image cannot be used.
+    """
+    where = section.path or f"{section.name}@{str(section.revision)[:12]}"
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary, "images")
+        parts = _loaded(section, where, temporary)
+        items = [
+            item for name, rows in parts.items() for item in _written(root, section, f"{where}, {name}", name, rows)
+        ]
+        found = one_spelled(Listed(sorted(items, key=lambda item: item.name), []))
+        listing = Listing(root, found.items, found.classes, where, notes=tuple(found.notes))
+        return read_listing(
+            section, listing, seed, f"Hugging Face dataset {where if section.name else Path(where).name}"
+        )
+
+
+def _loaded(section: HuggingFaceDataset, where: str, temporary: str) -> dict[str, Any]:
+    """Split -> its rows; a dataset without splits is all train, of which the others are drawn."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError("kind huggingface needs the package datasets (pip install 'medbench[hf]')") from error
+    datasets.disable_progress_bars()
+    datasets.config.HF_DATASETS_TRUST_REMOTE_CODE = False  # of older versions: no code from there is run
+    try:
+        if section.path is None:
+            offline = datasets.DownloadConfig(local_files_only=bool(os.environ.get("MEDBENCH_OFFLINE")))
+            return dict(
+                datasets.load_dataset(section.name, section.subset, revision=section.revision, download_config=offline)
+            )
+        if any(Path(section.path, file).exists() for file in ("dataset_dict.json", "state.json")):
+            found = datasets.load_from_disk(section.path)
+            return dict(found) if isinstance(found, datasets.DatasetDict) else {"train": found}
+        return dict(
+            datasets.load_dataset(section.path, section.subset, cache_dir=temporary)
+        )  # an older cache may be stale
+    except Exception as error:  # of whatever reads or fetches it
+        raise UserError(f"{where}: cannot be loaded: {str(error).strip().partition(chr(10))[0]}") from error
+
+
+def _written(root: Path, section: HuggingFaceDataset, where: str, name: str, rows: Any) -> Iterator[Item]:
+    """The images of a split as files, as they are stored, and what is known of each."""
+    import datasets
+
+    split, features = ALIASES.get(name.lower()), rows.features
+    if split is None:
+        raise UserError(f"{where}: the split {name!r} is not known (allowed: train, val, validation, test)")
+    images = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
+    given = {("path" if what == "image" else what): column for what, column in section.columns.items()}
+    if given.setdefault("path", next(iter(images), None)) not in images:
+        raise UserError(f"{where}: no images in {given['path'] or 'any column'} (found {', '.join(features)})")
+    cells = [{key: cell(value) for key, value in row.items()} for row in rows.remove_columns(images)]
+    columns = columns_of(Table(Path(where), list(features), cells), {**given, "split": None}, ("path", "label"))
+    label, group = features[columns["label"]], columns.get("group")
+    pictures = rows.select_columns([columns["path"]]).cast_column(columns["path"], datasets.Image(decode=False))
+    (root / split).mkdir(parents=True, exist_ok=True)
+    for number, (picture, row) in enumerate(zip(pictures, cells, strict=True)):
+        file, stored = root / split / f"{number:07}", picture[columns["path"]] or {}
+        file.write_bytes(stored.get("bytes") or (Path(stored["path"]).read_bytes() if stored.get("path") else b""))
+        text = row[columns["label"]]
+        if text and isinstance(label, datasets.ClassLabel):
+            text = "" if int(text) < 0 else label.int2str(int(text))
+        if not text:
+            raise UserError(f"{where}, row {number}: has no label; give splits whose images all have one")
+        yield Item(f"{split}/{number:07}", text, split, key_of(row[group]) or None if group else None)
