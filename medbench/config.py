@@ -57,6 +57,7 @@ RULES = {
     "neighbours_page",
 }
 RULES |= {"utility", "section", "tables", "figures", "report"}
+PATH_BEGINS = re.compile(r"^(~\w*|\$\w+)(/|$)")
 UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -332,9 +333,10 @@ def _require_variables(config: Config) -> None:
 
 
 def _expand(value: Any) -> Any:
-    """Fills ${VARIABLE} in every string; a variable that is not set stays as it is."""
+    """Fills ${VARIABLE} in every string, and ~ or $VARIABLE where a path begins; what is not set stays as it is."""
     if isinstance(value, str):
-        return UNSET_VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+        filled = UNSET_VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+        return os.path.expandvars(os.path.expanduser(filled)) if PATH_BEGINS.match(filled) else filled
     if isinstance(value, Mapping):
         return {key: _expand(item) for key, item in value.items()}
     return [_expand(item) for item in value] if isinstance(value, list) else value

@@ -14,7 +14,7 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
         fake: features (M, D).
 
     Returns:
-        ‖μ_r − μ_f‖² + tr(Σ_r + Σ_f − 2(Σ_r Σ_f)^½), unitless, ≥ 0 up to rounding.
+        ‖μ_r − μ_f‖² + tr(Σ_r + Σ_f − 2(Σ_r Σ_f)^½), unitless, ≥ 0.
 
     Raises:
         UserError: the sets differ in D, or one has fewer than 2 rows or a value that is not finite.
@@ -24,7 +24,8 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
     _check(real, fake)
     a, mean_a = _centred(real)
     b, mean_b = _centred(fake)
-    return float(np.sum((mean_a - mean_b) ** 2) + np.vdot(a, a) + np.vdot(b, b) - 2 * _trace_sqrt(a, b))
+    distance = np.sum((mean_a - mean_b) ** 2) + np.vdot(a, a) + np.vdot(b, b) - 2 * _trace_sqrt(a, b)
+    return max(float(distance), 0.0)  # by rounding it may be below, as of a set and itself
 
 
 def trace_sqrt_product(s: np.ndarray, t: np.ndarray) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 NOT_KNOWN = "–"
+MOST_DIGITS = 6  # after the point
 
 
 def spelled(values: Sequence[float]) -> str:
@@ -16,7 +17,7 @@ def spelled(values: Sequence[float]) -> str:
     """
     if len(values) == 0:
         return NOT_KNOWN
-    mean = float(np.mean(values))
+    mean = _no_minus_zero(float(np.mean(values)))
     if len(values) == 1:
         return f"{mean:.{decimals(mean)}f}"
     spread = float(np.std(values, ddof=1))
@@ -34,12 +35,17 @@ def counted(values: Sequence[float]) -> str:
 
 
 def signed(value: float, digits: int) -> str:
-    """With its sign, and a true minus."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+    """With its sign, and a true minus; what rounds to 0 has a plus."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
+
+
+def _no_minus_zero(value: float) -> float:
+    """Rounding to the most digits that are ever shown leaves no −0, as of a distance of a set from itself."""
+    return round(value, MOST_DIGITS) + 0.0
 
 
 def decimals(value: float) -> int:
     """Digits after the point that leave three significant ones; at most 6."""
     if value == 0:
         return 2
-    return min(6, max(0, 2 - math.floor(math.log10(abs(value)))))
+    return min(MOST_DIGITS, max(0, 2 - math.floor(math.log10(abs(value)))))
