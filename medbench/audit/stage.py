@@ -3,6 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from medbench.audit.audit import audit as audited
 from medbench.data.dataset import Dataset, class_counts
 from medbench.data.source import absent_classes
@@ -30,7 +32,21 @@ def audit(raw: Path, output: Path, stage: AuditStage, found: Path) -> None:
         raise UserError(f"{raw}: is no raw dataset, as `prepare` writes it")
     result = audited(dataset, stage.dataset.protocol, stage.seed)
     write_json(found, result.report.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))
-    _fraction(result.dataset, stage.dataset.train_fraction, stage.seed).save(output, stage.made_with())
+    judged = _fraction(result.dataset, stage.dataset.train_fraction, stage.seed)
+    _require_two_patients(judged)
+    judged.save(output, stage.made_with())
+
+
+def _require_two_patients(dataset: Dataset) -> None:
+    """Before hours of training: fidelity holds back some real images for its floor, whole patients only."""
+    groups = dataset.splits["train"].groups
+    largest = np.unique(groups, return_counts=True)[1].max()
+    if largest > 1 and len(groups) - largest < 2:
+        raise UserError(
+            f"datasets.{dataset.card.name}: {largest} of {len(groups)} training images are of one patient"
+            " (group): none can be held back for the floor of fidelity; give at least two images of others, or leave"
+            " out groups that are no patients"
+        )
 
 
 def _fraction(dataset: Dataset, fraction: float, seed: int) -> Dataset:

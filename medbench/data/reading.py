@@ -244,8 +244,26 @@ def _split_names(
     # No dataset name in the axis: entries that differ only in train_fraction or size share their test images.
     rng = numpy_rng(seed, "dataset", "split")
     names[train] = hold_out(labels[train], groups[train], missing.get("val", 0), missing.get("test", 0), rng)
+    for name in missing:
+        if name not in names:
+            why = _too_few(labels[train], groups[train], missing, seed)
+            raise UserError(f"{where}: the {name} split has no image: {why}")
     shares = " and ".join(f"{name} ({fraction:g})" for name, fraction in missing.items())
     return names, [f"{shares} drawn from the training images by seed {seed}: stratified by class, whole groups"]
+
+
+def _too_few(labels: np.ndarray, groups: np.ndarray, missing: Mapping[str, float], seed: int) -> str:
+    """Why a split that is drawn has no image, and the least fractions that would give it some."""
+    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+    why = f"the smallest class has {fewest} images or patients, too few to divide by " + " and ".join(
+        f"{name}_fraction {fraction:g}" for name, fraction in missing.items()
+    )
+    for fraction in (0.15, 0.2, 0.25, 0.3):
+        wider = {name: max(fraction, own) for name, own in missing.items()}
+        drawn = hold_out(labels, groups, wider.get("val", 0), wider.get("test", 0), numpy_rng(seed, "dataset", "split"))
+        if sum(wider.values()) < 1 and {"train", *missing} <= set(drawn):
+            return f"{why}; {', '.join(f'{name}_fraction: {own:g}' for name, own in wider.items())} would do"
+    return f"{why}; add images, or give splits of your own"
 
 
 def _notes(section: ImageFilesDataset, reading: _Reading) -> list[str]:

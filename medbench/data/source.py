@@ -11,6 +11,9 @@ from medbench.data.sections import DatasetSection
 from medbench.data.window import Window
 from medbench.errors import UserError
 
+LEAST_SIDE = 6  # pixels: what the smallest discriminator of a first stage sees
+LONGEST_NAME = 200  # letters
+
 
 @dataclass(frozen=True)
 class Source:
@@ -61,13 +64,25 @@ def check(source: Source) -> None:
     """Refuses what no later stage could use.
 
     Raises:
-        UserError: an empty split, a class without a training image, or a group that stands in two splits.
+        UserError: an empty split, too small images, a class without a training image or with a name that nothing can
+            show, or a group that stands in two splits.
     """
     for name in SPLITS:
         if len(source.splits[name]) == 0:
             raise UserError(f"{source.where}: the {name} split has no image; every split needs some")
+    height, width = source.splits["train"].images.shape[1:3]
+    if min(height, width) < LEAST_SIDE:
+        raise UserError(
+            f"{source.where}: images of {height}×{width} pixels are too small for any network here (at least"
+            f" {LEAST_SIDE}×{LEAST_SIDE}); set image_size, e.g. 28"
+        )
     counts = class_counts(source.splits, len(source.classes))
     for label, cls in enumerate(source.classes):
+        if not cls.strip() or not cls.isprintable() or len(cls) > LONGEST_NAME:
+            raise UserError(
+                f"{source.where}: class {cls[:LONGEST_NAME]!r}: tables and figures take names of 1 to {LONGEST_NAME}"
+                " printable letters; give another by classes: {<name>: <name to show>}"
+            )
         if counts["train"][label] == 0:
             raise UserError(
                 f"{source.where}: class {cls!r} has no training image (val {counts['val'][label]},"
