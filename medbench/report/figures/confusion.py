@@ -1,5 +1,6 @@
 """Confusion matrices: a small one an arm, in per cent of the true class."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ MOST_NARROW = 8  # arms that one column has room for
 LABEL_ROOM = 0.95  # inches, left of the panels
 LABEL_LINE = 0.12  # inches, a line of a class's or an arm's name
 GAP = 0.12  # inches, between panels
+TEXT_HEIGHT = 0.097  # inches, of the smallest line of them
+NUMBER_ROOM = 0.28  # and across, of three digits
 TICK_ROOM = 0.25  # inches, under a panel
 WIDEST_CELL = 0.45  # inches
 PERCENT_ROOM = 0.2  # inches of a cell that "100" needs
@@ -56,6 +59,11 @@ class Grid:
     def panel(self) -> float:
         """The room across of a panel."""
         return (self.width - LABEL_ROOM) / self.columns - GAP
+
+    @property
+    def every(self) -> int:
+        """Of so many classes one is named: all, where each has room for a line."""
+        return math.ceil((TEXT_HEIGHT if self.k < 100 else NUMBER_ROOM) / self.cell)
 
     @property
     def cell(self) -> float:
@@ -102,7 +110,7 @@ def _draw(counts: Mapping[str, np.ndarray | None], classes: Sequence[str]) -> Fi
         ax.set_title(title, loc="left", pad=3)
     for ax in panels[grid.n :]:
         ax.set_visible(False)
-    panels[0].set_yticks(range(grid.k), _numbered(classes, grid.cell))
+    panels[0].set_yticks(range(0, grid.k, grid.every), _numbered(classes, grid.cell * grid.every)[:: grid.every])
     if grid.cell < PERCENT_ROOM:
         figure.colorbar(ScalarMappable(**SCALE), ax=panels, location="bottom", shrink=0.6, aspect=30, label="%")
     return figure
@@ -110,16 +118,18 @@ def _draw(counts: Mapping[str, np.ndarray | None], classes: Sequence[str]) -> Fi
 
 def _caption(results: StudyResults, dataset: str, grid: Grid) -> str:
     of_row = "in each cell the per cent of the row" if grid.cell >= PERCENT_ROOM else "colour: per cent of the row"
+    named = f" (of {grid.k} classes, every {grid.every}th is named)" if grid.every > 1 else ""
     below = ", and below it how many images" if grid.cell >= COUNT_ROOM else ""
     return (
         f"Test split of {dataset}, all runs of an arm together. Rows: true class; columns: the most probable class,"
-        f" numbered alike; {of_row}{below}. {budget_note(results.budgets[:1])}"
+        f" numbered alike{named}; {of_row}{below}. {budget_note(results.budgets[:1])}"
     )
 
 
 def _panel(ax: Axes, counts: np.ndarray | None, grid: Grid) -> None:
     ax.set(xlim=(-0.5, grid.k - 0.5), ylim=(grid.k - 0.5, -0.5), aspect="equal")
-    ax.set_xticks(range(grid.k), [str(k + 1) for k in range(grid.k)])
+    shown = range(0, grid.k, grid.every)
+    ax.set_xticks(shown, [str(k + 1) for k in shown])
     ax.tick_params(length=0)
     ax.spines[:].set(visible=True, color="0.6")
     if counts is None:
@@ -129,8 +139,8 @@ def _panel(ax: Axes, counts: np.ndarray | None, grid: Grid) -> None:
     # A class that the test split lacks has no percentages.
     percent = np.divide(100 * counts, of_class, out=np.full(counts.shape, np.nan), where=of_class > 0)
     ax.imshow(percent, **SCALE)
-    for (row, column), value in np.ndenumerate(percent):
-        if grid.cell >= PERCENT_ROOM and np.isfinite(value):
+    for (row, column), value in np.ndenumerate(percent) if grid.cell >= PERCENT_ROOM else ():
+        if np.isfinite(value):
             _cell(ax, row, column, value, int(counts[row, column]) if grid.cell >= COUNT_ROOM else None)
 
 

@@ -15,6 +15,7 @@ UNLABELLED_ROWS = 3  # where one block stands for all classes, it shows more of 
 MOST_ROWS = 18  # of a figure with a block of rows a class; with more, the classes stand side by side
 WIDE_SAMPLES = 18  # images of a row that is as wide as a page
 MOST_BLOCKS = 4  # classes side by side: each has 4 images at least
+MOST_CLASSES = 12  # of a figure: more would not be looked at
 UNLABELLED = -1
 Samples = dict[str, np.ndarray]
 
@@ -22,9 +23,10 @@ Samples = dict[str, np.ndarray]
 def samples_grid(results: StudyResults, dataset: str, stem: Path) -> None:
     """Real training images, then each augmenter's, by class, evenly spaced in their order, not chosen by eye.
 
-    A block of rows a class; with many augmenters a row an augmenter on a wide page, its classes side by side.
-    Augmenters without labels share one block "all classes". Generated images are those of the first seed; where they
-    are missing, the augmenter's rows say so. Not drawn where nothing was generated.
+    Of many classes, those with the most training images. A block of rows a class; with many augmenters a row an
+    augmenter on a wide page, its classes side by side. Augmenters without labels share one block "all classes".
+    Generated images are those of the first seed; where they are missing, the augmenter's rows say so. Not drawn where
+    nothing was generated.
     """
     generated = {name: results.samples(dataset, name) for name in results.in_rows}
     if not any(generated.values()):
@@ -36,11 +38,20 @@ def samples_grid(results: StudyResults, dataset: str, stem: Path) -> None:
     classes = results.classes(dataset, _count(labelled.values())) if labelled else []
     sources = {"real": train, **{label(results, name): made for name, made in labelled.items()}}
     without = {"real": train, **{label(results, name): generated[name] for name in unlabelled}}
-    layout = _layout(len(classes), len(sources))
+    chosen = _largest(classes, train)
+    layout = _layout(len(chosen), len(sources))
     bands = _of_all_classes(without, layout) if unlabelled else []
-    for first in range(0, len(classes), layout.blocks):
-        bands.append(_by_class(sources, classes, range(first, min(first + layout.blocks, len(classes))), layout))
+    if len(chosen) < len(classes):
+        bands.append(Band([], corner=f"{len(chosen)} of {len(classes)} classes: those with the most training images"))
+    for first in range(0, len(chosen), layout.blocks):
+        bands.append(_by_class(sources, classes, chosen[first : first + layout.blocks], layout))
     draw(bands, layout, stem, style.RANDOM_RUN if results.random_weights else None)
+
+
+def _largest(classes: Sequence[str], train: Samples | None) -> list[int]:
+    """Labels of the classes that are shown, in their order."""
+    counts = np.bincount(train["labels"], minlength=len(classes)) if train else np.zeros(len(classes))
+    return sorted(np.argsort(-counts[: len(classes)], kind="stable")[:MOST_CLASSES].tolist())
 
 
 def _layout(n_classes: int, n_rows: int) -> Layout:
@@ -51,7 +62,9 @@ def _layout(n_classes: int, n_rows: int) -> Layout:
     return Layout(style.PAGE_WIDTH, blocks, min(SAMPLES, WIDE_SAMPLES // blocks))
 
 
-def _by_class(sources: Mapping[str, Samples | None], classes: Sequence[str], shown: range, layout: Layout) -> Band:
+def _by_class(
+    sources: Mapping[str, Samples | None], classes: Sequence[str], shown: Sequence[int], layout: Layout
+) -> Band:
     rows = [Row(name, [_of_class(made, label, layout.columns) for label in shown]) for name, made in sources.items()]
     if layout.blocks == 1:
         return Band(rows, corner=classes[shown[0]])

@@ -3,6 +3,7 @@
 import math
 import re
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from matplotlib.transforms import Transform, offset_copy
 
 from medbench.arms import OVERSAMPLE, Arm
 from medbench.files import replacing
+from medbench.report.figures.glyphs import FONT, fill_in
 from medbench.report.results import StudyResults
 
 COLUMN_WIDTH = 3.4  # inches: one column of a two-column page; font sizes are those on the page
@@ -49,7 +51,7 @@ STYLE: Any = {  # Any: the stubs list every key that there is
     "legend.fontsize": FONT_SIZE,
     "figure.titlesize": FONT_SIZE,
     "figure.labelsize": FONT_SIZE,
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so the picture is the same on every machine
+    "font.family": FONT,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -211,6 +213,9 @@ def warn(figure: Figure, warning: str | None) -> None:
 def save(figure: Figure, stem: Path) -> None:
     """Writes <stem>.png at 200 dots an inch and <stem>.svg, without a clock or a version in either."""
     metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
-    for suffix, fields in metadata.items():
-        with mpl.rc_context(STYLE), replacing(stem.with_name(f"{stem.name}.{suffix}")) as temporary:
-            figure.savefig(temporary, format=suffix, dpi=200, metadata=fields)
+    fill_in(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+")  # which letters are missing is said once
+        for suffix, fields in metadata.items():
+            with mpl.rc_context(STYLE), replacing(stem.with_name(f"{stem.name}.{suffix}")) as temporary:
+                figure.savefig(temporary, format=suffix, dpi=200, metadata=fields)
