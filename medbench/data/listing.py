@@ -23,40 +23,10 @@ ALIASES: dict[str, SplitName] = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-# Endings of image files that nothing here reads.
-OTHER_SUFFIXES = (
-    *(
-        ".gif",
-        ".heic",
-        ".heif",
-        ".avif",
-        ".jp2",
-        ".j2k",
-        ".jxl",
-        ".svg",
-        ".psd",
-        ".tga",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".exr",
-    ),
-    *(
-        ".dcm",
-        ".dicom",
-        ".ima",
-        ".nii",
-        ".gz",
-        ".nrrd",
-        ".mha",
-        ".mhd",
-        ".svs",
-        ".ndpi",
-        ".dng",
-        ".cr2",
-        ".nef",
-        ".raw",
-    ),
+# Endings of image files that a folder of pictures may hold and that are not read as such.
+OTHER_SUFFIXES = frozenset(
+    ".heic .heif .avif .jp2 .j2k .jxl .svg .psd .tga .ppm .pgm .pbm .exr .dng .cr2 .nef .raw .svs .ndpi .nrrd .mha .mhd"
+    " .dcm .dicom .ima .nii .gz".split()
 )
 # How image files begin, whatever their names end in: at this byte, these bytes.
 BEGINNINGS = ((0, b"\x89PNG"), (0, b"\xff\xd8\xff"), (0, b"GIF8"), (0, b"II*\0"), (0, b"MM\0*"), (128, b"DICM"))
@@ -228,7 +198,8 @@ def _why_unread(path: Path) -> str | None:
     if not path.exists():
         return "is a link to nothing"
     if path.suffix.lower() in OTHER_SUFFIXES:
-        return f"{path.suffix} files are not read"
+        kind = next((kind for kind, belongs in BELONGS.items() if path.suffix and belongs(path.name)), None)
+        return f"{path.suffix} files are not read{f' by this kind of dataset; kind: {kind} does' if kind else ''}"
     with open(path, "rb") as file:
         start = file.read(132)
     is_image = any(start[at : at + len(mark)] == mark for at, mark in BEGINNINGS)

@@ -42,6 +42,7 @@ def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
         UserError: an array that is not what the layout says, by file and key.
     """
     path = Path(section.path)
+    arrays = {key: _without_lone_channel(array) if key.endswith("_images") else array for key, array in arrays.items()}
     _check_images(path, arrays)
     arrays, window, windowing = _windowed(section, arrays)
     labels = {name: _labels(path, arrays, name) for name in SPLITS}
@@ -64,6 +65,11 @@ def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
         window=window,
         notes=windowing + _notes(section, arrays["train_images"]),
     )
+
+
+def _without_lone_channel(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, 1), as many libraries store gray images -> (N, H, W)."""
+    return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
 
 
 def _verified(path: Path, expected: str | None) -> str:

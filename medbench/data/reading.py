@@ -100,9 +100,9 @@ def read_listing(
     Raises:
         UserError: no image, one that cannot be used, gray mixed with colour, or no split to train on.
     """
+    require_most_read(listing.where, listing.unread, len(listing.items))
     if not listing.items:
         raise UserError(f"{listing.where}: names no image (expected {listing.expected} files)")
-    require_most_read(listing.where, listing.unread, len(listing.items))
     reading = _read(section, listing, decoder)
     unread = [*listing.unread, *reading.broken]
     for line in unread:

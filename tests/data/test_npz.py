@@ -43,6 +43,13 @@ def test_a_valid_file_keeps_its_pixels(tmp_path):
     assert str(tmp_path) not in card.model_dump_json()
 
 
+def test_gray_images_may_have_a_channel_of_their_own(tmp_path):
+    with_channel = {f"{name}_images": arrays()[f"{name}_images"][..., None] for name in SPLITS}
+    dataset = load(tmp_path, arrays(**with_channel))
+    for name in SPLITS:
+        np.testing.assert_array_equal(dataset.splits[name].images, arrays()[f"{name}_images"])
+
+
 def test_flat_labels_mean_the_same_as_a_column(tmp_path):
     flat = arrays(**{f"{name}_labels": arrays()[f"{name}_labels"][:, 0].astype(np.int32) for name in SPLITS})
     dataset = load(tmp_path, flat)

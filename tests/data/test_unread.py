@@ -22,11 +22,11 @@ def test_files_that_are_not_read_are_named_on_the_card_and_in_the_log(root, caps
     (root / "ill" / "IM0001").write_bytes(DICOM)
     (root / "ill" / "gone.png").symlink_to("../store/gone.png")
     Image.new("L", (8, 8)).save(root / "loose.png")
-    Image.new("L", (8, 8)).save(root / "well" / "b.gif")
+    Image.new("L", (8, 8)).save(root / "well" / "b.ppm")
     (root / "well" / "notes.txt").write_text("no image")
     card = prepare(section(root), "mine", seed=0).card
     names = [line.split(":")[0] for line in card.skipped]
-    assert names == ["ill/IM0001", "ill/a.dcm", "ill/gone.png", "loose.png", "well/b.gif"]
+    assert names == ["ill/IM0001", "ill/a.dcm", "ill/gone.png", "loose.png", "well/b.ppm"]
     assert "lies in no class folder" in card.skipped[3] and "link to nothing" in card.skipped[2]
     assert [line for line in capsys.readouterr().err.splitlines() if line.startswith("left out: ")] == [
         f"left out: {line}" for line in card.skipped
