@@ -36,6 +36,8 @@ def load_huggingface(section: HuggingFaceDataset, seed: int) -> Source:
 
 def _loaded(section: HuggingFaceDataset, where: str, temporary: str) -> dict[str, Any]:
     """Split -> its rows; a dataset without splits is all train, of which the others are drawn."""
+    if section.path or os.environ.get("MEDBENCH_OFFLINE"):
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read when it is imported
     try:
         import datasets
     except ImportError as error:
@@ -44,16 +46,13 @@ def _loaded(section: HuggingFaceDataset, where: str, temporary: str) -> dict[str
     datasets.config.HF_DATASETS_TRUST_REMOTE_CODE = False  # of older versions: no code from there is run
     try:
         if section.path is None:
-            offline = datasets.DownloadConfig(local_files_only=bool(os.environ.get("MEDBENCH_OFFLINE")))
-            return dict(
-                datasets.load_dataset(section.name, section.subset, revision=section.revision, download_config=offline)
-            )
+            return dict(datasets.load_dataset(section.name, section.subset, revision=section.revision))
         if any(Path(section.path, file).exists() for file in ("dataset_dict.json", "state.json")):
             found = datasets.load_from_disk(section.path)
             return dict(found) if isinstance(found, datasets.DatasetDict) else {"train": found}
-        return dict(
-            datasets.load_dataset(section.path, section.subset, cache_dir=temporary)
-        )  # an older cache may be stale
+        # In a cache of its own: an older one may be stale.
+        found = datasets.load_dataset(section.path, section.subset, cache_dir=temporary)  # nosec B615 # a folder
+        return dict(found)
     except Exception as error:  # of whatever reads or fetches it
         raise UserError(f"{where}: cannot be loaded: {str(error).strip().partition(chr(10))[0]}") from error
 
