@@ -24,10 +24,9 @@ ALIASES: dict[str, SplitName] = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 # Endings of image files that a folder of pictures may hold and that are not read as such.
-OTHER_SUFFIXES = frozenset(
-    ".heic .heif .avif .jp2 .j2k .jxl .svg .psd .tga .ppm .pgm .pbm .exr .dng .cr2 .nef .raw .svs .ndpi .nrrd .mha .mhd"
-    " .dcm .dicom .ima .nii .gz".split()
-)
+OTHER_SUFFIXES = {".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".svg", ".psd", ".tga", ".ppm", ".pgm", ".pbm"}
+OTHER_SUFFIXES |= {".exr", ".dng", ".cr2", ".nef", ".raw", ".svs", ".ndpi", ".nrrd", ".mha", ".mhd"}
+OTHER_SUFFIXES |= {".dcm", ".dicom", ".ima", ".nii", ".gz"}
 # How image files begin, whatever their names end in: at this byte, these bytes.
 BEGINNINGS = ((0, b"\x89PNG"), (0, b"\xff\xd8\xff"), (0, b"GIF8"), (0, b"II*\0"), (0, b"MM\0*"), (128, b"DICM"))
 LARGEST_LOSS = 0.1  # of the image files of a dataset
