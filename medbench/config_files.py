@@ -50,7 +50,7 @@ class _Loader(yaml.SafeLoader):
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.load(path.read_bytes(), Loader=_Loader)  # nosec B506: _Loader is a SafeLoader
+        content = _Loader(path.read_bytes()).get_single_data()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror} (expected a config, YAML or JSON)") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -197,7 +197,7 @@ def test_a_wrong_setting_is_refused_with_those_that_are_right(refused):
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"kind": "faulty", "fault": 3}, r"augmenters\.mine\.fault: 3: Input should be a valid string"),
+        ({"kind": "faulty", "fault": 3}, r"augmenters\.mine\.fault: 3 is no text; put it in quotes"),
         (
             {"kind": "faulty", "faults": 3},
             r"augmenters\.mine.*unknown key 'faults' \(allowed: fails_in_fit, fault, kind",

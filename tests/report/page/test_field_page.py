@@ -97,4 +97,3 @@ def test_every_figure_that_is_written_has_its_place_on_the_page(tmp_path):
     found = study_pictures(tmp_path)
     assert sum(map(len, found.values())) == len(names)
     assert [picture.title for picture in found["sampling"]] == ["Guidance and steps"]
-    assert "its start and imports included" in found["sampling"][0].caption
