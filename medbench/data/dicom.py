@@ -12,6 +12,7 @@ from PIL import Image
 
 from medbench.data.folder import load_files
 from medbench.data.images import ImageError, Picture, deep_image
+from medbench.data.listing import key_of
 from medbench.data.sections import DicomDataset
 from medbench.data.source import Source
 from medbench.data.window import eight_bits
@@ -55,7 +56,7 @@ def _pictures(path: Path, section: DicomDataset) -> list[Picture]:
     n = int(file.get("NumberOfFrames") or 1)
     _refuse(file, n, section)
     frames = file.pixel_array if n > 1 else file.pixel_array[None]
-    group = str(file.get("PatientID") or "").strip() or None
+    group = key_of(str(file.get("PatientID") or "")) or None  # as a table's groups are read
     return [
         dataclasses.replace(_picture(frame, file, section), part=f" frame {k}" if n > 1 else "", group=group)
         for k, frame in enumerate(frames)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medbench.data.listing import ALIASES, Item, Listed, key_of, one_spelled
+from medbench.data.listing import ALIASES, Item, Listed, group_of, one_spelled
 from medbench.data.reading import Listing, read_listing
 from medbench.data.sections import HuggingFaceDataset
 from medbench.data.source import Source
@@ -71,6 +71,8 @@ def _written(root: Path, section: HuggingFaceDataset, where: str, name: str, row
     cells = [{key: cell(value) for key, value in row.items()} for row in rows.remove_columns(images)]
     columns = columns_of(Table(Path(where), list(features), cells), {**given, "split": None}, ("path", "label"))
     label, group = features[columns["label"]], columns.get("group")
+    if not isinstance(label, datasets.ClassLabel | datasets.Value):
+        raise UserError(f"{where}: {columns['label']} holds several labels per image; give a column with one")
     pictures = rows.select_columns([columns["path"]]).cast_column(columns["path"], datasets.Image(decode=False))
     (root / split).mkdir(parents=True, exist_ok=True)
     for number, (picture, row) in enumerate(zip(pictures, cells, strict=True)):
@@ -81,4 +83,4 @@ def _written(root: Path, section: HuggingFaceDataset, where: str, name: str, row
             text = "" if int(text) < 0 else label.int2str(int(text))
         if not text:
             raise UserError(f"{where}, row {number}: has no label; give splits whose images all have one")
-        yield Item(f"{split}/{number:07}", text, split, key_of(row[group]) or None if group else None)
+        yield Item(f"{split}/{number:07}", text, split, group_of(row[group]) if group else None)

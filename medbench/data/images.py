@@ -135,6 +135,8 @@ def deep_image(values: np.ndarray) -> Image.Image:
     """
     if not np.isfinite(values).all():
         raise ImageError("has grey values that are not finite (NaN or infinite)")
+    if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int32).max:
+        raise ImageError(f"has grey values up to {values.max()}, too large for 32 bits with a sign")
     return Image.fromarray(values.astype(np.int32 if values.dtype.kind in "iu" else np.float32))
 
 

@@ -26,7 +26,8 @@ ALIASES: dict[str, SplitName] = {
 # Endings of image files that a folder of pictures may hold and that are not read as such.
 OTHER_SUFFIXES = {".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".svg", ".psd", ".tga", ".ppm", ".pgm", ".pbm"}
 OTHER_SUFFIXES |= {".exr", ".dng", ".cr2", ".nef", ".raw", ".svs", ".ndpi", ".nrrd", ".mha", ".mhd"}
-OTHER_SUFFIXES |= {".dcm", ".dicom", ".ima", ".nii", ".gz"}
+OTHER_SUFFIXES |= {".dcm", ".dicom", ".ima", ".nii", ".gz", ".img", ".npy"}
+NO_GROUP = {"", "na", "n/a", "nan", "none", "null"}  # as programs write an empty cell
 # How image files begin, whatever their names end in: at this byte, these bytes.
 BEGINNINGS = ((0, b"\x89PNG"), (0, b"\xff\xd8\xff"), (0, b"GIF8"), (0, b"II*\0"), (0, b"MM\0*"), (128, b"DICM"))
 LARGEST_LOSS = 0.1  # of the image files of a dataset
@@ -48,9 +49,9 @@ def is_image(name: str) -> bool:
 
 
 def is_dicom(name: str) -> bool:
-    """Scanners name files after their UID, whose end are digits."""
+    """By its ending, or as scanners name files: IM0001, or a UID, whose end are digits."""
     suffix = Path(name).suffix.lower()
-    return name.upper() != "DICOMDIR" and (suffix in ("", ".dcm", ".dicom", ".ima") or suffix[1:].isdigit())
+    return suffix in (".dcm", ".dicom", ".ima") or suffix[1:].isdigit() or (not suffix and name[-1].isdigit())
 
 
 def is_nifti(name: str) -> bool:
@@ -109,6 +110,12 @@ def one_spelling(names: Iterable[str]) -> dict[str, str]:
 
 def key_of(name: str) -> str:
     return " ".join(_plain(name).casefold().split())
+
+
+def group_of(text: str) -> str | None:
+    """A patient as a cell names it; None: it names none."""
+    key = key_of(text)
+    return None if key in NO_GROUP else key
 
 
 def _plain(name: str) -> str:
@@ -186,21 +193,32 @@ def _images_in(folder: Path, belongs: Belongs) -> tuple[list[Path], list[Path], 
     """Of the files in a folder: images, masks of these, and image files that nothing here reads, with the reason."""
     files = [path for path in _visible(folder) if not path.is_dir()]
     readable = [path for path in files if belongs(path.name) and path.is_file()]
-    stems = {path.stem for path in readable}
-    masks = [path for path in readable if (found := MASK.match(path.stem)) and found[1] in stems]
+    stems = {_stem(path) for path in readable}
     others = [(path, reason) for path in files if path not in readable and (reason := _why_unread(path))]
-    return [path for path in readable if path not in masks], masks, others
+    looked_at = [*readable, *(path for path, _ in others)]
+    masks = [path for path in looked_at if (mask := MASK.match(_stem(path))) and mask[1] in stems]
+    return [path for path in readable if path not in masks], masks, [each for each in others if each[0] not in masks]
+
+
+def _stem(path: Path) -> str:
+    """Without the ending, which is of two parts in a.nii.gz."""
+    return Path(re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)).stem
 
 
 def _why_unread(path: Path) -> str | None:
     """None: it is no image."""
     if not path.exists():
         return "is a link to nothing"
-    if path.suffix.lower() in OTHER_SUFFIXES:
-        kind = next((kind for kind, belongs in BELONGS.items() if path.suffix and belongs(path.name)), None)
+    if not path.is_file():
+        return None
+    if path.suffix.lower() in OTHER_SUFFIXES | SUFFIXES:
+        kind = next((kind for kind, belongs in BELONGS.items() if belongs(path.name)), None)
         return f"{path.suffix} files are not read{f' by this kind of dataset; kind: {kind} does' if kind else ''}"
-    with open(path, "rb") as file:
-        start = file.read(132)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(132)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
     is_image = any(start[at : at + len(mark)] == mark for at, mark in BEGINNINGS)
     return f"is an image file whose name ends in none of {', '.join(sorted(SUFFIXES))}" if is_image else None
 
@@ -286,7 +304,7 @@ def _item(root: Path, row: dict[str, str], where: str) -> Item:
         split = ALIASES.get(row["split"].lower())
         if split is None:
             raise UserError(f"{where}: split {row['split']!r} is not known (allowed: train, val, test)")
-    return Item(_below(root, row["path"], where), row["label"], split, key_of(row.get("group", "")) or None)
+    return Item(_below(root, row["path"], where), row["label"], split, group_of(row.get("group", "")))
 
 
 def _below(root: Path, written: str, where: str) -> str:

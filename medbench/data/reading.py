@@ -107,7 +107,7 @@ def read_listing(
     unread = [*listing.unread, *reading.broken]
     for line in unread:
         say(f"left out: {line}")
-    require_most_read(listing.where, unread, len(reading.items))
+    require_most_read(listing.where, unread, len({item.name for item in reading.items}))
     number = {cls: label for label, cls in enumerate(listing.classes)}
     labels = np.array([number[item.label] for item in reading.items], dtype=np.int64)
     groups = _group_numbers(reading.items)
@@ -193,7 +193,11 @@ def _windowed(
                 reading.looks[rows[name, picture.part]] = _look(section, reading, picture, window)
     if None in reading.looks:
         raise UserError(f"{listing.where}: a file was changed while it was read; run it again")
-    return window, [window_note(window, what, reading.windowed)] if window else []
+    notes = [window_note(window, what, reading.windowed)] if window else []
+    left = len(reading.looks) - len(reading.extents)
+    if reading.extents and left:
+        notes.append(f"{left} images of 8 bits beside those of more are left as they are: their greys may not compare")
+    return window, notes
 
 
 def _stacked(looks: list[_Look], reading: _Reading) -> np.ndarray:

@@ -46,6 +46,11 @@ def in_order(source: Source, section: DatasetSection) -> Source:
     """
     named = [each if isinstance(each, tuple) else (each, each) for each in section.classes or source.classes]
     shown, known = {key_of(name): to for name, to in named}, ", ".join(source.classes)
+    if len(shown) < len(named):
+        raise UserError(
+            f"{source.where}: classes: two of {', '.join(name for name, _ in named)} are read as one name; let them"
+            " differ in more than capitals"
+        )
     wrong = {key_of(name): name for name in source.classes}.keys() ^ shown.keys()
     if wrong:
         raise UserError(f"{source.where}: classes: {min(wrong)!r} is not in both (those of the images: {known})")
