@@ -23,10 +23,11 @@ import torch
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
+from medbench.arrays import read_own_npz
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.feature_file import read_features
-from medbench.files import read_json, read_own_npz
+from medbench.json_files import read_json
 
 CONFIG = Path(__file__).with_name("small_study.yaml")
 SHA256 = "${INCEPTION_SHA256}"  # its place in the config
