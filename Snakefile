@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 min_version("9.5")
 
 
-# config.yaml, beside this file, is read by common.smk.
+# config.yaml is read by common.smk.
 
 
 include: "workflow/rules/common.smk"

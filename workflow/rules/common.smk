@@ -41,9 +41,11 @@ try:
     require_searched(
         [workflow.basedir, *([] if USES_CONDA else [str(Path(sys.executable).parent)])]
     )
-    # Snakemake's own merging would lose which file says what.
+    # Read here, as Snakemake's own merging loses which file says what: the folder's config.yaml, else the one beside the
+    # Snakefile, and what is given on top.
+    PLACES = Path("config.yaml"), Path(workflow.basedir, "config.yaml")
     FILES = [
-        Path(workflow.basedir, "config.yaml"),
+        next(path for path in PLACES if path.exists()),
         *workflow.config_settings.configfiles,
     ]
     RAW = read_config(FILES, workflow.config_settings.config)
