@@ -29,8 +29,15 @@ def planned(root, tmp_path):
         assert done.returncode == 0, printed
         return Counter(re.findall(r"^rule (\w+):", printed, re.MULTILINE)), printed
 
-    (tmp_path / "config.yaml").symlink_to(root / "config.yaml")
     return dry_run
+
+
+def test_a_folders_own_config_is_read_in_place_of_ours(planned, root, tmp_path):
+    text = (root / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(text.replace("name: full", "name: own", 1))
+    assert "results/own/" in planned("guidance")[1]
+    (tmp_path / "config.yaml").unlink()
+    assert "results/full/" in planned("guidance")[1]
 
 
 def test_the_demo_plans_nothing_that_it_does_not_need(planned, root):
