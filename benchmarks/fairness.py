@@ -18,11 +18,11 @@ from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.sections import CGAN, AugmenterSection, Autoencoder, ConditionalDiffusion
 from medbench.config import Config, as_written
+from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
 from medbench.report.facts import evaluations
 from medbench.report.run_files import log_of
 from medbench.runtime import Runtime
-from medbench.sections import TrainingSection
 from medbench.training import loop
 from medbench.training.task import Task
 from medbench.usage import read_usage

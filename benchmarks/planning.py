@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 
 ROOT = Path(__file__).resolve().parent.parent
 AXES = {1: (1, 1, 1), 2: (2, 1, 1), 5: (5, 1, 1), 10: (5, 1, 2), 30: (5, 3, 2), 100: (5, 4, 5)}  # datasets, ...

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import replacing
 from medbench.seals import NPZ, UNSEALED, require_sealed, seal
 

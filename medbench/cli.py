@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from medbench.config import Model, parse_text
-from medbench.errors import Interrupted, UserError
+from medbench.core.errors import Interrupted, UserError
 from medbench.run_lock import held
 from medbench.saying import keep_log_fresh, say
 from medbench.stages import (

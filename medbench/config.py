@@ -19,13 +19,11 @@ from pydantic import (
     model_validator,
 )
 
-from medbench.arms import Arm
 from medbench.augmenters.any_kind import OWN_KINDS, AnyAugmenter
 from medbench.augmenters.inherit import require_same_training, with_models_settings
-from medbench.data.sections import AnyDataset
-from medbench.errors import UserError
-from medbench.json_files import read_json
-from medbench.sections import (
+from medbench.core.arms import Arm
+from medbench.core.errors import UserError
+from medbench.core.sections import (
     NAME,
     Budget,
     Device,
@@ -37,6 +35,8 @@ from medbench.sections import (
     WeightsFile,
     require_once,
 )
+from medbench.data.sections import AnyDataset
+from medbench.json_files import read_json
 
 ArmName = Annotated[str, AfterValidator(lambda name: Arm.parse(name).name)]
 Model = TypeVar("Model", bound=BaseModel)

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 DEFINED = ("datasets", "augmenters")  # where an entry with a `kind` is a definition of its own
 

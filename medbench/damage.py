@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 TOGETHER = (".json", ".npz", ".safetensors")  # endings of what one job writes side by side
 

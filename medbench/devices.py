@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.leases import lease
 
 # `device` of the config. Not in a stage's section: where there is a GPU, `cuda` asks for what `auto` has made, and an

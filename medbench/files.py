@@ -15,7 +15,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.seals import HTML, UNSEALED, seal
 
 # What operating systems add to the folders that they show, copy or pack.

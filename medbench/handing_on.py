@@ -10,7 +10,7 @@ import os
 import shlex
 from collections.abc import Iterable
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 
 def require_handed_on(paths: Iterable[str], values: Iterable[str], python: str) -> None:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import canonical_json, sha256_of, write_text
 
 

@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from medbench.config import Config, reached
+from medbench.core.errors import UserError
+from medbench.core.sections import WeightsFile
 from medbench.data.remote import Remote
 from medbench.data.sections import HuggingFaceDataset, NpzDataset, OwnFilesDataset
-from medbench.errors import UserError
 from medbench.files import sha256_of_folder
 from medbench.ownership import require_own
 from medbench.plan import image_augmenters
-from medbench.sections import WeightsFile
 from medbench.stages import FetchStage
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from medbench import cuda_devices
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.run_lock import claim, holder
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"

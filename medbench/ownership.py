@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from shlex import quote
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 
 def require_own(path: Path) -> None:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from medbench.arms import Arm
 from medbench.augmenters.schedules import last_signal
 from medbench.augmenters.sections import AugmenterSection, CutMix, DiffusionSection, MixUp
 from medbench.config import ClassifierSection, Config, Study, reached
-from medbench.sections import WeightsFile
+from medbench.core.arms import Arm
+from medbench.core.sections import WeightsFile
 from medbench.stages import (
     AuditStage,
     FeaturesStage,

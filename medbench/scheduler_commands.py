@@ -3,7 +3,7 @@
 import re
 import shutil
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 KNOWN = re.compile(r"\b(sbatch|squeue|sacct|scancel|bsub|bjobs|bkill|qsub|qstat|qdel)\b")  # SLURM's, LSF's, PBS's
 OF_SLURM = "sbatch squeue scancel"  # what Snakemake's own executor calls

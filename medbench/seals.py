@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from medbench.core.errors import UserError
 from medbench.damage import Damaged
-from medbench.errors import UserError
 from medbench.run_lock import was_held
 
 UNSEALED = "0" * 64

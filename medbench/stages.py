@@ -8,10 +8,10 @@ from pydantic import Field, PositiveInt
 from medbench.augmenters.any_kind import AnyAugmenter
 from medbench.augmenters.sections import CutMix, MixUp
 from medbench.config import ArmName, ClassifierSection
+from medbench.core.sections import Budget, Dimension, Name, Precision, Section, Seed, Sha256
 from medbench.data.remote import Remote
 from medbench.data.sections import AnyDataset
 from medbench.files import canonical_json
-from medbench.sections import Budget, Dimension, Name, Precision, Section, Seed, Sha256
 
 
 class Stage(Section):

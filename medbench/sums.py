@@ -4,8 +4,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from medbench.core.errors import UserError
 from medbench.damage import Damaged
-from medbench.errors import UserError
 from medbench.files import files_below, sha256_of, write_text
 
 SUMS = "SHA256SUMS"

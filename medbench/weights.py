@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.ownership import require_own
 
 if TYPE_CHECKING:

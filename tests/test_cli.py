@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from medbench import cli
+from medbench.core.fingerprint import STAGES
 from medbench.data.prepare import prepare
 from medbench.data.sections import PhantomDataset
-from medbench.fingerprint import STAGES
 
 PREPARE = {"name": "mine", "seed": 0, "dataset": {"kind": "npz", "path": "nowhere.npz"}}
 

@@ -9,7 +9,7 @@ import yaml
 from medbench import inputs, plan
 from medbench.config import RULES, Config, as_written, load
 from medbench.config_files import read_config
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import sha256_of
 
 MINIMAL = {

@@ -6,7 +6,7 @@ import pytest
 from snakemake.utils import update_config
 
 from medbench.config_files import read_config
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 

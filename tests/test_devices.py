@@ -4,8 +4,8 @@ import pytest
 
 from medbench import devices, plan, runtime
 from medbench.config import load
+from medbench.core.errors import UserError
 from medbench.devices import DEVICE, say_where, take
-from medbench.errors import UserError
 from medbench.stages import RuntimeStage
 
 

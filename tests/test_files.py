@@ -7,7 +7,7 @@ import pytest
 from safetensors import SafetensorError
 
 from medbench.arrays import read_npz, write_npz
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import (
     canonical_json,
     files_below,

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from snakemake_interface_executor_plugins.utils import format_cli_arg
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.handing_on import require_handed_on, require_searched
 
 HARMLESS = ["/home/me/study", "/home/me/my study", "/ü/ß", "/a $(touch pwned)", '/a "b"', "/a;b&c", "/it's"]

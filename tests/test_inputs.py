@@ -7,7 +7,7 @@ import pytest
 
 from medbench import inputs
 from medbench.config import load
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import sha256_of
 from medbench.inputs import Outside
 from tests.test_config import changed

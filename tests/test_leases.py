@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from medbench import devices, leases, runtime
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.leases import LEASED, SCHEDULED, VISIBLE, file_of, lease, visible_devices
 from medbench.run_lock import claim
 from medbench.stages import RuntimeStage

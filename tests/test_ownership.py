@@ -8,7 +8,7 @@ import pytest
 
 from medbench import inputs
 from medbench.config import load
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.ownership import require_own
 from tests.test_config import changed
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from medbench.config import Config, load
-from medbench.sections import Section
+from medbench.core.sections import Section
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/papers.md").read_text("utf-8")

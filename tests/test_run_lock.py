@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from medbench import run_lock
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.run_lock import held, hold
 
 RUN = """

@@ -8,11 +8,11 @@ import pytest
 import yaml
 
 from benchmarks.same_numbers import chosen, compare, summary
-from medbench.arms import Arm
 from medbench.augmenters.sections import BUILT_IN, DiffusionSection
 from medbench.config import Config, parse
+from medbench.core.arms import Arm
+from medbench.core.sections import Budget
 from medbench.data.sections import Protocol
-from medbench.sections import Budget
 
 ROOT = Path(__file__).parents[1]
 IMAGES, AUROC, CELL = "sample/ct/ldm/seed0/images", "utility/ct/steps/real/real/auroc/all/seed0", "printed/fid/64"

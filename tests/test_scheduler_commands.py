@@ -1,6 +1,6 @@
 import pytest
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.scheduler_commands import require_commands
 
 GENERIC = (

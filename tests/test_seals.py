@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from medbench.arrays import read_own_npz, write_npz
+from medbench.core.errors import UserError
 from medbench.damage import Damaged, written_with
-from medbench.errors import UserError
 from medbench.fidelity.feature_file import read_features, write_features
 from medbench.files import write_html, write_text
 from medbench.json_files import read_json, write_json

@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import sha256_of
 from medbench.weights import load_state
 

@@ -9,8 +9,8 @@ from medbench.audit.neighbours_report import NeighbourPair, NeighboursReport
 from medbench.audit.page import rendered
 from medbench.audit.pictures import MOST_SHOWN, Gallery, Shown, thumbnails
 from medbench.audit.read import read_neighbours
+from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.errors import UserError
 from medbench.files import write_html
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from medbench.audit.neighbours import neighbours
+from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.errors import UserError
 from medbench.fidelity.feature_file import read_features
 from medbench.fidelity.fidelity import require_features_of, require_same_extractor
 from medbench.json_files import write_json

@@ -11,8 +11,8 @@ from medbench.audit.histogram import histogram
 from medbench.audit.pictures import across_splits, near_pairs, two_labels
 from medbench.audit.read import read_audit
 from medbench.audit.report import AuditReport, Crossing, IntensityDifference
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset, class_counts
-from medbench.errors import UserError
 from medbench.files import write_html
 
 MOST_LISTED = 200  # removals

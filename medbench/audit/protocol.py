@@ -14,11 +14,11 @@ from medbench.audit.flat import BELOW_SD, deviations
 from medbench.audit.near import near_pairs
 from medbench.audit.pool import Pool, pool_of
 from medbench.audit.report import Removal
+from medbench.core.errors import UserError
+from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Dataset, Split, SplitName, class_counts
 from medbench.data.sections import Protocol
 from medbench.data.subset import hold_out
-from medbench.errors import UserError
-from medbench.rng import numpy_rng
 
 ONE_COPY = "one copy of each distinct image kept, in test before val before train"
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from medbench.audit.neighbours_report import NeighboursReport
 from medbench.audit.report import AuditReport
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.json_files import read_json
 
 Report = TypeVar("Report", bound=BaseModel)

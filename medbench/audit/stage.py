@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from medbench.audit.audit import audit as audited
+from medbench.core.errors import UserError
+from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Dataset, class_counts
 from medbench.data.source import absent_classes
 from medbench.data.subset import take_fraction
-from medbench.errors import UserError
 from medbench.json_files import write_json
-from medbench.rng import numpy_rng
 from medbench.stages import AuditStage
 
 

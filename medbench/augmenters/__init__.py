@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from medbench.registry import imported, plugged_in
+from medbench.core.registry import imported, plugged_in
 
 if TYPE_CHECKING:
     from medbench.augmenters.base import Augmenter

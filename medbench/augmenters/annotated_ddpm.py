@@ -13,9 +13,9 @@ from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.denoising import Denoising
 from medbench.augmenters.diffusion import betas, noise_loss, scheduler_of, to_model_range
 from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.core.errors import UserError
+from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
-from medbench.errors import UserError
-from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, count_parameters, train_network
 from medbench.training.task import Batch, Task, TrainingData

@@ -22,7 +22,7 @@ from medbench.augmenters.sections import (
     MedIENet,
     MixUp,
 )
-from medbench.registry import plugged_in
+from medbench.core.registry import plugged_in
 
 BuiltIn = Annotated[
     AnnotatedDDPM | MedIENet | LDM | CDDPM | Autoencoder | CVAE | CGAN | Classic | Copy | Images | MixUp | CutMix,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from medbench.augmenters.base import Job, Samples
 from medbench.augmenters.image_noise import as_stored
-from medbench.errors import Interrupted
+from medbench.core.errors import Interrupted
 from medbench.progress import Progress
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.signals import stop_on_signals

@@ -13,8 +13,8 @@ from medbench.augmenters.diff_augment import POLICIES, diff_augment
 from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.latent_decoder import LatentDecoder
 from medbench.augmenters.sections import CGAN
+from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
-from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
 from medbench.training.hinge import discriminator_hinge, generator_hinge

@@ -12,8 +12,8 @@ import numpy as np
 
 from medbench.augmenters.base import UNLABELLED, Augmenter, History, ImageSpec, Job, Samples
 from medbench.augmenters.sections import AugmenterSection
+from medbench.core.errors import Interrupted, UserError
 from medbench.data.dataset import Split
-from medbench.errors import Interrupted, UserError
 
 
 def built(cls: type[Augmenter[Any]], section: AugmenterSection, spec: ImageSpec, name: str) -> Augmenter[Any]:

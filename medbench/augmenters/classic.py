@@ -11,7 +11,7 @@ from medbench.augmenters.base import Job, Samples
 from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.sections import Classic
-from medbench.rng import seed_for
+from medbench.core.rng import seed_for
 
 BILINEAR = v2.InterpolationMode.BILINEAR
 

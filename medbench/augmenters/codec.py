@@ -9,7 +9,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
 from medbench.augmenters.diffusion import to_model_range
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.training.draws import Draws
 
 

@@ -16,8 +16,8 @@ from medbench.augmenters.diffusion import Scheduler, scheduler_of
 from medbench.augmenters.fidelity_check import FidelityCheck
 from medbench.augmenters.noise_prediction import ConditionalTask
 from medbench.augmenters.sections import ConditionalDiffusion
+from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
-from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, count_parameters, train_network
 from medbench.training.task import TrainingData

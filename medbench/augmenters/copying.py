@@ -7,10 +7,10 @@ import numpy as np
 
 from medbench.arrays import read_npz, write_npz
 from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples, SectionT
-from medbench.augmenters.labels import real_rows
 from medbench.augmenters.sections import Copy
+from medbench.core.labels import real_rows
+from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
-from medbench.rng import numpy_rng
 
 
 class StoredImages(Augmenter[SectionT]):

@@ -12,8 +12,8 @@ from medbench.augmenters.cvae_network import ConditionalVAE, negative_bound
 from medbench.augmenters.decode import decoded
 from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.sections import CVAE
+from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
-from medbench.rng import seed_for
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, train_network
 from medbench.training.task import Batch, Task, TrainingData

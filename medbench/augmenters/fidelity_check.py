@@ -10,11 +10,11 @@ from medbench.augmenters.base import Job
 from medbench.augmenters.denoising import Denoising
 from medbench.augmenters.image_noise import as_stored
 from medbench.augmenters.sections import ConditionalDiffusion
+from medbench.core.errors import UserError
+from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
-from medbench.errors import UserError
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.kid import difference_deviation, kernels, kid
-from medbench.rng import numpy_rng
 from medbench.weights import load_state
 
 LEAST_VAL = 30  # below, KID says more of the few images than of the generator

@@ -15,10 +15,10 @@ from medbench.augmenters.codec import LatentCodec, Padding
 from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.diffusion import to_uint8
 from medbench.augmenters.sections import Autoencoder
+from medbench.core.errors import UserError
+from medbench.core.rng import seed_for
+from medbench.core.sections import WeightsFile
 from medbench.data.dataset import Split
-from medbench.errors import UserError
-from medbench.rng import seed_for
-from medbench.sections import WeightsFile
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
 from medbench.training.loop import Schedule, count_parameters, train_network

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medbench.rng import seed_for
+from medbench.core.rng import seed_for
 
 
 def noise(rows: Sequence[int] | np.ndarray, shape: tuple[int, ...], seed: int) -> tuple[Tensor, list[torch.Generator]]:

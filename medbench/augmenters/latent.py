@@ -12,7 +12,7 @@ from medbench.augmenters.medienet import MedIENetUNet
 from medbench.augmenters.pipeline import MedIENetPipeline
 from medbench.augmenters.sections import LDM, LatentDiffusion, MedIENet
 from medbench.augmenters.unets import LatentUNet
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 SectionT = TypeVar("SectionT", bound=LatentDiffusion)
 

@@ -14,8 +14,8 @@ from medbench.augmenters.fidelity_check import FidelityCheck
 from medbench.augmenters.nonleaky import augmented
 from medbench.augmenters.sampler_steps import steps_up_to
 from medbench.augmenters.sections import ConditionalDiffusion
+from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
-from medbench.rng import seed_for
 from medbench.training.task import Batch, Task, TrainingData
 
 Sampler = Callable[[nn.Module, int, int, Job], Denoising]  # network, steps, seed, job

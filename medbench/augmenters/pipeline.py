@@ -15,7 +15,7 @@ from medbench.augmenters.denoising import Denoising, guided
 from medbench.augmenters.diffusion import Scheduler
 from medbench.augmenters.image_noise import as_stored
 from medbench.augmenters.medienet import MedIENetUNet
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.runtime import Runtime
 
 

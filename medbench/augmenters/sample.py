@@ -11,13 +11,13 @@ from medbench.arrays import write_npz
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.checked import loaded, sampled
-from medbench.augmenters.labels import proportional_labels
 from medbench.augmenters.sections import AugmenterSection
-from medbench.errors import UserError
+from medbench.core.errors import UserError
+from medbench.core.fingerprint import code_of
+from medbench.core.labels import proportional_labels
+from medbench.core.rng import seed_for
 from medbench.files import remove_folder
-from medbench.fingerprint import code_of
 from medbench.json_files import read_json
-from medbench.rng import seed_for
 from medbench.runtime import start
 from medbench.stages import SampleStage
 from medbench.sums import require_folder

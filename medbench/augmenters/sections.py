@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from medbench.augmenters.sampler_steps import FEWEST_STEPS, USUAL_STEPS, steps_up_to, usual_steps
-from medbench.sections import Fraction, Name, Probability, Section, TrainingSection, WeightsFile
+from medbench.core.sections import Fraction, Name, Probability, Section, TrainingSection, WeightsFile
 
 OR_NULL: Any = lambda schema: schema.update(type=[schema["type"], "null"])  # noqa: E731  # null takes the default
 Widths = Annotated[tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...], Field(min_length=1)]

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import replacing
 from medbench.progress import Progress
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SplitName
 from medbench.data.expected import differences
 from medbench.data.listing import ALIASES
@@ -12,7 +13,6 @@ from medbench.data.reading import Listing, read_listing
 from medbench.data.record import fetched
 from medbench.data.sections import ImageFilesDataset
 from medbench.data.source import Source
-from medbench.errors import UserError
 
 
 def read_known(

@@ -3,13 +3,13 @@
 import dataclasses
 from pathlib import Path
 
+from medbench.core.errors import UserError
 from medbench.data.archived import read_known, split_root
 from medbench.data.known.chest_ct import CLASSES
 from medbench.data.listing import Item, list_folder
 from medbench.data.reading import Listing
 from medbench.data.sections import ChestCtDataset
 from medbench.data.source import Source
-from medbench.errors import UserError
 
 
 def load_chest_ct(section: ChestCtDataset, seed: int) -> Source:

@@ -4,13 +4,13 @@ import dataclasses
 import re
 from pathlib import Path
 
+from medbench.core.errors import UserError
 from medbench.data.archived import read_known, split_root
 from medbench.data.known.chest_xray import CLASSES
 from medbench.data.listing import Item, list_folder
 from medbench.data.reading import Listing
 from medbench.data.sections import ChestXrayDataset
 from medbench.data.source import Source
-from medbench.errors import UserError
 
 # person1_bacteria_2.jpeg; IM-0115-0001.jpeg; NORMAL2-IM-1427-0001.jpeg, another series than IM-1427.
 PATIENT = re.compile(r"^(person\d+|(?:NORMAL2-)?IM-\d+)", re.IGNORECASE)

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from medbench.arrays import read_npz, write_npz
+from medbench.core.errors import UserError
 from medbench.damage import Damaged
-from medbench.errors import UserError
 from medbench.files import sha256_of
 from medbench.json_files import read_json, write_json
 

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SplitName
 from medbench.data.known.facts import Facts
 from medbench.data.listing import Item
 from medbench.data.record import Record
-from medbench.errors import UserError
 
 Key = tuple[SplitName, str]  # split, class
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from medbench.core.errors import UserError
 from medbench.data.archive import extract
 from medbench.data.download import Network, alone, mismatch, obtain
 from medbench.data.download.partial import Partial
@@ -9,7 +10,6 @@ from medbench.data.manifest import is_whole, manifest_path, read_manifest, write
 from medbench.data.provenance import came_from, provenance_path
 from medbench.data.record import Record
 from medbench.data.remote import Remote
-from medbench.errors import UserError
 from medbench.files import remove_stale, sha256_of
 from medbench.json_files import write_json
 

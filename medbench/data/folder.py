@@ -3,11 +3,11 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from medbench.core.errors import UserError
 from medbench.data.listing import listed
 from medbench.data.reading import Decoder, Listing, image_file, read_listing
 from medbench.data.sections import FolderDataset, OwnFilesDataset
 from medbench.data.source import Source
-from medbench.errors import UserError
 
 
 def load_folder(section: FolderDataset, seed: int) -> Source:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from medbench.core.errors import UserError
 from medbench.data.listing import ALIASES, Item, Listed, group_of, one_spelled
 from medbench.data.reading import Listing, read_listing
 from medbench.data.sections import HuggingFaceDataset
 from medbench.data.source import Source
 from medbench.data.tables import Table, cell, columns_of
-from medbench.errors import UserError
 
 
 def load_huggingface(section: HuggingFaceDataset, seed: int) -> Source:

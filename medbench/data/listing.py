@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SplitName
 from medbench.data.images import SUFFIXES
 from medbench.data.sections import Columns, OwnFilesDataset
 from medbench.data.tables import columns_of, read_table
-from medbench.errors import UserError
 from medbench.files import is_litter
 
 ALIASES: dict[str, SplitName] = {

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from medbench.core.errors import UserError
 from medbench.data.remote import Remote
-from medbench.errors import UserError
 from medbench.files import files_below, is_litter, sha256_of, write_text
 
 

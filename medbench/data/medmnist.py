@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from medbench.arrays import read_npz
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.known.facts import Facts
 from medbench.data.known.medmnist import MULTI_LABEL
@@ -12,7 +13,6 @@ from medbench.data.npz import from_arrays
 from medbench.data.record import fetched
 from medbench.data.sections import MedMnistDataset, NpzDataset
 from medbench.data.source import Source
-from medbench.errors import UserError
 
 
 def load_medmnist(section: MedMnistDataset, seed: int) -> Source:

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
+from medbench.core.errors import UserError
+from medbench.core.registry import imported
 from medbench.data import KINDS
 from medbench.data.dataset import Card, Dataset, class_counts
 from medbench.data.sections import AnyDataset
 from medbench.data.source import Source, check, in_order
-from medbench.errors import UserError
-from medbench.registry import imported
 
 
 def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from medbench.core.errors import UserError
 from medbench.data.download import PLACED
 from medbench.data.remote import Remote
-from medbench.errors import UserError
 from medbench.json_files import read_json, write_json
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from medbench.core.errors import UserError
+from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Origins, Patients, Split, SplitName
 from medbench.data.digest import grey_levels, perceptual_hash, pixel_digest
 from medbench.data.images import (
@@ -30,9 +32,7 @@ from medbench.data.sections import ImageFilesDataset
 from medbench.data.source import Source
 from medbench.data.subset import hold_out
 from medbench.data.window import Window, extent, outside, window_note, window_of
-from medbench.errors import UserError
 from medbench.files import sha256_of
-from medbench.rng import numpy_rng
 from medbench.saying import say
 
 

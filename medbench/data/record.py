@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from medbench.core.errors import UserError
 from medbench.data.manifest import first_difference, manifest_path
 from medbench.data.remote import Hash, Remote
-from medbench.errors import UserError
 from medbench.files import sha256_of
 from medbench.json_files import read_json
 

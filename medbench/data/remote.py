@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import PositiveInt, StringConstraints
 
-from medbench.sections import Section
+from medbench.core.sections import Section
 
 Hash = Annotated[str, StringConstraints(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 PlainName = Annotated[str, StringConstraints(pattern=r"^[\w][\w.-]*$")]

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, FiniteFloat, PositiveInt, StringConstraints, model_validator
 
+from medbench.core.sections import Fraction, HubName, Section, Sha256
 from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, medmnist
 from medbench.data.known.facts import Facts
 from medbench.data.remote import Remote
-from medbench.sections import Fraction, HubName, Section, Sha256
 
 Protocol = Literal["as_published", "clean", "resplit"]
 Columns = Mapping[Literal["path", "label", "split", "group"], str | None]

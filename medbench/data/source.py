@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Patients, Split, SplitName, class_counts
 from medbench.data.listing import key_of
 from medbench.data.sections import DatasetSection
 from medbench.data.window import Window
-from medbench.errors import UserError
 
 LEAST_SIDE = 6  # pixels: what the smallest discriminator of a first stage sees
 LONGEST_NAME = 200  # letters

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 # What a column says -> its usual names, without capitals, blanks and signs.
 NAMES = {

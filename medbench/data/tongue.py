@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from medbench.core.errors import UserError
 from medbench.data.archived import read_known
 from medbench.data.images import SUFFIXES
 from medbench.data.known.tongue import TONGUE, TONGUEXPERT_LABELS
@@ -13,7 +14,6 @@ from medbench.data.listing import ALIASES, Item
 from medbench.data.reading import Listing
 from medbench.data.sections import TongueDataset
 from medbench.data.source import Source
-from medbench.errors import UserError
 
 PHOTOGRAPHS, LABELS = "TongueImage/Raw", "Phenotypes/L1_Labels_Manual.txt"
 NOT_LABELLED = "NA"

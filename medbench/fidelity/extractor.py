@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.fidelity.random_weights import set_random_weights
 
 NAME = "inception-v3-compat"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from medbench.arrays import read_own_npz
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.feature_file import write_features
 from medbench.files import sha256_of

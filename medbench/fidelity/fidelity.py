@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.errors import UserError
 from medbench.fidelity.feature_file import Features, read_features
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
+from medbench.core.rng import numpy_rng
 from medbench.fidelity.frechet import frechet_distance
-from medbench.rng import numpy_rng
 
 IndexSplit = tuple[np.ndarray, np.ndarray]  # rows of the reference R, rows of the floor set F
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.linalg import LinAlgError, eigh, qr, svdvals
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from medbench.rng import numpy_rng, seed_for
+from medbench.core.rng import numpy_rng, seed_for
 
 CALIBRATION_IMAGES = 16
 CALIBRATION_SIZE = 64  # pixels; the network enlarges them

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.json_files import read_json
 
 Part = TypeVar("Part", bound=BaseModel)

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.json_files import read_json
 
 

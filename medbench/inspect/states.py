@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.inspect.jobs import PAGES, Job
 from medbench.inspect.logs import End, Log, read_log
 from medbench.report.run_files import made_with

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import is_litter, sha256_of, sha256_of_folder
 from medbench.inspect.findings import WHOLE, Finding, Kind, counted, damaged, together, whole_folder
 from medbench.inspect.readable import problem_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.report.effects import Difference, between
 from medbench.report.results import StudyResults
 from medbench.report.tables.differences import seed_differences

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import sha256_of
 from medbench.json_files import read_json
 from medbench.report.run_files import STAGES

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medbench.arms import OVERSAMPLE, Arm
-from medbench.errors import UserError
+from medbench.core.arms import OVERSAMPLE, Arm
+from medbench.core.errors import UserError
+from medbench.core.rng import numpy_rng
 from medbench.report.results import StudyResults
 from medbench.report.tables.differences import SEEDS_TO_CLAIM
 from medbench.report.utility_results import ArmScores, arm_scores
-from medbench.rng import numpy_rng
 from medbench.utility.bootstrap import auroc_draws, image_draws, image_weights, percentile_interval, seed_weights
 from medbench.utility.difference import difference_interval
 from medbench.utility.metrics import macro_auroc

@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
-from medbench.arms import Arm
-from medbench.errors import UserError
+from medbench.core.arms import Arm
+from medbench.core.errors import UserError
 from medbench.inspect.logs import End, read_log
 from medbench.report.results import StudyResults
 from medbench.report.run_files import STAGES, log_of, parts_of, prepare_log, stage_of

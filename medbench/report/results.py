@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medbench.arms import Arm
 from medbench.arrays import read_own_npz
+from medbench.core.arms import Arm
+from medbench.core.errors import UserError
 from medbench.data.dataset import Card, Dataset
-from medbench.errors import UserError
 from medbench.json_files import read_json
 from medbench.report.damaged import is_damaged
 from medbench.report.run_files import made_from, made_with
@@ -43,7 +43,7 @@ class StudyResults:
     augmenters: Sequence[str]  # that make images; their order fixes rows and the one that others are compared with
     seeds: Sequence[int]  # generator seeds
     papers: Sequence[str] = ()  # keys of medbench.report.published
-    arms: Sequence[str] = ()  # names, see medbench.arms
+    arms: Sequence[str] = ()  # names, see medbench.core.arms
     budgets: Sequence[str] = ("steps",)
     classifier_seeds: Sequence[int] = ()
     seed: int = 0  # of the bootstrap

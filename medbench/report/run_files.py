@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.damage import Damaged
 from medbench.json_files import read_json
 

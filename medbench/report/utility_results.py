@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medbench.arms import Arm
 from medbench.arrays import read_own_npz
-from medbench.errors import UserError
+from medbench.core.arms import Arm
+from medbench.core.errors import UserError
 from medbench.json_files import read_json
 from medbench.report.results import CONDITION, StudyResults, flat
 

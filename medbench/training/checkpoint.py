@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import canonical_json, remove_all_stale, replacing
 from medbench.run_lock import is_mine, was_held
 

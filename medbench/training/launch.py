@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import NoReturn
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.training.signals import HANDLED, stop_on_signals
 
 RENDEZVOUS = "MEDBENCH_RENDEZVOUS"  # the file at which they meet; set: this process is one of several

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from medbench.errors import Interrupted, UserError
+from medbench.core.errors import Interrupted, UserError
+from medbench.core.rng import seed_for
+from medbench.core.sections import TrainingSection
 from medbench.progress import Progress
-from medbench.rng import seed_for
 from medbench.runtime import Runtime
-from medbench.sections import TrainingSection
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
 from medbench.training.signals import StopRequest, stop_on_signals

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from medbench.errors import Interrupted
+from medbench.core.errors import Interrupted
 
 HANDLED = (signal.SIGTERM, signal.SIGINT)
 Handler = Callable[[int, FrameType | None], None]

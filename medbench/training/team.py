@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast, check_cuda_p2p_ib_support
 from torch import Tensor, nn
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.training.draws import Share
 from medbench.training.launch import RENDEZVOUS, is_one_of_several
 from medbench.training.signals import ended_by_signals

@@ -10,12 +10,12 @@ from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import Augmenter, History, ImageSpec, Inception, Job
 from medbench.augmenters.checked import built, fitted, saved
 from medbench.augmenters.model_card import write_model_card
+from medbench.core.errors import UserError
+from medbench.core.fingerprint import code_of
+from medbench.core.rng import seed_for
 from medbench.data.dataset import Card, Dataset
-from medbench.errors import UserError
 from medbench.files import remove_folder, replacing, sha256_of, sha256_of_folder
-from medbench.fingerprint import code_of
 from medbench.json_files import read_json, write_json
-from medbench.rng import seed_for
 from medbench.runtime import start
 from medbench.stages import TrainStage
 from medbench.sums import require_folder, write_sums

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from medbench.config import ClassifierSection
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.training.loop import Schedule
 from medbench.training.task import Batch, Task, TrainingData
 from medbench.utility.augmentation import mirrored, shifted

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, recall_score, roc_auc_score, roc_curve
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 NO_THRESHOLD = 0.5  # of a class that val does not show
 ORDINAL = "ordinal-regression"  # the task, on a card, of classes that have an order

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from medbench.arms import Arm
 from medbench.augmenters.sections import CutMix, MixUp
+from medbench.core.arms import Arm
 from medbench.training.draws import Draws
 
 TRANSFORMS = {"mixup": v2.MixUp, "cutmix": v2.CutMix}

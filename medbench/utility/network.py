@@ -9,7 +9,7 @@ from torchvision import models
 from torchvision.transforms.v2 import functional as transforms
 
 from medbench.config import ClassifierSection
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.training.task import TrainingData
 
 # Of ImageNet's images in [0, 1], which the published weights expect; from scratch any fixed scale does.

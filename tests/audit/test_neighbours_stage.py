@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from medbench.audit.neighbours_stage import audit_neighbours
+from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.errors import UserError
 from medbench.fidelity.feature_file import write_features
 from medbench.stages import NeighboursStage
 

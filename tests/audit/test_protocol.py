@@ -3,8 +3,8 @@ import pytest
 
 from medbench.audit.pool import pool_of
 from medbench.audit.protocol import apply_protocol, merged_groups
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
-from medbench.errors import UserError
 
 
 def names(dataset) -> dict[str, list[str]]:

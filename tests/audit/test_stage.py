@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from medbench.audit.stage import audit
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
-from medbench.errors import UserError
 from medbench.files import sha256_of
 from medbench.json_files import read_json
 from medbench.plan import audit_section

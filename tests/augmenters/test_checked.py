@@ -9,7 +9,7 @@ import torch
 from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Job, Samples
 from medbench.augmenters.checked import built, fitted, loaded, sampled, saved
 from medbench.augmenters.sections import AugmenterSection
-from medbench.errors import Interrupted, UserError
+from medbench.core.errors import Interrupted, UserError
 from medbench.runtime import Runtime
 
 SPEC = ImageSpec(1, (8, 8), ("a", "b"), False)

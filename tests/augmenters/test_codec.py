@@ -4,7 +4,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from medbench.augmenters.codec import LatentCodec, Padding, PixelCodec
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.training.draws import Draws
 
 

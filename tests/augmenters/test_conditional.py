@@ -19,8 +19,8 @@ from medbench.augmenters.diffusion import betas, to_model_range
 from medbench.augmenters.noise_prediction import ConditionalTask
 from medbench.augmenters.nonleaky import augmented
 from medbench.augmenters.sections import CDDPM
+from medbench.core.errors import Interrupted
 from medbench.data.dataset import Split
-from medbench.errors import Interrupted
 from medbench.files import sha256_of, sha256_of_folder
 from medbench.runtime import Runtime
 from medbench.stages import TrainStage

@@ -13,8 +13,8 @@ from medbench.augmenters.base import Inception, Job
 from medbench.augmenters.batches import Drawn
 from medbench.augmenters.fidelity_check import FidelityCheck
 from medbench.augmenters.sections import CDDPM
+from medbench.core.errors import UserError
 from medbench.data.dataset import Split
-from medbench.errors import UserError
 from medbench.fidelity.kid import kernels, kid
 from medbench.files import sha256_of
 from medbench.runtime import Runtime

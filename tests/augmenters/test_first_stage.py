@@ -11,10 +11,10 @@ from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.codec import LatentCodec
 from medbench.augmenters.first_stage import AutoencoderAugmenter
 from medbench.augmenters.sections import Autoencoder
+from medbench.core.errors import Interrupted, UserError
+from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
-from medbench.errors import Interrupted, UserError
 from medbench.files import sha256_of
-from medbench.rng import numpy_rng
 from medbench.runtime import Runtime
 from medbench.training.draws import Draws
 

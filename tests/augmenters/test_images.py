@@ -7,7 +7,7 @@ from PIL import Image
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.images import ImagesAugmenter
 from medbench.augmenters.sections import Images
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.runtime import Runtime
 
 SPEC = ImageSpec(1, (8, 8), ("white", "black"), False)  # not in the order of the alphabet

@@ -11,8 +11,8 @@ from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.first_stage import AutoencoderAugmenter
 from medbench.augmenters.latent import LDMAugmenter, MedIENetAugmenter
 from medbench.augmenters.sections import LDM, Autoencoder, MedIENet
+from medbench.core.errors import UserError
 from medbench.data.dataset import Split
-from medbench.errors import UserError
 from medbench.runtime import Runtime
 
 SIZE, CLASSES = 8, ("upper", "lower")

@@ -13,7 +13,7 @@ import pytest
 from medbench import cli
 from medbench.arrays import read_npz
 from medbench.config import as_written
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import sha256_of
 
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"

@@ -9,7 +9,7 @@ from medbench.arrays import read_npz
 from medbench.augmenters.denoising import Denoising
 from medbench.augmenters.sample import sample
 from medbench.augmenters.sections import CDDPM, AnnotatedDDPM, AugmenterSection
-from medbench.errors import Interrupted, UserError
+from medbench.core.errors import Interrupted, UserError
 from medbench.files import sha256_of
 from medbench.stages import SampleStage, TrainStage
 from medbench.training.train import train

@@ -4,7 +4,7 @@ import pytest
 
 from medbench import plan
 from medbench.config import load, parse_text
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.stages import TrainStage
 
 

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data import archive as module
 from medbench.data.archive import Limits, extract
-from medbench.errors import UserError
 from tests.data.archives import CENTRAL, listed, patched, special, tar_of, zip_entry, zip_of
 
 NOISE = random.Random(0).randbytes(1_200_000)  # hard to compress, and more than one chunk

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from medbench.config import parse
+from medbench.core.errors import UserError
 from medbench.data.prepare import prepare
 from medbench.data.sections import FolderDataset, NpzDataset, PhantomDataset
-from medbench.errors import UserError
 from medbench.stages import PrepareStage
 from tests.data.test_folder import put, section
 from tests.data.test_npz import arrays

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
-from medbench.errors import UserError
 
 
 def test_saved_and_loaded_is_the_same(tmp_path, tiny_dataset):

@@ -10,13 +10,13 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, SecondaryCaptureImageStorage, generate_uid
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.dicom import decode_dicom
 from medbench.data.images import ImageError, in_window
 from medbench.data.listing import is_dicom
 from medbench.data.prepare import prepare
 from medbench.data.sections import DicomDataset
-from medbench.errors import UserError
 
 RAMP = np.arange(0, 4096, 64, dtype=np.uint16).reshape(8, 8)  # 12 bits in 16
 PATIENTS = ("Meier^1970", "Kurz^1981", "Lang^1990", "Huber^1955")

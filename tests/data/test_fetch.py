@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.download import Network, alone
 from medbench.data.fetch import fetch
 from medbench.data.manifest import check_contents, manifest_of
 from medbench.data.record import fetched
 from medbench.data.remote import Remote
-from medbench.errors import UserError
 from medbench.files import sha256_of
 from medbench.json_files import read_json, write_json
 

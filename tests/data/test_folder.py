@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from medbench.config import parse
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare
 from medbench.data.sections import FolderDataset
-from medbench.errors import UserError
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 CHEST_CT = SHARED / "data" / "chest-ctscan-images.zip"

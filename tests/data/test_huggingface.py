@@ -6,10 +6,10 @@ from PIL import Image
 
 from medbench import inputs
 from medbench.config import load, parse
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare
 from medbench.data.sections import HuggingFaceDataset
-from medbench.errors import UserError
 from medbench.files import sha256_of
 from tests.data.test_folder import section as folder_section
 from tests.data.test_folder import two_classes

@@ -7,12 +7,12 @@ import nibabel
 import numpy as np
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.images import ImageError
 from medbench.data.nifti import decode_nifti
 from medbench.data.prepare import prepare
 from medbench.data.sections import NiftiDataset
-from medbench.errors import UserError
 
 SHAPE = (5, 6, 4)  # right, front, head
 VOLUME = np.arange(120, dtype=np.int16).reshape(SHAPE)

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
 from medbench.data.sections import NpzDataset
-from medbench.errors import UserError
 from medbench.files import sha256_of
 
 SHARED = Path(__file__).parents[2].parent / "shared"

@@ -7,8 +7,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
+from medbench.core.rng import numpy_rng
 from medbench.data.phantoms import SUBJECTS, render_split
-from medbench.rng import numpy_rng
 
 # Two images a class, 32 px, seed 0. Drawing uses + - * / and sqrt only, which IEEE 754 rounds in one way. Should a
 # compiler fuse a multiplication and an addition after all, the value moves by about 1e-16 of the range, while the

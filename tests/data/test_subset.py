@@ -3,9 +3,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
 from medbench.data.subset import draw, hold_out, take_fraction
-from medbench.rng import numpy_rng
 
 
 def patients(seed: int, n_groups: int = 200) -> tuple[np.ndarray, np.ndarray]:

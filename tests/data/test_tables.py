@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare
-from medbench.errors import UserError
 from tests.data.test_folder import put, section, two_classes
 
 HEADERS = [

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medbench.core.errors import UserError
 from medbench.data.images import ImageError, deep_image
 from medbench.data.listing import BELONGS, group_of, list_folder
 from medbench.data.prepare import prepare
 from medbench.data.sections import FolderDataset, NpzDataset
-from medbench.errors import UserError
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import os
 import pytest
 from PIL import Image
 
+from medbench.core.errors import UserError
 from medbench.data.prepare import prepare
-from medbench.errors import UserError
 from tests.data.test_folder import put, section, two_classes, write_table
 
 DICOM = b"\0" * 128 + b"DICM"

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare
 from medbench.data.sections import FolderDataset, NpzDataset
 from medbench.data.window import eight_bits, extent, window_of
-from medbench.errors import UserError
 
 SIDE = 16
 

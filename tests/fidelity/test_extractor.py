@@ -10,8 +10,8 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
+from medbench.core.errors import UserError
 from medbench.data.phantoms import render_split
-from medbench.errors import UserError
 from medbench.fidelity.extractor import DIMENSIONS, InceptionExtractor
 from medbench.fidelity.frechet import frechet_distance
 from medbench.files import sha256_of

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.fidelity.floor import floor_distances, floor_size, floor_splits, split_reference
 
 

@@ -6,8 +6,8 @@ import torch
 from scipy.linalg import LinAlgError
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
+from medbench.core.errors import UserError
 from medbench.data.phantoms import render_split
-from medbench.errors import UserError
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.frechet import frechet_distance, trace_sqrt_product
 

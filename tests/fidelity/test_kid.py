@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from torch_fidelity.metric_kid import kernel_poly, mmd2
 
+from medbench.core.rng import numpy_rng
 from medbench.fidelity.kid import difference_deviation, kernels, kid
-from medbench.rng import numpy_rng
 
 POLYNOMIAL = {"kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1}
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from medbench.augmenters.sample import sample
-from medbench.errors import Interrupted
+from medbench.core.errors import Interrupted
 from medbench.files import sha256_of
 from medbench.json_files import read_json
 from medbench.stages import SampleStage, TrainStage, UtilityStage

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from medbench.config import Config
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import write_text
 from medbench.inspect.estimate import estimates
 from medbench.inspect.jobs import jobs_of

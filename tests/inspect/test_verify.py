@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from medbench.arrays import read_npz, write_npz
+from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.errors import UserError
 from medbench.files import write_text
 from medbench.inspect.findings import Finding, Kind
 from medbench.inspect.verify import files_of, print_verified, verify

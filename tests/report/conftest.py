@@ -11,10 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from medbench.arms import Arm
 from medbench.arrays import write_npz
 from medbench.audit.audit import audit
 from medbench.config import Config
+from medbench.core.arms import Arm
+from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Card, Dataset, Split, card_path, class_counts
 from medbench.data.digest import origins_of
 from medbench.files import write_text
@@ -22,7 +23,6 @@ from medbench.json_files import read_json, write_json
 from medbench.plan import report_section, trained_as
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
-from medbench.rng import numpy_rng
 from medbench.sums import write_sums
 from medbench.utility.metrics import classification_metrics, val_thresholds
 

@@ -8,8 +8,8 @@ from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
 from medbench.arrays import write_npz
+from medbench.core.errors import UserError
 from medbench.data.dataset import Card
-from medbench.errors import UserError
 from medbench.json_files import write_json
 from medbench.report.effects import EFFECT_COLUMNS, arm_label, between, direction, effects
 from medbench.report.results import StudyResults

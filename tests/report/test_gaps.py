@@ -8,7 +8,7 @@ import pytest
 
 from medbench.arrays import write_npz
 from medbench.config import Config
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.fidelity.feature_file import write_features
 from medbench.files import write_text
 from medbench.json_files import write_json

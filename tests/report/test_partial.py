@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from medbench import cli, plan
 from medbench.config import Config
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import write_text
 from medbench.json_files import read_json, write_json
 from medbench.report.results import StudyResults

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from medbench.arrays import write_npz
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import write_text
 from medbench.json_files import write_json
 from medbench.report.run_files import STAGES, log_of, made_from, made_with, stage_of

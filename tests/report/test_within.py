@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medbench.arrays import read_npz, write_npz
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.json_files import read_json, write_json
 from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.within_table import within_notes, within_rows, within_tables

@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 from medbench.config import load
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from tests.test_config import MINIMAL, changed
 
 NAMES = ["; rm -rf x", "$(touch pwned)", "`touch pwned`", "-rf", "../up", "a b", "a'b", "a\nb", "ü", ""]

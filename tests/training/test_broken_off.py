@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from medbench.errors import Interrupted
+from medbench.core.errors import Interrupted
 from medbench.training.checkpoint import CheckpointStore
 from tests.training.test_loop import SECTION, STEPS, Regression, assert_same, trained
 

@@ -4,7 +4,7 @@ import os
 import pytest
 import torch
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.run_lock import LOCK, claim, held
 from medbench.training.checkpoint import CheckpointStore
 

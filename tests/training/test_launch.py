@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.training import launch as launch_module
 from medbench.training.launch import LAUNCHER, ON_CPU, RENDEZVOUS, end_with_launcher, launch, processes_for
 
@@ -104,7 +104,7 @@ def test_a_killed_first_process_ends_the_others(tmp_path):
 
 LAUNCH = """
 import sys
-from medbench.errors import Interrupted, UserError
+from medbench.core.errors import Interrupted, UserError
 from medbench.training.launch import launch
 try:
     launch(2, sys.argv[1:])

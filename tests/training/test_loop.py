@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from medbench.errors import Interrupted, UserError
+from medbench.core.errors import Interrupted, UserError
+from medbench.core.sections import TrainingSection
 from medbench.runtime import Runtime
-from medbench.sections import TrainingSection
 from medbench.training import loop
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, batch_rows, count_parameters, train_network

@@ -14,11 +14,11 @@ from torch import nn
 
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
+from medbench.core.errors import Interrupted, UserError
+from medbench.core.rng import numpy_rng
+from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
-from medbench.errors import Interrupted, UserError
-from medbench.rng import numpy_rng
 from medbench.runtime import Runtime
-from medbench.sections import TrainingSection
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.launch import RENDEZVOUS
 from medbench.training.loop import Schedule, train_network

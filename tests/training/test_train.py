@@ -16,11 +16,11 @@ import pytest
 from medbench.arrays import read_npz
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
-from medbench.augmenters.labels import proportional_labels
 from medbench.augmenters.sample import sample
 from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.core.errors import UserError
+from medbench.core.labels import proportional_labels
 from medbench.data.dataset import Dataset, class_counts
-from medbench.errors import UserError
 from medbench.files import remove_folder, sha256_of
 from medbench.json_files import read_json
 from medbench.stages import SampleStage, TrainStage

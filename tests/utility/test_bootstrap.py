@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from medbench.rng import numpy_rng
+from medbench.core.rng import numpy_rng
 from medbench.utility.bootstrap import (
     CHUNK,
     auroc_draws,

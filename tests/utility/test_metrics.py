@@ -11,7 +11,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.utility.metrics import classification_metrics, macro_auroc, quadratic_kappa, val_thresholds
 
 CLASSES = ["normal", "benign", "malignant"]

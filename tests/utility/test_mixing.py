@@ -3,8 +3,8 @@ import pytest
 import torch
 from scipy import stats
 
-from medbench.arms import Arm
 from medbench.augmenters.sections import CutMix, MixUp
+from medbench.core.arms import Arm
 from medbench.training.draws import Draws
 from medbench.utility.mixing import Mixing
 

@@ -3,7 +3,7 @@ import torch
 from torchvision import models
 
 from medbench.config import ClassifierSection
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.training.task import TrainingData
 from medbench.utility.network import build, resized, to_network_range
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from medbench.arrays import read_npz, write_npz
+from medbench.core.errors import Interrupted, UserError
 from medbench.data.dataset import Dataset, Split, class_counts
-from medbench.errors import Interrupted, UserError
 from medbench.files import sha256_of
 from medbench.json_files import read_json
 from medbench.stages import UtilityStage

@@ -11,9 +11,9 @@ import pytest
 
 from medbench import inputs, plan
 from medbench.config import Config, load
-from medbench.errors import UserError
+from medbench.core.errors import UserError
+from medbench.core.sections import WeightsFile
 from medbench.inputs import Outside
-from medbench.sections import WeightsFile
 
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from shlex import quote
 
 from medbench import inputs, memory, plan, run_lock
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.config import as_written, load
 from medbench.config_files import read_config
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 from medbench.files import remove_folder
 from medbench.json_files import write_json
-from medbench.fingerprint import code_of
+from medbench.core.fingerprint import code_of
 from medbench.hashes import Hashes
 from medbench.inspect.failures import failures
 from medbench.leases import SCHEDULED

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from medbench.core.errors import UserError
 from medbench.data.download.failures import Refused
 from medbench.data.remote import Remote
-from medbench.errors import UserError
 
 MIB = 2**20
 REBUILT = "if its publisher has rebuilt it, go on with it by accept: changed in its dataset's section"

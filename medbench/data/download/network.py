@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 

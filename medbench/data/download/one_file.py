@@ -9,6 +9,7 @@ from pathlib import Path
 import pooch
 from filelock import FileLock, Timeout
 
+from medbench.core.errors import UserError
 from medbench.data.download.failures import Refused
 from medbench.data.download.messages import (
     all_failed,
@@ -24,7 +25,6 @@ from medbench.data.download.partial import Partial
 from medbench.data.download.sources import from_folder, from_web
 from medbench.data.download.verify import keep_aside, mismatch
 from medbench.data.remote import Remote
-from medbench.errors import UserError
 
 PLACED = "here already"
 

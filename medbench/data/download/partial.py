@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import NonNegativeInt, ValidationError
 
+from medbench.core.errors import UserError
+from medbench.core.sections import Section
 from medbench.data.download.messages import no_space
-from medbench.errors import UserError
 from medbench.json_files import read_json, write_json
-from medbench.sections import Section
 
 
 class Notes(Section):

@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from medbench.core.errors import UserError
 from medbench.data.known.facts import Facts
 from medbench.data.remote import Remote
-from medbench.errors import UserError
 
 Name = Literal[
     "pathmnist",

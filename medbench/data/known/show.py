@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.known import known
 from medbench.data.known.facts import Facts
 from medbench.data.record import fetched
-from medbench.errors import UserError
 
 COLUMNS = ("name", "task", "classes", "train/val/test", "side, pixels", "licence", "to get", "here")
 

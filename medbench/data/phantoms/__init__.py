@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from medbench.core.rng import numpy_rng
 from medbench.data.phantoms import ct, tongue, xray
-from medbench.rng import numpy_rng
 
 
 @dataclass(frozen=True)

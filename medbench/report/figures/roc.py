@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.metrics import roc_curve
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.report.effects import arm_label
 from medbench.report.figures import style
 from medbench.report.figures.auroc import budget_note, runs_note

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Transform, offset_copy
 
-from medbench.arms import OVERSAMPLE, Arm
+from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.files import replacing
 from medbench.report.figures.glyphs import FONT, fill_in
 from medbench.report.results import StudyResults

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
-from medbench.arms import OVERSAMPLE, Arm
+from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.report.effects import CONTROLS, Effect, direction
 from medbench.report.figures.roles import Role
 from medbench.report.numbers import signed
@@ -39,7 +39,7 @@ ONE_DRAW = "with one draw of its images"  # of what changes or repeats real ones
 
 @dataclass(frozen=True)
 class ArmVerdict:
-    arm: str  # its name, see medbench.arms
+    arm: str  # its name, see medbench.core.arms
     label: str  # as shown to readers
     tone: Tone
     sentence: str

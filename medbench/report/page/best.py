@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from medbench.arms import OVERSAMPLE, Arm
+from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.report.conditions import listed
 from medbench.report.effects import Difference, Effect, between
 from medbench.report.figures.roles import Role

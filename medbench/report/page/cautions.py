@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from medbench.arms import OVERSAMPLE, Arm
 from medbench.config import Config, reached
+from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.data.sections import PhantomDataset
 from medbench.report.conditions import accepted_notes, listed
 from medbench.report.page.verdict import Verdict

@@ -11,6 +11,7 @@ from medbench.augmenters.sections import (
     DiffusionSection,
 )
 from medbench.config import Config, WeightsFile, reached
+from medbench.core.sections import TrainingSection
 from medbench.plan import image_augmenters, trained_as
 from medbench.report.page.choices import (
     NOT_IN_ABSTRACT,
@@ -39,7 +40,6 @@ from medbench.report.page.spelled_settings import (
 )
 from medbench.report.published import CAO
 from medbench.report.tables.differences import SEEDS_TO_CLAIM
-from medbench.sections import TrainingSection
 
 GENERATOR = (
     "An annotated diffusion model. That it is the one of the walk-through by Rogge and Rasul (2022) is our inference"

@@ -11,8 +11,8 @@ from medbench.augmenters.sections import (
     LatentDiffusion,
     MedIENet,
 )
+from medbench.core.sections import TrainingSection
 from medbench.report.results import LOSS_NAMES
-from medbench.sections import TrainingSection
 
 KINDS = {
     "annotated_ddpm": "the walk-through's U-Net, DDPM on pixels",

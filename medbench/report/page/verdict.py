@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.report.conditions import patients_text
 from medbench.report.effects import BUDGETS, Effect, arm_label
 from medbench.report.figures.roles import Role, role

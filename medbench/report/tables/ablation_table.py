@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.report.ablation import (
     PARTS,
     REFERENCE,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.arms import OVERSAMPLE, Arm
+from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.report.conditions import conditions_of, stated
 from medbench.report.results import StudyResults
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.report.gaps import MISSING
 from medbench.report.leakage import Leak, leaks, n_test_images
 from medbench.report.published import published_values

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.report.conditions import accepted_note
 from medbench.report.effects import CONTROLS, DIFFERENCE_INTERVAL, DRAWS, Effect
 from medbench.report.gaps import MISSING, runs_text

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.report.conditions import (
     Conditions,
     accepted_notes,

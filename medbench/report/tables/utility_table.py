@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from medbench.arms import OVERSAMPLE, Arm
+from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.report.conditions import card_of
 from medbench.report.effects import BUDGETS, Effect, arm_label, compared_with, direction, effects
 from medbench.report.gaps import MISSING, runs_text

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 from medbench.report.audits import audit_of
 from medbench.report.effects import BUDGETS, arm_label
 from medbench.report.gaps import MISSING, runs_text

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.download import Network, obtain, sources
-from medbench.errors import UserError
 
 DATA = Path("resources/test/data.bin")
 CLOSED = "http://127.0.0.1:1/closed"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.download import obtain, partial
 from medbench.data.download.request import CHUNK
-from medbench.errors import UserError
 
 DATA = Path("resources/test/data.bin")
 PART = Path(f"{DATA}.part")

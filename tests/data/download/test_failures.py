@@ -10,9 +10,9 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
+from medbench.core.errors import UserError
 from medbench.data.download import Network, obtain
 from medbench.data.download.failures import Refused, Transient, failure
-from medbench.errors import UserError
 
 POOL = HTTPConnectionPool("example.org")
 CONNECTION = HTTPConnection("example.org")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.download import kaggle, obtain
-from medbench.errors import UserError
 
 SIGNED = "Basic " + base64.b64encode("me:schlüssel".encode()).decode()
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.download import Network, obtain
-from medbench.errors import UserError
 
 DATA = Path("resources/test/data.bin")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.download import Network, obtain
-from medbench.errors import UserError
 
 OFFLINE = Network(offline=True)
 

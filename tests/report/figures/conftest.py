@@ -7,12 +7,12 @@ import pytest
 
 from medbench.arrays import write_npz
 from medbench.config import Config
+from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
 from medbench.files import write_text
 from medbench.json_files import write_json
 from medbench.plan import Model, models, report_section, trained_as
 from medbench.report.results import StudyResults
-from medbench.rng import numpy_rng
 from medbench.sums import write_sums
 from medbench.usage import Usage
 

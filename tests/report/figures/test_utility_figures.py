@@ -14,8 +14,8 @@ from matplotlib.colors import to_hex
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from medbench.arms import Arm
 from medbench.arrays import read_npz
+from medbench.core.arms import Arm
 from medbench.json_files import read_json
 from medbench.report import effects
 from medbench.report.figures import style

@@ -15,8 +15,8 @@ from PIL import Image
 from medbench import plan
 from medbench.arrays import write_npz
 from medbench.config import Config, parse
+from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
-from medbench.errors import UserError
 from medbench.files import write_text
 from medbench.json_files import read_json, write_json
 from medbench.report.page.pictures import strip

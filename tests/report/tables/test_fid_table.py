@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from medbench.core.errors import UserError
 from medbench.data.dataset import Card
-from medbench.errors import UserError
 from medbench.files import write_text
 from medbench.json_files import write_json
 from medbench.report.results import StudyResults

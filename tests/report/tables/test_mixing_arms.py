@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.arms import Arm
 from medbench.augmenters.sections import CutMix, MixUp
+from medbench.core.arms import Arm
 from medbench.json_files import read_json, write_json
 from medbench.report.results import StudyResults
 from medbench.report.tables.utility_table import write_utility_tables

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medbench.arms import Arm
 from medbench.arrays import write_npz
+from medbench.core.arms import Arm
 from medbench.data.dataset import Card
 from medbench.json_files import read_json, write_json
 from medbench.report.effects import EFFECT_COLUMNS

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from medbench.arms import Arm
+from medbench.core.arms import Arm
 
 
 @pytest.mark.parametrize("name", ["real", "real+oversample@1", "real+a_1@0.5", "real+b@10", "real+b@1.25", "only-a"])

@@ -10,8 +10,8 @@ from medbench.augmenters.any_kind import OWN_KINDS
 from medbench.augmenters.base import Augmenter
 from medbench.augmenters.sections import BUILT_IN
 from medbench.config import load
-from medbench.errors import UserError
-from medbench.registry import imported, module_of, plugged_in
+from medbench.core.errors import UserError
+from medbench.core.registry import imported, module_of, plugged_in
 
 SECTION = """
 from typing import Literal

@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from medbench import augmenters, data
-from medbench.registry import module_of, plugged_in
+from medbench.core.registry import module_of, plugged_in
 
+MEDBENCH = Path(__file__).parents[1]
 STAGES = {
     "fetch": "medbench.data.fetch",
     "prepare": "medbench.data.prepare",
@@ -27,7 +28,7 @@ STAGES = {
     "report": "medbench.report.page.write",
 }
 # Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
-ALWAYS = {"medbench.arrays", "medbench.json_files", "medbench.rng", "medbench.threads"}
+ALWAYS = {"medbench.arrays", "medbench.json_files", "medbench.core.rng", "medbench.threads"}
 # Stages that fill templates.
 FILLS = {"audit_page", "neighbours_page", "report"}
 # Their fields and validators are in the section that a stage gets; what else their classes hold counts as code.
@@ -35,7 +36,7 @@ SECTIONS = {
     "medbench.augmenters.sections",
     "medbench.config",
     "medbench.data.sections",
-    "medbench.sections",
+    "medbench.core.sections",
     "medbench.stages",
 }
 # They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
@@ -49,13 +50,13 @@ IGNORED = {
     "medbench.damage",
     "medbench.data",
     "medbench.devices",
-    "medbench.errors",
+    "medbench.core.errors",
     "medbench.files",
-    "medbench.fingerprint",
+    "medbench.core.fingerprint",
     "medbench.leases",
     "medbench.ownership",
     "medbench.progress",
-    "medbench.registry",
+    "medbench.core.registry",
     "medbench.run_lock",
     "medbench.saying",
     "medbench.seals",
@@ -137,7 +138,7 @@ def _bases(module: str, level: int) -> list[str]:
 def _path(module: str) -> Path | None:
     """The file of a module, or None where the name is not a module but something in one."""
     package, *parts = module.split(".")
-    root = Path(__file__).parent if package == "medbench" else _package(package)
+    root = MEDBENCH if package == "medbench" else _package(package)
     if root is None:
         return None
     below = root.joinpath(*parts)

@@ -1,4 +1,4 @@
-from medbench.rng import numpy_rng, seed_for
+from medbench.core.rng import numpy_rng, seed_for
 
 
 def test_seeds_are_the_same_everywhere():

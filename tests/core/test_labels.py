@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from medbench.augmenters.labels import proportional_labels, real_rows
-from medbench.errors import UserError
-from medbench.rng import numpy_rng
+from medbench.core.errors import UserError
+from medbench.core.labels import proportional_labels, real_rows
+from medbench.core.rng import numpy_rng
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from medbench import fingerprint as module
-from medbench.fingerprint import STAGES, code_of
+from medbench.core import fingerprint as module
+from medbench.core.fingerprint import STAGES, code_of
 
 HELPER = """
 from medbench.config import limit
@@ -35,7 +35,7 @@ def package(tmp_path, monkeypatch):
     }
     for name, text in sources.items():
         (folder / f"{name}.py").write_text(text)
-    monkeypatch.setattr(module, "__file__", str(folder / "fingerprint.py"))
+    monkeypatch.setattr(module, "MEDBENCH", folder)
 
     def edit(name, old, new):
         text = (folder / f"{name}.py").read_text()
@@ -180,8 +180,8 @@ SECTIONS = {"train", "sample", "utility"}  # stages that get an augmenter's sect
 def ours(tmp_path, monkeypatch):
     """A copy of medbench in which an edit shows which stages it would run again."""
     copy = tmp_path / "copy/medbench"
-    shutil.copytree(Path(module.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(module, "__file__", str(copy / "fingerprint.py"))
+    shutil.copytree(module.MEDBENCH, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "MEDBENCH", copy)
 
     def hashes():
         clear()
@@ -252,7 +252,7 @@ def test_what_can_change_a_number_computes_it_again(ours, name, old, new, stages
 
 def test_what_a_section_computes_is_data_of_the_stage(tmp_path):
     """The number of sampling steps is chosen by code, and so another choice must show in what the stage gets."""
-    package = Path(module.__file__).parent
+    package = module.MEDBENCH
     shutil.copytree(package, tmp_path / "medbench", ignore=shutil.ignore_patterns("__pycache__"))
     steps = tmp_path / "medbench/augmenters/sampler_steps.py"
     steps.write_text(steps.read_text().replace("USUAL_STEPS = 50", "USUAL_STEPS = 40"))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from medbench.errors import UserError
+from medbench.core.errors import UserError
 
 
 def proportional_labels(counts: np.ndarray, n: int) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, sections, arms and labels, random streams, kinds by name, fingerprints."""
