@@ -22,7 +22,7 @@ from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
 from medbench.report.facts import evaluations
 from medbench.report.run_files import log_of
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 from medbench.training import loop
 from medbench.training.task import Task
 from medbench.usage import read_usage

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medbench.files import canonical_json
+from medbench.core.sections import canonical_json
 from medbench.usage import read_usage
 
 DIFFERENT = 40

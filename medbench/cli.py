@@ -10,7 +10,6 @@ import typer
 
 from medbench.config import Model, parse_text
 from medbench.core.errors import Interrupted, UserError
-from medbench.run_lock import held
 from medbench.saying import keep_log_fresh, say
 from medbench.stages import (
     AuditStage,
@@ -25,9 +24,10 @@ from medbench.stages import (
     TrainStage,
     UtilityStage,
 )
-from medbench.threads import use_threads
-from medbench.training.launch import end_with_launcher, is_one_of_several, launch, processes_for
-from medbench.training.signals import end_on_signals
+from medbench.system.launch import end_with_launcher, is_one_of_several, launch, processes_for
+from medbench.system.run_lock import held
+from medbench.system.signals import end_on_signals
+from medbench.system.threads import use_threads
 from medbench.usage import report_usage
 
 app = typer.Typer(

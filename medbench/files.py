@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -11,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 
@@ -21,11 +19,6 @@ from medbench.seals import HTML, UNSEALED, seal
 # What operating systems add to the folders that they show, copy or pack.
 LITTER = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
 JUST_MADE = 60  # seconds in which a new folder may not be locked yet
-
-
-def canonical_json(value: Any) -> str:
-    """One spelling a value: sorted keys, no spaces, no NaN. What is hashed, and what goes into `params`."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def sha256_of(path: Path) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from medbench.core.errors import UserError
-from medbench.files import canonical_json, sha256_of, write_text
+from medbench.core.sections import canonical_json
+from medbench.files import sha256_of, write_text
 
 
 class Hashes:

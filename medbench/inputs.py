@@ -15,9 +15,9 @@ from medbench.core.sections import WeightsFile
 from medbench.data.remote import Remote
 from medbench.data.sections import HuggingFaceDataset, NpzDataset, OwnFilesDataset
 from medbench.files import sha256_of_folder
-from medbench.ownership import require_own
 from medbench.plan import image_augmenters
 from medbench.stages import FetchStage
+from medbench.system.file_owner import require_own
 
 
 @dataclass(frozen=True)

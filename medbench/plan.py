@@ -8,7 +8,7 @@ from medbench.augmenters.schedules import last_signal
 from medbench.augmenters.sections import AugmenterSection, CutMix, DiffusionSection, MixUp
 from medbench.config import ClassifierSection, Config, Study, reached
 from medbench.core.arms import Arm
-from medbench.core.sections import WeightsFile
+from medbench.core.sections import Stage, WeightsFile
 from medbench.stages import (
     AuditStage,
     FeaturesStage,
@@ -18,7 +18,6 @@ from medbench.stages import (
     PrepareStage,
     ReportStage,
     SampleStage,
-    Stage,
     TrainStage,
     UtilityStage,
 )

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from medbench.core.errors import UserError
 from medbench.damage import Damaged
-from medbench.run_lock import was_held
+from medbench.system.run_lock import was_held
 
 UNSEALED = "0" * 64
 NO_SEAL = "it carries no sha256 of itself: it was cut off, or this version of medbench did not write it"

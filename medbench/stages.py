@@ -1,6 +1,5 @@
 """What one stage gets of the config: cut out by medbench.plan, passed as canonical JSON, named in what it makes."""
 
-import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
@@ -8,26 +7,18 @@ from pydantic import Field, PositiveInt
 from medbench.augmenters.any_kind import AnyAugmenter
 from medbench.augmenters.sections import CutMix, MixUp
 from medbench.config import ArmName, ClassifierSection
-from medbench.core.sections import Budget, Dimension, Name, Precision, Section, Seed, Sha256
+from medbench.core.sections import (
+    Budget,
+    Dimension,
+    Name,
+    RuntimeStage,
+    Seed,
+    Sha256,
+    Stage,
+    canonical_json,
+)
 from medbench.data.remote import Remote
 from medbench.data.sections import AnyDataset
-from medbench.files import canonical_json
-
-
-class Stage(Section):
-    def canonical(self) -> str:
-        """The section as JSON, one spelling a content."""
-        return canonical_json(self.model_dump(mode="json"))
-
-    def made_with(self) -> str:
-        """A hash of the section, which the stage's files carry: two with the same were asked for the same."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
-
-
-class RuntimeStage(Stage):
-    torch_threads: PositiveInt = 2
-    precision: Precision = "auto"
-    deterministic: bool = False
 
 
 class FetchStage(Stage):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medbench.core.errors import UserError
-from medbench.ownership import require_own
+from medbench.system.file_owner import require_own
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
 
     Raises:
         UserError: no such file, another hash, anything but a plain dict of tensors, or a place where others can write
-            (see medbench.ownership).
+            (see medbench.system.file_owner).
     """
     path = Path(path)
     if not path.is_file():

@@ -8,15 +8,8 @@ from safetensors import SafetensorError
 
 from medbench.arrays import read_npz, write_npz
 from medbench.core.errors import UserError
-from medbench.files import (
-    canonical_json,
-    files_below,
-    remove_all_stale,
-    replacing,
-    sha256_of,
-    sha256_of_folder,
-    write_text,
-)
+from medbench.core.sections import canonical_json
+from medbench.files import files_below, remove_all_stale, replacing, sha256_of, sha256_of_folder, write_text
 from medbench.json_files import read_json
 
 

@@ -11,9 +11,9 @@ from medbench.damage import Damaged, written_with
 from medbench.fidelity.feature_file import read_features, write_features
 from medbench.files import write_html, write_text
 from medbench.json_files import read_json, write_json
-from medbench.run_lock import LOCK, claim
 from medbench.seals import HTML, KINDS, broken_seal, require_sealed
 from medbench.sums import SUMS, require_folder, require_member, write_sums
+from medbench.system.run_lock import LOCK, claim
 
 VALUE = {"name": "größe", "seal of": [1, {"seal": "0" * 64}], "zero": 0.0}
 ARRAYS = {"images": np.arange(12, dtype=np.uint8).reshape(3, 2, 2), "64": np.ones((2, 4), np.float32)}

@@ -10,7 +10,7 @@ import numpy as np
 
 from medbench.augmenters.sections import AugmenterSection
 from medbench.data.dataset import Card, Split
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 SectionT = TypeVar("SectionT", bound=AugmenterSection)
 UNLABELLED = -1

@@ -14,8 +14,8 @@ from medbench.augmenters.base import Job, Samples
 from medbench.augmenters.image_noise import as_stored
 from medbench.core.errors import Interrupted
 from medbench.progress import Progress
+from medbench.system.signals import stop_on_signals
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.signals import stop_on_signals
 
 SAVE_INTERVAL = 60.0  # seconds of work that a kill may cost, rounded up to a batch
 

@@ -12,7 +12,7 @@ from medbench.augmenters.base import UNLABELLED
 from medbench.augmenters.batches import Drawn
 from medbench.augmenters.diffusion import Scheduler, to_uint8
 from medbench.augmenters.image_noise import noise
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 SNAPSHOTS = 9  # pictures of the first image on its way
 # x (B, C, H, W), timestep (B,), labels (B,) or None -> what the network predicts, like x

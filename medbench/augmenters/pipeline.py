@@ -16,7 +16,7 @@ from medbench.augmenters.diffusion import Scheduler
 from medbench.augmenters.image_noise import as_stored
 from medbench.augmenters.medienet import MedIENetUNet
 from medbench.core.errors import UserError
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 
 @dataclass

@@ -18,9 +18,9 @@ from medbench.core.labels import proportional_labels
 from medbench.core.rng import seed_for
 from medbench.files import remove_folder
 from medbench.json_files import read_json
-from medbench.runtime import start
 from medbench.stages import SampleStage
 from medbench.sums import require_folder
+from medbench.system.runtime import start
 
 
 def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed: int, checkpoints: Path) -> None:

@@ -28,7 +28,7 @@ STAGES = {
     "report": "medbench.report.page.write",
 }
 # Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
-ALWAYS = {"medbench.arrays", "medbench.json_files", "medbench.core.rng", "medbench.threads"}
+ALWAYS = {"medbench.arrays", "medbench.json_files", "medbench.core.rng", "medbench.system.threads"}
 # Stages that fill templates.
 FILLS = {"audit_page", "neighbours_page", "report"}
 # Their fields and validators are in the section that a stage gets; what else their classes hold counts as code.
@@ -46,23 +46,23 @@ IGNORED = {
     "medbench.augmenters.checked",
     "medbench.augmenters.inherit",
     "medbench.augmenters.model_card",
-    "medbench.cuda_devices",
+    "medbench.system.cuda_devices",
     "medbench.damage",
     "medbench.data",
-    "medbench.devices",
+    "medbench.system.device",
     "medbench.core.errors",
     "medbench.files",
     "medbench.core.fingerprint",
-    "medbench.leases",
-    "medbench.ownership",
+    "medbench.system.gpu_lock",
+    "medbench.system.file_owner",
     "medbench.progress",
     "medbench.core.registry",
-    "medbench.run_lock",
+    "medbench.system.run_lock",
     "medbench.saying",
     "medbench.seals",
     "medbench.sums",
-    "medbench.training.launch",
-    "medbench.training.signals",
+    "medbench.system.launch",
+    "medbench.system.signals",
     "medbench.usage",
 }
 # An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.

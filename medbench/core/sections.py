@@ -1,5 +1,7 @@
 """What sections of the config are made of: the base class, and types with their bounds."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -31,6 +33,31 @@ class Section(BaseModel):
             if unknown:
                 raise ValueError(f"unknown key {unknown[0]!r} (allowed: {', '.join(sorted(cls.model_fields))})")
         return value
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling per value: sorted keys, no spaces, no NaN. What is hashed, and what goes into `params`."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+class Stage(Section):
+    """What one stage gets of the config: passed as canonical JSON, named in what the stage makes."""
+
+    def canonical(self) -> str:
+        """The section as JSON, one spelling per content."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    def made_with(self) -> str:
+        """A hash of the section, which the stage's files carry: two with the same were asked for the same."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+
+
+class RuntimeStage(Stage):
+    """Of a stage that computes with torch."""
+
+    torch_threads: PositiveInt = 2
+    precision: Precision = "auto"
+    deterministic: bool = False
 
 
 class WeightsFile(Section):

@@ -9,7 +9,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from medbench.files import canonical_json, replacing
+from medbench.core.sections import canonical_json
+from medbench.files import replacing
 from medbench.seals import SAFETENSORS, UNSEALED, require_sealed, seal
 
 Features = dict[str, np.ndarray]  # one array (N, D) a dimension D, under str(D)

@@ -8,8 +8,8 @@ from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.feature_file import write_features
 from medbench.files import sha256_of
 from medbench.progress import Progress
-from medbench.runtime import start
 from medbench.stages import FeaturesStage
+from medbench.system.runtime import start
 from medbench.weights import load_state
 
 

@@ -10,7 +10,7 @@ from medbench.core.errors import UserError
 from medbench.inspect.jobs import PAGES, Job
 from medbench.inspect.logs import End, Log, read_log
 from medbench.report.run_files import made_with
-from medbench.run_lock import is_held
+from medbench.system.run_lock import is_held
 
 FRESH = 120.0  # seconds: a job whose log was touched since then is at work, see medbench.saying
 

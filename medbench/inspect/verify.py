@@ -16,9 +16,9 @@ from medbench.inspect.readable import problem_of
 from medbench.inspect.recorded import Recorded, recorded_in
 from medbench.json_files import read_json
 from medbench.report.run_files import log_of, parts_of, prepare_log
-from medbench.run_lock import is_held
 from medbench.seals import KINDS, broken_seal
 from medbench.sums import SUMS, broken_sum, read_sums
+from medbench.system.run_lock import is_held
 
 # Folders of a run whose files are looked at, datasets first: what others were made from is judged before them.
 FOLDERS = (

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from medbench.core.errors import UserError
-from medbench.files import canonical_json, remove_all_stale, replacing
-from medbench.run_lock import is_mine, was_held
+from medbench.core.sections import canonical_json
+from medbench.files import remove_all_stale, replacing
+from medbench.system.run_lock import is_mine, was_held
 
 KEEP = 2  # the newest, and the one before in case the newest is damaged
 

@@ -16,10 +16,10 @@ from medbench.core.errors import Interrupted, UserError
 from medbench.core.rng import seed_for
 from medbench.core.sections import TrainingSection
 from medbench.progress import Progress
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
+from medbench.system.signals import StopRequest, stop_on_signals
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
-from medbench.training.signals import StopRequest, stop_on_signals
 from medbench.training.task import Batch, Task, TrainingData
 from medbench.training.team import Team
 

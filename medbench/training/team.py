@@ -16,16 +16,16 @@ from accelerate.utils import broadcast, check_cuda_p2p_ib_support
 from torch import Tensor, nn
 
 from medbench.core.errors import UserError
+from medbench.system.launch import RENDEZVOUS, is_one_of_several
+from medbench.system.signals import ended_by_signals
 from medbench.training.draws import Share
-from medbench.training.launch import RENDEZVOUS, is_one_of_several
-from medbench.training.signals import ended_by_signals
 
 ENDED_WITHIN = 30.0  # seconds: the launcher ends what a failed process leaves behind in a fraction of one
 Answer = TypeVar("Answer")
 
 
 def join(device: str) -> int:
-    """Meets the other processes that medbench.training.launch has started, each with the GPU of its rank.
+    """Meets the other processes that medbench.system.launch has started, each with the GPU of its rank.
 
     Returns:
         how many there are; 1 without a launcher.

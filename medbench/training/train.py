@@ -16,11 +16,11 @@ from medbench.core.rng import seed_for
 from medbench.data.dataset import Card, Dataset
 from medbench.files import remove_folder, replacing, sha256_of, sha256_of_folder
 from medbench.json_files import read_json, write_json
-from medbench.runtime import start
 from medbench.stages import TrainStage
 from medbench.sums import require_folder, write_sums
-from medbench.training.launch import is_follower
-from medbench.training.team import leave
+from medbench.system.launch import is_follower
+from medbench.system.runtime import start
+from medbench.training.team import join, leave
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def train(
             other settings, a plug-in that fails, a folder that cannot be written.
         Interrupted: SIGTERM or SIGINT arrived; the same call goes on.
     """
-    runtime, inputs = start(stage, stage.augmenter.COMPUTES), inputs or Inputs()
+    runtime, inputs = start(stage, stage.augmenter.COMPUTES, join), inputs or Inputs()
     dataset = Dataset.load_audited(dataset_path)
     card, section = dataset.card, stage.augmenter
     augmenter = built(augmenter_class(section.kind), section, ImageSpec.of_card(card), stage.name)

@@ -17,8 +17,8 @@ from medbench.core.rng import numpy_rng, seed_for
 from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.files import remove_folder, sha256_of
 from medbench.json_files import write_json
-from medbench.runtime import Runtime, start
 from medbench.stages import UtilityStage
+from medbench.system.runtime import Runtime, start
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import evaluating, train_network
 from medbench.training.task import TrainingData

@@ -11,7 +11,7 @@ from medbench.augmenters.cgan_networks import ProjectionDiscriminator, orthogona
 from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.latent_decoder import LatentDecoder
 from medbench.augmenters.sections import CGAN
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 from medbench.training.task import Batch
 

@@ -10,7 +10,7 @@ from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Job, Samp
 from medbench.augmenters.checked import built, fitted, loaded, sampled, saved
 from medbench.augmenters.sections import AugmenterSection
 from medbench.core.errors import Interrupted, UserError
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 SPEC = ImageSpec(1, (8, 8), ("a", "b"), False)
 LABELS = np.array([0, 1] * 20)

@@ -10,7 +10,7 @@ from medbench.augmenters.classic import ClassicAugmenter
 from medbench.augmenters.sections import Classic
 from medbench.data.dataset import Split
 from medbench.data.phantoms import render_split
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 STILL = {"rotation": 0, "shift": 0, "zoom": 0, "horizontal_flip": False}
 UNLIT = {"brightness": 0, "contrast": 0, "hue": 0}

@@ -22,8 +22,8 @@ from medbench.augmenters.sections import CDDPM
 from medbench.core.errors import Interrupted
 from medbench.data.dataset import Split
 from medbench.files import sha256_of, sha256_of_folder
-from medbench.runtime import Runtime
 from medbench.stages import TrainStage
+from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 from medbench.training.task import Batch
 from medbench.training.train import Inputs, train

@@ -4,7 +4,7 @@ import pytest
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.copying import CopyAugmenter
 from medbench.augmenters.sections import Copy
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 LABELS = np.array([0, 1, 1, 0, 1, 0, 1, 1, 1, 0] * 5)
 

@@ -10,7 +10,7 @@ from medbench.augmenters.cvae import EvidenceBound
 from medbench.augmenters.cvae_network import ROUNDING_VARIANCE, ConditionalVAE, negative_bound
 from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.sections import CVAE
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 from medbench.training.task import Batch
 

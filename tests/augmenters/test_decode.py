@@ -12,7 +12,7 @@ from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.latent_decoder import LatentDecoder, halved_sizes
 from medbench.augmenters.sections import CGAN, CVAE
 from medbench.core.errors import Interrupted
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 from medbench.training import loop
 from medbench.training.loop import batch_rows
 

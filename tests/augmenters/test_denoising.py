@@ -10,7 +10,7 @@ from medbench.augmenters.denoising import SNAPSHOTS, Denoising, guided
 from medbench.augmenters.diffusion import betas, scheduler_of
 from medbench.augmenters.image_noise import noise
 from medbench.augmenters.sections import DiffusionSection
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 RUNTIME = Runtime("cpu", "fp32", 1, False)
 SHAPE = (1, 4, 4)

@@ -17,7 +17,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from medbench.fidelity.kid import kernels, kid
 from medbench.files import sha256_of
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 SIZE = 6
 

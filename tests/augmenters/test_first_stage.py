@@ -15,7 +15,7 @@ from medbench.core.errors import Interrupted, UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
 from medbench.files import sha256_of
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 
 STEPS = 8

@@ -8,7 +8,7 @@ from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.images import ImagesAugmenter
 from medbench.augmenters.sections import Images
 from medbench.core.errors import UserError
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 SPEC = ImageSpec(1, (8, 8), ("white", "black"), False)  # not in the order of the alphabet
 LABELS = np.array([0, 1, 1, 0, 1])

@@ -13,7 +13,7 @@ from medbench.augmenters.latent import LDMAugmenter, MedIENetAugmenter
 from medbench.augmenters.sections import LDM, Autoencoder, MedIENet
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 
 SIZE, CLASSES = 8, ("upper", "lower")
 LABELS = np.arange(100) % 2

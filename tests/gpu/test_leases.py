@@ -16,8 +16,8 @@ LOSS = {"rel": 1e-4, "abs": 1e-5}
 # One process of a group, with what several exchange: numbers in memory, and tensors on the GPU.
 EXCHANGE = """
 import torch, torch.distributed as dist
-from medbench.runtime import start
-from medbench.stages import RuntimeStage
+from medbench.system.runtime import start
+from medbench.core.sections import RuntimeStage
 from medbench.training.team import leave
 runtime = start(RuntimeStage(torch_threads=1))
 number, weights = torch.tensor(3), torch.ones(5, device="cuda")

@@ -20,8 +20,8 @@ from medbench.inspect.planned import read_plan
 from medbench.json_files import write_json
 from medbench.plan import page_section, report_section
 from medbench.report.run_files import made_from
-from medbench.run_lock import LOCK, claim
 from medbench.sums import write_sums
+from medbench.system.run_lock import LOCK, claim
 from medbench.usage import Usage
 
 NOW = 1_000_000.0  # seconds since the epoch

@@ -18,7 +18,7 @@ from medbench.inspect.status import status, status_text
 from medbench.json_files import read_json, write_json
 from medbench.plan import page_section
 from medbench.report.run_files import log_of, prepare_log
-from medbench.run_lock import held
+from medbench.system.run_lock import held
 from medbench.usage import Usage
 from tests.inspect.conftest import CONFIG, NOW, age
 

@@ -16,8 +16,8 @@ from medbench.files import write_text
 from medbench.inspect.findings import Finding, Kind
 from medbench.inspect.verify import files_of, print_verified, verify
 from medbench.json_files import read_json, write_json
-from medbench.run_lock import held
 from medbench.sums import write_sums
+from medbench.system.run_lock import held
 from tests.damage import flip
 
 MODEL, CLASSIC = "models/ct/medienet/seed0", "samples/ct/classic/seed0.npz"

@@ -12,7 +12,7 @@ from medbench.core.errors import UserError
 from medbench.files import write_text
 from medbench.json_files import write_json
 from medbench.report.run_files import STAGES, log_of, made_from, made_with, stage_of
-from medbench.run_lock import LOCK, claim
+from medbench.system.run_lock import LOCK, claim
 
 PATHS = (
     "datasets/ct.json",

@@ -8,7 +8,7 @@ from torch import nn
 
 from medbench.core.errors import Interrupted, UserError
 from medbench.core.sections import TrainingSection
-from medbench.runtime import Runtime
+from medbench.system.runtime import Runtime
 from medbench.training import loop
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, batch_rows, count_parameters, train_network

@@ -14,7 +14,7 @@ from medbench.augmenters.sections import AnnotatedDDPM
 from medbench.files import sha256_of
 from medbench.json_files import read_json
 from medbench.stages import TrainStage
-from medbench.training.launch import ON_CPU
+from medbench.system.launch import ON_CPU
 from medbench.training.train import train
 from tests.checkpoints import newest_step
 from tests.training.together import together

@@ -18,9 +18,9 @@ from medbench.core.errors import Interrupted, UserError
 from medbench.core.rng import numpy_rng
 from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
-from medbench.runtime import Runtime
+from medbench.system.launch import RENDEZVOUS
+from medbench.system.runtime import Runtime
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.launch import RENDEZVOUS
 from medbench.training.loop import Schedule, train_network
 from medbench.training.task import Task, TrainingData
 from medbench.training.team import Team
@@ -82,7 +82,7 @@ def test_two_learn_what_one_does(tmp_path, name):
 
 
 JOIN = """
-from medbench.training.signals import end_on_signals
+from medbench.system.signals import end_on_signals
 from medbench.training.team import join
 with end_on_signals():
     join("cpu")

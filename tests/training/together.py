@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from accelerate.state import AcceleratorState
 
-from medbench.runtime import Runtime
-from medbench.training.launch import RENDEZVOUS
+from medbench.system.launch import RENDEZVOUS
+from medbench.system.runtime import Runtime
 from medbench.training.team import join
 
 Work = Callable[..., Any]  # (runtime, rank, *arguments) -> what torch.save can write

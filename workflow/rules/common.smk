@@ -7,7 +7,8 @@ from json import loads
 from pathlib import Path
 from shlex import quote
 
-from medbench import inputs, memory, plan, run_lock
+from medbench import inputs, memory, plan
+from medbench.system import run_lock
 from medbench.core.arms import Arm
 from medbench.config import as_written, load
 from medbench.config_files import read_config
@@ -17,10 +18,10 @@ from medbench.json_files import write_json
 from medbench.core.fingerprint import code_of
 from medbench.hashes import Hashes
 from medbench.inspect.failures import failures
-from medbench.leases import SCHEDULED
-from medbench.handing_on import require_handed_on, require_searched
-from medbench.passing_on import pass_on_sigterm
-from medbench.scheduler_commands import require_commands
+from medbench.system.gpu_lock import SCHEDULED
+from medbench.system.snakemake import require_handed_on, require_searched
+from medbench.system.snakemake import pass_on_sigterm
+from medbench.system.snakemake import require_commands
 
 # A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.
 USES_CONDA = "conda" in map(str, workflow.deployment_settings.deployment_method)
@@ -59,7 +60,7 @@ if workflow.is_main_process:
     for warning in plan.warnings(CONFIG):
         print(f"medbench: warning: {warning}", file=sys.stderr)
 
-# Which device computes is no part of a section: see medbench/devices.py.
+# Which device computes is no part of a section: see medbench/system/device.py.
 EXPORTS += [f"MEDBENCH_DEVICE={CONFIG.device}"]
 shell.prefix(f'export {" ".join(EXPORTS)}; medbench() ( python -m medbench "$@" ); ')
 

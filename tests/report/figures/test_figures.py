@@ -15,8 +15,9 @@ from PIL import Image
 from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.core.errors import UserError
+from medbench.core.sections import canonical_json
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
-from medbench.files import canonical_json, write_text
+from medbench.files import write_text
 from medbench.json_files import write_json
 from medbench.plan import report_section
 from medbench.report.figures import style

@@ -9,7 +9,7 @@ import pytest
 from medbench import inputs
 from medbench.config import load
 from medbench.core.errors import UserError
-from medbench.ownership import require_own
+from medbench.system.file_owner import require_own
 from tests.test_config import changed
 
 STRANGER = 54321  # the number of no user

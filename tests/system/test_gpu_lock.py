@@ -6,16 +6,18 @@ import sys
 
 import pytest
 
-from medbench import devices, leases, runtime
 from medbench.core.errors import UserError
-from medbench.leases import LEASED, SCHEDULED, VISIBLE, file_of, lease, visible_devices
-from medbench.run_lock import claim
-from medbench.stages import RuntimeStage
+from medbench.core.sections import RuntimeStage
+from medbench.system import device as devices
+from medbench.system import gpu_lock as leases
+from medbench.system import runtime
+from medbench.system.gpu_lock import LEASED, SCHEDULED, VISIBLE, file_of, lease, visible_devices
+from medbench.system.run_lock import claim
 
 # A job on a machine of two GPUs: takes its lease, says which device it got, and keeps it until it is told to end.
 JOB = """
 import os, sys, time
-from medbench.leases import lease
+from medbench.system.gpu_lock import lease
 names = {"0": "aa", "1": "bb", "GPU-aa": "aa", "GPU-bb": "bb"}
 shown = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "0,1").split(",") if name]
 lease(int(sys.argv[1]), "the job", lambda: [names[name] for name in shown], lambda seconds: time.sleep(0.02))
@@ -302,5 +304,5 @@ def test_a_stage_takes_its_lease_before_cuda_is_asked(machine):
 
 
 def test_leases_bring_no_torch():
-    ask = "import sys, medbench.leases; print('torch' in sys.modules)"
+    ask = "import sys, medbench.system.gpu_lock; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from medbench.core.errors import Interrupted
-from medbench.training.signals import HANDLED, end_on_signals, stop_on_signals
+from medbench.system.signals import HANDLED, end_on_signals, stop_on_signals
 
 NUMBERS = pytest.mark.parametrize("number", HANDLED)
 

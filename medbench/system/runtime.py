@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -9,9 +10,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from medbench.devices import say_where, take
-from medbench.stages import RuntimeStage
-from medbench.training.team import join
+from medbench.core.sections import RuntimeStage
+from medbench.system.device import say_where, take
 
 PACKAGES = ("torch", "torchvision", "diffusers", "accelerate", "torch-fidelity", "numpy", "scipy")
 
@@ -37,17 +37,18 @@ class Runtime:
         return {**asdict(self), "hardware": hardware, "versions": {name: version(name) for name in PACKAGES}}
 
 
-def start(section: RuntimeStage, computes: bool = True) -> Runtime:
-    """Applies the section to this process; on a GPU, one that it has for itself until it ends (medbench.leases).
+def start(section: RuntimeStage, computes: bool = True, join: Callable[[str], int] = lambda device: 1) -> Runtime:
+    """Applies the section to this process; on a GPU, one that it has for itself (medbench.system.gpu_lock).
 
     `auto` precision follows the hardware's capability, never a timing.
 
     Args:
         section: of the stage.
         computes: whether it computes anything that a GPU would be wanted for.
+        join: meets the other processes that train together, given cpu or cuda, and returns how many there are.
 
     Raises:
-        UserError: see medbench.devices.take.
+        UserError: see medbench.system.device.take.
     """
     torch.set_num_threads(section.torch_threads)
     if section.deterministic:

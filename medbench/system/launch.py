@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from medbench.core.errors import UserError
-from medbench.training.signals import HANDLED, stop_on_signals
+from medbench.system.signals import HANDLED, stop_on_signals
 
 RENDEZVOUS = "MEDBENCH_RENDEZVOUS"  # the file at which they meet; set: this process is one of several
 LAUNCHER = "MEDBENCH_LAUNCHER"  # its process id
@@ -48,13 +48,13 @@ def processes_for(gpus: int, key: str) -> int:
         key: its place in the config, for errors.
 
     Raises:
-        UserError: see medbench.devices.take.
+        UserError: see medbench.system.device.take.
     """
     if gpus == 1 or is_one_of_several():
         return 1
     if ON_CPU in os.environ:
         return gpus
-    from medbench.devices import take  # torch
+    from medbench.system.device import take  # torch
 
     if take(gpus, key) == "cuda":
         return gpus

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from medbench import cuda_devices
 from medbench.core.errors import UserError
-from medbench.run_lock import claim, holder
+from medbench.system import cuda_devices
+from medbench.system.run_lock import claim, holder
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Set by a lease, so that what its holder starts computes on the same devices; set it to `off` and no job takes a lease.
@@ -26,7 +26,7 @@ REMIND = 60  # seconds between two lines of one that waits
 
 
 def visible_devices() -> list[str]:
-    """The devices that CUDA would show this process, without asking CUDA in it (see medbench.cuda_devices).
+    """The devices that CUDA would show this process, without asking CUDA in it (see medbench.system.cuda_devices).
 
     Raises:
         UserError: the driver crashes.

@@ -6,7 +6,7 @@ import sys
 import torch
 
 from medbench.core.errors import UserError
-from medbench.leases import lease
+from medbench.system.gpu_lock import lease
 
 # `device` of the config. Not in a stage's section: where there is a GPU, `cuda` asks for what `auto` has made, and an
 # edit would make everything again. What a number was computed on is recorded beside it (Runtime.conditions).

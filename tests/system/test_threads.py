@@ -8,7 +8,7 @@ import sys
 SCRIPT = """
 import json
 import numpy
-from medbench.threads import use_threads
+from medbench.system.threads import use_threads
 use_threads(1)
 import scipy.linalg, torch
 from threadpoolctl import threadpool_info

@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-from medbench import run_lock
 from medbench.core.errors import UserError
-from medbench.run_lock import held, hold
+from medbench.system import run_lock
+from medbench.system.run_lock import held, hold
 
 RUN = """
 import sys
 from pathlib import Path
-from medbench.run_lock import hold
+from medbench.system.run_lock import hold
 hold(Path(sys.argv[1]))
 child = None
 if len(sys.argv) > 2:

@@ -2,11 +2,13 @@
 
 import pytest
 
-from medbench import devices, plan, runtime
+from medbench import plan
 from medbench.config import load
 from medbench.core.errors import UserError
-from medbench.devices import DEVICE, say_where, take
-from medbench.stages import RuntimeStage
+from medbench.core.sections import RuntimeStage
+from medbench.system import device as devices
+from medbench.system import runtime
+from medbench.system.device import DEVICE, say_where, take
 
 
 @pytest.fixture

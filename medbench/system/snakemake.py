@@ -1,0 +1,131 @@
+"""What Snakemake cannot do by itself: signals to its stages, names that a shell would misread, a cluster's commands.
+
+SIGTERM to Snakemake reaches the stages that it runs. Snakemake itself waits for them and passes nothing on: `kill`
+would change nothing for hours. A scheduler that tracks processes by cgroups, as SLURM usually does, sends SIGTERM to
+the first process of a job step alone, which is Snakemake, and SIGKILL to all of them a little later: a stage would be
+killed with what it did since its last checkpoint.
+
+Names: a job on a cluster is started by a command line in which Snakemake spells names as Python does, in single quotes
+or double ones, and a shell reads them: within double quotes it runs `$(...)`. What it spells for jobs on this machine,
+by way of `:q`, is quoted as a shell wants it. Every job finds the code and its Python by search paths, in which no name
+can hold a colon.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterable
+
+import psutil
+
+from medbench.core.errors import UserError
+
+VERB = ["-m", "medbench"]  # how the rules call every stage, after the name of their Python
+REACHED = 1.0  # seconds: who was signalled itself, as by systemd, is not ended by a second one while it tidies up
+
+
+def pass_on_sigterm() -> None:
+    """From now on SIGTERM also goes to each verb that this process runs, whatever handles it here.
+
+    To be called in the main thread. A handler must be set by the time that the signal arrives, or it ends the process.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # the handler itself is Snakemake's to set
+    threading.Thread(target=_pass_on, args=(reading,), daemon=True).start()
+
+
+def _pass_on(numbers: int) -> None:
+    """Reads signal numbers, a byte each."""
+    while number := os.read(numbers, 1):
+        if number[0] == signal.SIGTERM:
+            time.sleep(REACHED)
+            for verb in verbs_of(psutil.Process()):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    verb.terminate()
+                    verb.resume()  # a suspended one, as the scheduler does with those that it signals itself
+
+
+def verbs_of(process: psutil.Process) -> list[psutil.Process]:
+    """The stages that a process runs, through whatever shells. What a stage starts is its own to signal."""
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in process.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [child] if child.cmdline()[1:3] == VERB else verbs_of(child)
+    return found
+
+
+def require_handed_on(paths: Iterable[str], values: Iterable[str], python: str) -> None:
+    """Refuses what a shell would not read as it stands.
+
+    Args:
+        paths: of folders and config files.
+        values: of Snakemake's `--config`.
+        python: the interpreter, which Snakemake does not quote at all.
+
+    Raises:
+        UserError: the first one.
+    """
+    for path in filter(_is_misread, paths):
+        raise UserError(
+            f"{path!r}: this name reaches jobs on a cluster through a shell that would misread it; rename it"
+            " (blanks are harmless, quotes, backslashes and line breaks are not)"
+        )
+    for value in filter(_is_misread, values):
+        raise UserError(
+            f"--config {value!r}: reaches jobs on a cluster through a shell that would misread it; write it into a file"
+            " and give that by --configfile"
+        )
+    if shlex.quote(python) != python:
+        raise UserError(
+            f"{python!r}: jobs on a cluster are started by this name, which a shell would misread; make the environment"
+            " in a folder whose name is of plain letters"
+        )
+
+
+def require_searched(folders: Iterable[str]) -> None:
+    """Refuses folders that no search path can name.
+
+    Raises:
+        UserError: the first one.
+    """
+    for folder in folders:
+        if os.pathsep in folder:
+            raise UserError(
+                f"{folder!r}: jobs find what is in this folder by PATH, which ends a name at {os.pathsep}; rename it"
+            )
+
+
+def _is_misread(text: str) -> bool:
+    spelled = repr(text)
+    try:
+        kept = shlex.split(spelled) == [text]
+    except ValueError:  # a quote that nothing closes
+        kept = False
+    return not kept or (spelled.startswith('"') and not {"$", "`"}.isdisjoint(text))
+
+
+KNOWN = re.compile(r"\b(sbatch|squeue|sacct|scancel|bsub|bjobs|bkill|qsub|qstat|qdel)\b")  # SLURM's, LSF's, PBS's
+OF_SLURM = "sbatch squeue scancel"  # what Snakemake's own executor calls
+
+
+def require_commands(executor: str, settings: str) -> None:
+    """Raises UserError where a command that an executor would call is not on this machine.
+
+    Args:
+        executor: Snakemake's name of it.
+        settings: its settings as text, in which the commands stand.
+    """
+    named = OF_SLURM if executor == "slurm" else settings
+    missing = [name for name in dict.fromkeys(KNOWN.findall(named)) if shutil.which(name) is None]
+    if missing:
+        raise UserError(
+            f"executor {executor}: there is no command {missing[0]} on this machine; run Snakemake on a node that"
+            " submits jobs, or without --workflow-profile to compute here"
+        )
