@@ -21,11 +21,11 @@ from medbench.config import Config, as_written
 from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
 from medbench.report.facts import evaluations
-from medbench.report.run_files import log_of
+from medbench.run.layout import log_of
+from medbench.run.logs import read_usage
 from medbench.system.runtime import Runtime
 from medbench.training import loop
 from medbench.training.task import Task
-from medbench.usage import read_usage
 
 STUDY = "field2026"
 SPEC = ImageSpec(1, (64, 64), ("a", "b", "c", "d"), False)

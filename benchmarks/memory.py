@@ -19,7 +19,7 @@ from phantom_study import DATASET, short_study
 
 from medbench import memory, plan
 from medbench.config import Config
-from medbench.usage import read_usage
+from medbench.run.logs import read_usage
 
 AUGMENTERS = ("vae", "medienet_l2", "ldm", "cvae", "cgan", "cddpm", "annotated_l2_label", "classic")
 STAGES = ("prepare", "audit", "features", "utility", "train", "sample")

@@ -23,11 +23,11 @@ import torch
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
-from medbench.arrays import read_own_npz
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.feature_file import read_features
-from medbench.json_files import read_json
+from medbench.run.arrays import read_own_npz
+from medbench.run.json_files import read_json
 
 CONFIG = Path(__file__).with_name("small_study.yaml")
 SHA256 = "${INCEPTION_SHA256}"  # its place in the config

@@ -10,7 +10,7 @@ import typer
 
 from medbench.config import Model, parse_text
 from medbench.core.errors import Interrupted, UserError
-from medbench.saying import keep_log_fresh, say
+from medbench.run.logs import keep_log_fresh, report_usage, say
 from medbench.stages import (
     AuditStage,
     FeaturesStage,
@@ -28,7 +28,6 @@ from medbench.system.launch import end_with_launcher, is_one_of_several, launch,
 from medbench.system.run_lock import held
 from medbench.system.signals import end_on_signals
 from medbench.system.threads import use_threads
-from medbench.usage import report_usage
 
 app = typer.Typer(
     name="medbench",
@@ -271,7 +270,7 @@ def report(
 @app.command()
 def verify(run: Run) -> str:
     """Check everything in a run folder: recorded hashes, whether files can be read, what interrupted writes left."""
-    from medbench.inspect.verify import print_verified
+    from medbench.run.verify import print_verified
 
     return print_verified(run)
 
@@ -279,7 +278,7 @@ def verify(run: Run) -> str:
 @app.command()
 def status(run: Run) -> str:
     """Say what of a run is done, running, stopped, failed, and how long the rest will take."""
-    from medbench.inspect.status import status, status_text
+    from medbench.run.status import status, status_text
 
     return _answer(status_text(status(run, time.time())))
 

@@ -36,7 +36,7 @@ from medbench.core.sections import (
     require_once,
 )
 from medbench.data.sections import AnyDataset
-from medbench.json_files import read_json
+from medbench.run.json_files import read_json
 
 ArmName = Annotated[str, AfterValidator(lambda name: Arm.parse(name).name)]
 Model = TypeVar("Model", bound=BaseModel)

@@ -14,8 +14,8 @@ from medbench.core.errors import UserError
 from medbench.core.sections import WeightsFile
 from medbench.data.remote import Remote
 from medbench.data.sections import HuggingFaceDataset, NpzDataset, OwnFilesDataset
-from medbench.files import sha256_of_folder
 from medbench.plan import image_augmenters
+from medbench.run.files import sha256_of_folder
 from medbench.stages import FetchStage
 from medbench.system.file_owner import require_own
 

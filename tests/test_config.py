@@ -10,7 +10,7 @@ from medbench import inputs, plan
 from medbench.config import RULES, Config, as_written, load
 from medbench.config_files import read_config
 from medbench.core.errors import UserError
-from medbench.files import sha256_of
+from medbench.run.files import sha256_of
 
 MINIMAL = {
     "name": "mine",

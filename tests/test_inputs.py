@@ -8,8 +8,8 @@ import pytest
 from medbench import inputs
 from medbench.config import load
 from medbench.core.errors import UserError
-from medbench.files import sha256_of
 from medbench.inputs import Outside
+from medbench.run.files import sha256_of
 from tests.test_config import changed
 
 EXPERT = {"kind": "tongue", "publisher": "tonguexpert", "labels": "labels_tai", "image_size": 32}

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import save_file
 
 from medbench.core.errors import UserError
-from medbench.files import sha256_of
+from medbench.run.files import sha256_of
 from medbench.weights import load_state
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2)}

@@ -11,7 +11,7 @@ from medbench.audit.pictures import MOST_SHOWN, Gallery, Shown, thumbnails
 from medbench.audit.read import read_neighbours
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.files import write_html
+from medbench.run.files import write_html
 
 
 def draw_neighbours(dataset_path: Path, found: Path, page: Path) -> None:

@@ -10,7 +10,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
 from medbench.fidelity.feature_file import read_features
 from medbench.fidelity.fidelity import require_features_of, require_same_extractor
-from medbench.json_files import write_json
+from medbench.run.json_files import write_json
 from medbench.stages import NeighboursStage
 
 

@@ -13,7 +13,7 @@ from medbench.audit.read import read_audit
 from medbench.audit.report import AuditReport, Crossing, IntensityDifference
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset, class_counts
-from medbench.files import write_html
+from medbench.run.files import write_html
 
 MOST_LISTED = 200  # removals
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from medbench.audit.neighbours_report import NeighboursReport
 from medbench.audit.report import AuditReport
 from medbench.core.errors import UserError
-from medbench.json_files import read_json
+from medbench.run.json_files import read_json
 
 Report = TypeVar("Report", bound=BaseModel)
 

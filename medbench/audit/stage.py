@@ -11,7 +11,7 @@ from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Dataset, class_counts
 from medbench.data.source import absent_classes
 from medbench.data.subset import take_fraction
-from medbench.json_files import write_json
+from medbench.run.json_files import write_json
 from medbench.stages import AuditStage
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from medbench.augmenters.base import Job, Samples
 from medbench.augmenters.image_noise import as_stored
 from medbench.core.errors import Interrupted
-from medbench.progress import Progress
+from medbench.run.logs import Progress
 from medbench.system.signals import stop_on_signals
 from medbench.training.checkpoint import CheckpointStore
 

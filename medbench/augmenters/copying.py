@@ -5,12 +5,12 @@ from typing import Self
 
 import numpy as np
 
-from medbench.arrays import read_npz, write_npz
 from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples, SectionT
 from medbench.augmenters.sections import Copy
 from medbench.core.labels import real_rows
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
+from medbench.run.arrays import read_npz, write_npz
 
 
 class StoredImages(Augmenter[SectionT]):

@@ -6,7 +6,6 @@ import numpy as np
 from PIL import ImageOps
 from tqdm import tqdm
 
-from medbench.arrays import read_npz
 from medbench.augmenters.base import History, ImageSpec, Job, Samples
 from medbench.augmenters.checked import spelled_shape, wrong_images
 from medbench.augmenters.copying import StoredImages
@@ -15,6 +14,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from medbench.data.images import RESAMPLE, ImageError, decode, to_channels
 from medbench.data.listing import Item, key_of, list_folder, require_most_read
+from medbench.run.arrays import read_npz
 
 
 class ImagesAugmenter(StoredImages[Images]):

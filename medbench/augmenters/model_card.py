@@ -8,7 +8,7 @@ import yaml
 
 from medbench.augmenters.base import History
 from medbench.data.dataset import Card
-from medbench.files import write_text
+from medbench.run.files import write_text
 
 # What is told in its own words, or says nothing to a reader of the card.
 LEFT_OUT = {"kind", "model", "log_every", "checkpoint_every", "probe_images", "sample_batch_size", "weights"}

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from medbench.arrays import write_npz
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.checked import loaded, sampled
@@ -16,10 +15,11 @@ from medbench.core.errors import UserError
 from medbench.core.fingerprint import code_of
 from medbench.core.labels import proportional_labels
 from medbench.core.rng import seed_for
-from medbench.files import remove_folder
-from medbench.json_files import read_json
+from medbench.run.arrays import write_npz
+from medbench.run.files import remove_folder
+from medbench.run.json_files import read_json
+from medbench.run.sums import require_folder
 from medbench.stages import SampleStage
-from medbench.sums import require_folder
 from medbench.system.runtime import start
 
 

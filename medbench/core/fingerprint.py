@@ -28,7 +28,7 @@ STAGES = {
     "report": "medbench.report.page.write",
 }
 # Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
-ALWAYS = {"medbench.arrays", "medbench.json_files", "medbench.core.rng", "medbench.system.threads"}
+ALWAYS = {"medbench.run.arrays", "medbench.run.json_files", "medbench.core.rng", "medbench.system.threads"}
 # Stages that fill templates.
 FILLS = {"audit_page", "neighbours_page", "report"}
 # Their fields and validators are in the section that a stage gets; what else their classes hold counts as code.
@@ -47,23 +47,21 @@ IGNORED = {
     "medbench.augmenters.inherit",
     "medbench.augmenters.model_card",
     "medbench.system.cuda_devices",
-    "medbench.damage",
+    "medbench.run.damage",
     "medbench.data",
     "medbench.system.device",
     "medbench.core.errors",
-    "medbench.files",
+    "medbench.run.files",
     "medbench.core.fingerprint",
     "medbench.system.gpu_lock",
     "medbench.system.file_owner",
-    "medbench.progress",
+    "medbench.run.logs",
     "medbench.core.registry",
     "medbench.system.run_lock",
-    "medbench.saying",
-    "medbench.seals",
-    "medbench.sums",
+    "medbench.run.seals",
+    "medbench.run.sums",
     "medbench.system.launch",
     "medbench.system.signals",
-    "medbench.usage",
 }
 # An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.
 SAMPLERS = {"medbench.augmenters.batches"}

@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 
 from medbench.core.errors import UserError
-from medbench.files import replacing
-from medbench.progress import Progress
+from medbench.run.files import replacing
+from medbench.run.logs import Progress
 
 CHUNK = 2**20  # bytes held in memory at a time
 SMALL = 2**20  # bytes; what unpacks to no more than this is no bomb, however well it was packed

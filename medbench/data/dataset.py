@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from medbench.arrays import read_npz, write_npz
 from medbench.core.errors import UserError
-from medbench.damage import Damaged
-from medbench.files import sha256_of
-from medbench.json_files import read_json, write_json
+from medbench.run.arrays import read_npz, write_npz
+from medbench.run.damage import Damaged
+from medbench.run.files import sha256_of
+from medbench.run.json_files import read_json, write_json
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")

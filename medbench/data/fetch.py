@@ -10,8 +10,8 @@ from medbench.data.manifest import is_whole, manifest_path, read_manifest, write
 from medbench.data.provenance import came_from, provenance_path
 from medbench.data.record import Record
 from medbench.data.remote import Remote
-from medbench.files import remove_stale, sha256_of
-from medbench.json_files import write_json
+from medbench.run.files import remove_stale, sha256_of
+from medbench.run.json_files import write_json
 
 
 def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:

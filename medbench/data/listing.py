@@ -16,7 +16,7 @@ from medbench.data.dataset import SplitName
 from medbench.data.images import SUFFIXES
 from medbench.data.sections import Columns, OwnFilesDataset
 from medbench.data.tables import columns_of, read_table
-from medbench.files import is_litter
+from medbench.run.files import is_litter
 
 ALIASES: dict[str, SplitName] = {
     **dict.fromkeys(("train", "training"), "train"),

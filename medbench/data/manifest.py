@@ -11,7 +11,7 @@ from pathlib import Path
 
 from medbench.core.errors import UserError
 from medbench.data.remote import Remote
-from medbench.files import files_below, is_litter, sha256_of, write_text
+from medbench.run.files import files_below, is_litter, sha256_of, write_text
 
 
 @dataclass(frozen=True)

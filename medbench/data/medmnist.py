@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from medbench.arrays import read_npz
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.known.facts import Facts
@@ -13,6 +12,7 @@ from medbench.data.npz import from_arrays
 from medbench.data.record import fetched
 from medbench.data.sections import MedMnistDataset, NpzDataset
 from medbench.data.source import Source
+from medbench.run.arrays import read_npz
 
 
 def load_medmnist(section: MedMnistDataset, seed: int) -> Source:

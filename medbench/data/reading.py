@@ -32,8 +32,8 @@ from medbench.data.sections import ImageFilesDataset
 from medbench.data.source import Source
 from medbench.data.subset import hold_out
 from medbench.data.window import Window, extent, outside, window_note, window_of
-from medbench.files import sha256_of
-from medbench.saying import say
+from medbench.run.files import sha256_of
+from medbench.run.logs import say
 
 
 @dataclass(frozen=True)

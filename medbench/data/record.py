@@ -5,8 +5,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from medbench.core.errors import UserError
 from medbench.data.manifest import first_difference, manifest_path
 from medbench.data.remote import Hash, Remote
-from medbench.files import sha256_of
-from medbench.json_files import read_json
+from medbench.run.files import sha256_of
+from medbench.run.json_files import read_json
 
 
 class Record(BaseModel):

@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from medbench.core.sections import canonical_json
-from medbench.files import replacing
-from medbench.seals import SAFETENSORS, UNSEALED, require_sealed, seal
+from medbench.run.files import replacing
+from medbench.run.seals import SAFETENSORS, UNSEALED, require_sealed, seal
 
 Features = dict[str, np.ndarray]  # one array (N, D) a dimension D, under str(D)
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from medbench.arrays import read_own_npz
 from medbench.core.errors import UserError
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.feature_file import write_features
-from medbench.files import sha256_of
-from medbench.progress import Progress
+from medbench.run.arrays import read_own_npz
+from medbench.run.files import sha256_of
+from medbench.run.logs import Progress
 from medbench.stages import FeaturesStage
 from medbench.system.runtime import start
 from medbench.weights import load_state

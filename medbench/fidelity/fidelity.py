@@ -12,7 +12,7 @@ from medbench.data.dataset import Dataset
 from medbench.fidelity.feature_file import Features, read_features
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance
-from medbench.json_files import write_json
+from medbench.run.json_files import write_json
 from medbench.stages import FidelityStage
 
 REFERENCES = ("train", "test")

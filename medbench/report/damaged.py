@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from medbench.core.errors import UserError
-from medbench.files import sha256_of
-from medbench.json_files import read_json
-from medbench.report.run_files import STAGES
-from medbench.seals import KINDS, require_sealed
-from medbench.sums import require_member
+from medbench.run.files import sha256_of
+from medbench.run.json_files import read_json
+from medbench.run.layout import STAGES
+from medbench.run.seals import KINDS, require_sealed
+from medbench.run.sums import require_member
 
 
 def is_damaged(run: Path, path: str) -> bool:

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
-from medbench.inspect.logs import End, read_log
 from medbench.report.results import StudyResults
-from medbench.report.run_files import STAGES, log_of, parts_of, prepare_log, stage_of
+from medbench.run.layout import STAGES, log_of, parts_of, prepare_log, stage_of
+from medbench.run.log_endings import End, read_log
 
 MISSING = "missing"
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medbench.arrays import read_own_npz
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.data.dataset import Card, Dataset
-from medbench.json_files import read_json
 from medbench.report.damaged import is_damaged
-from medbench.report.run_files import made_from, made_with
-from medbench.sums import require_member
+from medbench.run.arrays import read_own_npz
+from medbench.run.json_files import read_json
+from medbench.run.layout import made_from, made_with
+from medbench.run.sums import require_member
 
 FID_METRICS = ("fid", "fid_floor", "fid_over_floor")
 CONDITION = "condition."  # prefix of the columns that say how a number was made

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medbench.arrays import read_own_npz
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
-from medbench.json_files import read_json
 from medbench.report.results import CONDITION, StudyResults, flat
+from medbench.run.arrays import read_own_npz
+from medbench.run.json_files import read_json
 
 UTILITY_COLUMNS = ["dataset", "budget", "arm", "generator_seed", "classifier_seed", "metric", "class", "value"]
 

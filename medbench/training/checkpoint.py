@@ -13,7 +13,7 @@ import torch
 
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
-from medbench.files import remove_all_stale, replacing
+from medbench.run.files import remove_all_stale, replacing
 from medbench.system.run_lock import is_mine, was_held
 
 KEEP = 2  # the newest, and the one before in case the newest is damaged

@@ -15,7 +15,7 @@ from torch.optim import Adam, Optimizer
 from medbench.core.errors import Interrupted, UserError
 from medbench.core.rng import seed_for
 from medbench.core.sections import TrainingSection
-from medbench.progress import Progress
+from medbench.run.logs import Progress
 from medbench.system.runtime import Runtime
 from medbench.system.signals import StopRequest, stop_on_signals
 from medbench.training.checkpoint import CheckpointStore

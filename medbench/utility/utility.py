@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medbench.arrays import write_npz
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.core.fingerprint import code_of
 from medbench.core.rng import numpy_rng, seed_for
 from medbench.data.dataset import SPLITS, Dataset, Split
-from medbench.files import remove_folder, sha256_of
-from medbench.json_files import write_json
+from medbench.run.arrays import write_npz
+from medbench.run.files import remove_folder, sha256_of
+from medbench.run.json_files import write_json
 from medbench.stages import UtilityStage
 from medbench.system.runtime import Runtime, start
 from medbench.training.checkpoint import CheckpointStore

@@ -11,7 +11,7 @@ from medbench.audit.report import AuditReport
 from medbench.audit.stage import audit as audit_stage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.json_files import read_json, write_json
+from medbench.run.json_files import read_json, write_json
 from medbench.stages import AuditStage
 from tests.parsed_page import Page
 

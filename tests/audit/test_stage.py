@@ -7,9 +7,9 @@ from medbench.audit.stage import audit
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
-from medbench.files import sha256_of
-from medbench.json_files import read_json
 from medbench.plan import audit_section
+from medbench.run.files import sha256_of
+from medbench.run.json_files import read_json
 from medbench.stages import AuditStage
 
 

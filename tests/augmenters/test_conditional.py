@@ -21,7 +21,7 @@ from medbench.augmenters.nonleaky import augmented
 from medbench.augmenters.sections import CDDPM
 from medbench.core.errors import Interrupted
 from medbench.data.dataset import Split
-from medbench.files import sha256_of, sha256_of_folder
+from medbench.run.files import sha256_of, sha256_of_folder
 from medbench.stages import TrainStage
 from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws

@@ -16,7 +16,7 @@ from medbench.augmenters.sections import CDDPM
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from medbench.fidelity.kid import kernels, kid
-from medbench.files import sha256_of
+from medbench.run.files import sha256_of
 from medbench.system.runtime import Runtime
 
 SIZE = 6

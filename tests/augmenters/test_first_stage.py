@@ -14,7 +14,7 @@ from medbench.augmenters.sections import Autoencoder
 from medbench.core.errors import Interrupted, UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
-from medbench.files import sha256_of
+from medbench.run.files import sha256_of
 from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 

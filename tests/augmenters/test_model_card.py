@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from medbench.augmenters.model_card import write_model_card
-from medbench.json_files import read_json
+from medbench.run.json_files import read_json
 from medbench.stages import TrainStage
 from medbench.training.train import Inputs, train
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from medbench import cli
-from medbench.arrays import read_npz
 from medbench.config import as_written
 from medbench.core.errors import UserError
-from medbench.files import sha256_of
+from medbench.run.arrays import read_npz
+from medbench.run.files import sha256_of
 
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 FAULTY = """

@@ -5,12 +5,12 @@ import signal
 import numpy as np
 import pytest
 
-from medbench.arrays import read_npz
 from medbench.augmenters.denoising import Denoising
 from medbench.augmenters.sample import sample
 from medbench.augmenters.sections import CDDPM, AnnotatedDDPM, AugmenterSection
 from medbench.core.errors import Interrupted, UserError
-from medbench.files import sha256_of
+from medbench.run.arrays import read_npz
+from medbench.run.files import sha256_of
 from medbench.stages import SampleStage, TrainStage
 from medbench.training.train import train
 from tests.damage import flip

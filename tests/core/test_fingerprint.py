@@ -10,7 +10,7 @@ from medbench.core.fingerprint import STAGES, code_of
 
 HELPER = """
 from medbench.config import limit
-from medbench.saying import say
+from medbench.run.logs import say
 
 def f(x):
     if x > 9:

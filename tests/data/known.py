@@ -9,8 +9,8 @@ from PIL import Image
 from medbench.data.manifest import manifest_path, write_manifest
 from medbench.data.record import Record
 from medbench.data.remote import Remote
-from medbench.files import sha256_of
-from medbench.json_files import write_json
+from medbench.run.files import sha256_of
+from medbench.run.json_files import write_json
 
 
 def write_image(path: Path, seed: int, mode: str = "L", size: tuple[int, int] = (9, 8)) -> None:

@@ -10,7 +10,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare
 from medbench.data.sections import HuggingFaceDataset
-from medbench.files import sha256_of
+from medbench.run.files import sha256_of
 from tests.data.test_folder import section as folder_section
 from tests.data.test_folder import two_classes
 from tests.test_config import changed

@@ -7,7 +7,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
 from medbench.data.sections import NpzDataset
-from medbench.files import sha256_of
+from medbench.run.files import sha256_of
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 PNEUMONIA = SHARED / "data" / "pneumoniamnist_28.npz"

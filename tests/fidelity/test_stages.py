@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from medbench.arrays import write_npz
 from medbench.core.errors import UserError
 from medbench.fidelity.feature_file import read_features, write_features
 from medbench.fidelity.features import features
 from medbench.fidelity.fidelity import fidelity
 from medbench.fidelity.frechet import frechet_distance
-from medbench.files import sha256_of
-from medbench.json_files import read_json
+from medbench.run.arrays import write_npz
+from medbench.run.files import sha256_of
+from medbench.run.json_files import read_json
 from medbench.stages import FeaturesStage, FidelityStage
 from tests.damage import flip
 

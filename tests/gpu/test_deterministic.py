@@ -7,8 +7,8 @@ import pytest
 
 from medbench.augmenters.sample import sample
 from medbench.core.errors import Interrupted
-from medbench.files import sha256_of
-from medbench.json_files import read_json
+from medbench.run.files import sha256_of
+from medbench.run.json_files import read_json
 from medbench.stages import SampleStage, TrainStage, UtilityStage
 from medbench.training import loop
 from medbench.training.train import Inputs, train

@@ -11,19 +11,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from medbench.arrays import write_npz
 from medbench.audit.audit import audit
 from medbench.config import Config
 from medbench.core.arms import Arm
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Card, Dataset, Split, card_path, class_counts
 from medbench.data.digest import origins_of
-from medbench.files import write_text
-from medbench.json_files import read_json, write_json
 from medbench.plan import report_section, trained_as
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
-from medbench.sums import write_sums
+from medbench.run.arrays import write_npz
+from medbench.run.files import write_text
+from medbench.run.json_files import read_json, write_json
+from medbench.run.sums import write_sums
 from medbench.utility.metrics import classification_metrics, val_thresholds
 
 STRENGTH = {"real": 1.2, "oversample": 1.3, "a": 1.6, "b": 1.0}  # how far a class's logit is raised on its images

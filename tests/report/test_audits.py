@@ -4,9 +4,9 @@ import pytest
 
 from medbench.audit.report import Crossing, GroupCrossing
 from medbench.core.errors import UserError
-from medbench.files import write_text
-from medbench.json_files import read_json, write_json
 from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text, stays_text
+from medbench.run.files import write_text
+from medbench.run.json_files import read_json, write_json
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
-from medbench.arrays import write_npz
 from medbench.core.errors import UserError
 from medbench.data.dataset import Card
-from medbench.json_files import write_json
 from medbench.report.effects import EFFECT_COLUMNS, arm_label, between, direction, effects
 from medbench.report.results import StudyResults
+from medbench.run.arrays import write_npz
+from medbench.run.json_files import write_json
 
 LABELS = np.arange(120) % 2
 ARMS = ("real", "real+oversample@1", "real+oversample@0.5", "real+ann@1", "only-ann")

@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.core.errors import UserError
 from medbench.fidelity.feature_file import write_features
-from medbench.files import write_text
-from medbench.json_files import write_json
 from medbench.plan import report_section
 from medbench.report import results as results_module
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.results import StudyResults
-from medbench.report.run_files import made_with
 from medbench.report.tables.write import write_tables
-from medbench.sums import write_sums
-from medbench.usage import Usage
+from medbench.run.arrays import write_npz
+from medbench.run.files import write_text
+from medbench.run.json_files import write_json
+from medbench.run.layout import made_with
+from medbench.run.logs import Usage
+from medbench.run.sums import write_sums
 from tests.damage import flip
 
 CONFIG = {

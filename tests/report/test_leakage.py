@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medbench.arrays import read_npz, write_npz
-from medbench.json_files import read_json, write_json
 from medbench.report.effects import between_datasets, effects
 from medbench.report.leakage import is_identical, leaks, n_test_images, pair_name, same_test_images, study_title
+from medbench.run.arrays import read_npz, write_npz
+from medbench.run.json_files import read_json, write_json
 
 
 def aurocs(results, dataset: str, arm: str) -> np.ndarray:

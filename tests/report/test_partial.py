@@ -6,11 +6,11 @@ from typer.testing import CliRunner
 from medbench import cli, plan
 from medbench.config import Config
 from medbench.core.errors import UserError
-from medbench.files import write_text
-from medbench.json_files import read_json, write_json
 from medbench.report.results import StudyResults
 from medbench.report.tables.write import write_tables
-from medbench.sums import write_sums
+from medbench.run.files import write_text
+from medbench.run.json_files import read_json, write_json
+from medbench.run.sums import write_sums
 
 ARMS = ["real", "real+oversample@1"]
 RAW = {

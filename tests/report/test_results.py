@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from medbench.arrays import write_npz
-from medbench.json_files import read_json, write_json
 from medbench.report.results import CURVE_COLUMNS
 from medbench.report.utility_results import arm_scores
+from medbench.run.arrays import write_npz
+from medbench.run.json_files import read_json, write_json
 
 ARMS = ("real", "real+oversample@1", "real+medienet@1", "only-cvae", "real+mixup@1", "only-mixup")
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from medbench.arrays import write_npz
 from medbench.cli import main
-from medbench.files import sha256_of
-from medbench.seals import NPZ, UNSEALED, seal
+from medbench.run.arrays import write_npz
+from medbench.run.files import sha256_of
+from medbench.run.seals import NPZ, UNSEALED, seal
 from medbench.training.checkpoint import CheckpointStore
 
 RAN = Path("ran")

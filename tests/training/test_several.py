@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from medbench.augmenters.sections import AnnotatedDDPM
-from medbench.files import sha256_of
-from medbench.json_files import read_json
+from medbench.run.files import sha256_of
+from medbench.run.json_files import read_json
 from medbench.stages import TrainStage
 from medbench.system.launch import ON_CPU
 from medbench.training.train import train

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.arrays import read_npz
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.sample import sample
@@ -21,8 +20,9 @@ from medbench.augmenters.sections import AnnotatedDDPM
 from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
 from medbench.data.dataset import Dataset, class_counts
-from medbench.files import remove_folder, sha256_of
-from medbench.json_files import read_json
+from medbench.run.arrays import read_npz
+from medbench.run.files import remove_folder, sha256_of
+from medbench.run.json_files import read_json
 from medbench.stages import SampleStage, TrainStage
 from medbench.training import train as stage_module
 from medbench.training.train import Inputs, train

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from medbench.arrays import read_npz, write_npz
 from medbench.core.errors import Interrupted, UserError
 from medbench.data.dataset import Dataset, Split, class_counts
-from medbench.files import sha256_of
-from medbench.json_files import read_json
+from medbench.run.arrays import read_npz, write_npz
+from medbench.run.files import sha256_of
+from medbench.run.json_files import read_json
 from medbench.stages import UtilityStage
 from medbench.training.task import TrainingData
 from medbench.utility import classification

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medbench.data.known import CHEST_CT, TONGUE
-from medbench.files import sha256_of
+from medbench.run.files import sha256_of
 from tests.data.known import numbered, write_image
 
 FILE = TONGUE.remote.file

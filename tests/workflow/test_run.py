@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.files import sha256_of
+from medbench.run.files import sha256_of
 from tests.checkout import copy_project
 from tests.damage import flip
 from tests.security import watcher

@@ -13,11 +13,11 @@ from medbench.core.arms import Arm
 from medbench.config import as_written, load
 from medbench.config_files import read_config
 from medbench.core.errors import UserError
-from medbench.files import remove_folder
-from medbench.json_files import write_json
+from medbench.run.files import remove_folder
+from medbench.run.json_files import write_json
 from medbench.core.fingerprint import code_of
-from medbench.hashes import Hashes
-from medbench.inspect.failures import failures
+from medbench.run.hashes import Hashes
+from medbench.run.log_endings import failures
 from medbench.system.gpu_lock import SCHEDULED
 from medbench.system.snakemake import require_handed_on, require_searched
 from medbench.system.snakemake import pass_on_sigterm

@@ -6,7 +6,7 @@ import time
 from tqdm import tqdm
 
 from medbench.data.download.messages import MIB, say
-from medbench.progress import LOG_INTERVAL
+from medbench.run.logs import LOG_INTERVAL
 
 
 class Transfer:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontEntry, findfont, fontManager, get_font
 from matplotlib.text import Text
 
-from medbench.saying import say
+from medbench.run.logs import say
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so the picture is the same on every machine
 PLACEHOLDERS = "Last Resort"  # matplotlib's own: a box for every letter

@@ -18,9 +18,9 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Transform, offset_copy
 
 from medbench.core.arms import OVERSAMPLE, Arm
-from medbench.files import replacing
 from medbench.report.figures.glyphs import FONT, fill_in
 from medbench.report.results import StudyResults
+from medbench.run.files import replacing
 
 COLUMN_WIDTH = 3.4  # inches: one column of a two-column page; font sizes are those on the page
 PAGE_WIDTH = 7.0  # inches: both columns, for what one has no room for

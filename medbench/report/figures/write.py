@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from medbench.files import replacing
 from medbench.report.figures.ablation import fid_of_parts
 from medbench.report.figures.auroc import auroc_by_arm, auroc_by_ratio
 from medbench.report.figures.confusion import confusion_matrices
@@ -16,7 +15,8 @@ from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.sampling import sampling_grid
 from medbench.report.gaps import require_same_config
 from medbench.report.results import StudyResults
-from medbench.sums import write_sums
+from medbench.run.files import replacing
+from medbench.run.sums import write_sums
 
 
 def write_figures(results: StudyResults, folder: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import medbench
-from medbench.json_files import read_json
 from medbench.report.results import StudyResults
-from medbench.report.run_files import log_of, prepare_log, real_features
-from medbench.usage import Usage, read_usage
+from medbench.run.json_files import read_json
+from medbench.run.layout import log_of, prepare_log, real_features
+from medbench.run.logs import Usage, read_usage
 
 STAGES = ("prepare", "audit", "train", "sample", "features", "fidelity", "utility", "tables", "figures")
 # What says how it was made, by the folder that it lies in, and the stages whose numbers it speaks for.
@@ -169,14 +169,3 @@ def _expected_logs(results: StudyResults) -> list[str]:
 
 def _stage(log: str) -> str:
     return log.split("/")[1]
-
-
-def spelled_seconds(seconds: float) -> str:
-    """
-    >>> spelled_seconds(9.46), spelled_seconds(62), spelled_seconds(7384)
-    ('9.5 s', '1 min 2 s', '2 h 3 min')
-    """
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medbench.arrays import read_own_npz
 from medbench.report.gaps import MISSING
 from medbench.report.numbers import NOT_KNOWN
-from medbench.report.page.provenance import spelled_seconds
 from medbench.report.results import StudyResults
-from medbench.report.run_files import log_of
 from medbench.report.tables.markup import Table
-from medbench.usage import Usage, read_usage
+from medbench.run.arrays import read_own_npz
+from medbench.run.layout import log_of
+from medbench.run.logs import Usage, read_usage, spelled_seconds
 
 COLUMNS = [
     "training",

@@ -11,7 +11,6 @@ from medbench.audit import findings as audit_findings
 from medbench.audit import neighbours_findings
 from medbench.config import Config, as_written, parse
 from medbench.data.dataset import SPLITS, Card
-from medbench.files import write_html
 from medbench.report.audits import PROTOCOLS, audit_of, neighbours_of, removed_text
 from medbench.report.conditions import patients_text
 from medbench.report.gaps import gap_sentences, require_same_config
@@ -26,6 +25,8 @@ from medbench.report.page.pictures import Picture, examples
 from medbench.report.page.study_section import study_section
 from medbench.report.page.times import time_table
 from medbench.report.results import StudyResults
+from medbench.run.files import write_html
+from medbench.run.logs import spelled_seconds
 from medbench.stages import PageStage
 
 SHOWN_FINDINGS = 3  # of an audit; its own page holds all
@@ -82,7 +83,7 @@ def write_page(run: Path, stage: PageStage, output: Path, partial: bool = False)
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["duration"] = provenance.spelled_seconds
+    environment.filters["duration"] = spelled_seconds
     environment.filters["patients"] = patients_text
     pages = output.parent if partial else run
     write_html(output, environment.get_template("report.html.j2").render(_context(stage, studies, pages, output)))

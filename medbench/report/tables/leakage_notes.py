@@ -8,10 +8,10 @@ from medbench.report.gaps import gap_sentences
 from medbench.report.leakage import AS_IT_CAME, is_identical, same_test_images
 from medbench.report.published import published_values
 from medbench.report.results import StudyResults
-from medbench.report.run_files import parts_of
 from medbench.report.splits import drawn_splits, splits_text
 from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
 from medbench.report.tables.utility_notes import phantom_notes, reliance
+from medbench.run.layout import parts_of
 
 OTHER_SETS = (
     "A difference of two protocols is not the share of an AUROC that is leakage: training set, test set and the shares"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from medbench.files import write_text
+from medbench.run.files import write_text
 
 _TEX = str.maketrans(
     {

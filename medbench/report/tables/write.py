@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from medbench.files import replacing
 from medbench.report.gaps import require_same_config
 from medbench.report.results import StudyResults
 from medbench.report.tables.ablation_table import write_ablation_tables
@@ -11,7 +10,8 @@ from medbench.report.tables.fid_table import write_fid_tables
 from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.sampling_table import write_sampling_tables
 from medbench.report.tables.utility_table import write_utility_tables
-from medbench.sums import write_sums
+from medbench.run.files import replacing
+from medbench.run.sums import write_sums
 
 
 def write_tables(results: StudyResults, folder: Path) -> None:

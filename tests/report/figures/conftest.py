@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
-from medbench.files import write_text
-from medbench.json_files import write_json
 from medbench.plan import Model, models, report_section, trained_as
 from medbench.report.results import StudyResults
-from medbench.sums import write_sums
-from medbench.usage import Usage
+from medbench.run.arrays import write_npz
+from medbench.run.files import write_text
+from medbench.run.json_files import write_json
+from medbench.run.logs import Usage
+from medbench.run.sums import write_sums
 
 SIZE = 12
 LATENT = {"first_stage": "ae", "fidelity_checks": 4, "select": "kid"}

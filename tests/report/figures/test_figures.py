@@ -12,13 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
-from medbench.files import write_text
-from medbench.json_files import write_json
 from medbench.plan import report_section
 from medbench.report.figures import style
 from medbench.report.figures.denoising import denoising_strip
@@ -26,7 +23,10 @@ from medbench.report.figures.fid import fid_by_augmenter
 from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.write import write_figures
 from medbench.report.results import StudyResults
-from medbench.sums import write_sums
+from medbench.run.arrays import write_npz
+from medbench.run.files import write_text
+from medbench.run.json_files import write_json
+from medbench.run.sums import write_sums
 
 DATASETS = ("gray", "colour")
 CLASSES = ["normal", "squamous.cell.carcinoma"]

@@ -14,9 +14,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from medbench.arrays import read_npz
 from medbench.core.arms import Arm
-from medbench.json_files import read_json
 from medbench.report import effects
 from medbench.report.figures import style
 from medbench.report.figures.auroc import auroc_by_arm, auroc_by_ratio
@@ -25,6 +23,8 @@ from medbench.report.figures.roc import FPR, mean_roc, operating_point, roc_curv
 from medbench.report.figures.write import write_figures
 from medbench.report.results import StudyResults
 from medbench.report.utility_results import arm_scores
+from medbench.run.arrays import read_npz
+from medbench.run.json_files import read_json
 
 CLASSES = {"chest": ["normal", "pneumonia"], "tongue": ["white", "yellow", "a.third.coating"]}
 ARMS = ("real", "real+oversample@1", "real+a@0.5", "real+a@1", "real+b@1", "only-a")

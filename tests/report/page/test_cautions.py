@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from medbench.config import Config
-from medbench.json_files import write_json
 from medbench.report.page.arm_verdict import ArmVerdict
 from medbench.report.page.cautions import reading_notes, warnings
 from medbench.report.page.verdict import Verdict
 from medbench.report.results import StudyResults
+from medbench.run.json_files import write_json
 
 
 def config(*datasets: str) -> Config:

@@ -12,12 +12,12 @@ from medbench.audit.neighbours import neighbours
 from medbench.audit.read import read_audit
 from medbench.config import Config
 from medbench.data.dataset import Card
-from medbench.files import write_text
-from medbench.json_files import read_json, write_json
 from medbench.report.page.regenerate import NeededFile, needed_files
 from medbench.report.page.write import write_page
+from medbench.run.files import write_text
+from medbench.run.json_files import read_json, write_json
+from medbench.run.sums import write_sums
 from medbench.stages import PageStage, ReportStage
-from medbench.sums import write_sums
 
 CONFIG = {
     "name": "r",

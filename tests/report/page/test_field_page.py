@@ -8,11 +8,11 @@ from PIL import Image
 
 from medbench import plan
 from medbench.config import Config
-from medbench.files import write_text
 from medbench.report.page.pictures import study_pictures
 from medbench.report.page.write import write_page
-from medbench.sums import write_sums
-from medbench.usage import Usage
+from medbench.run.files import write_text
+from medbench.run.logs import Usage
+from medbench.run.sums import write_sums
 
 RAW = {
     "name": "field",

@@ -13,15 +13,15 @@ import yaml
 from PIL import Image
 
 from medbench import plan
-from medbench.arrays import write_npz
 from medbench.config import Config, parse
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
-from medbench.files import write_text
-from medbench.json_files import read_json, write_json
 from medbench.report.page.pictures import strip
 from medbench.report.page.write import write_page
-from medbench.sums import write_sums
+from medbench.run.arrays import write_npz
+from medbench.run.files import write_text
+from medbench.run.json_files import read_json, write_json
+from medbench.run.sums import write_sums
 from tests.parsed_page import Page
 
 CLASSES = ["<b>dark</b>", "bright"]

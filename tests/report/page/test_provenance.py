@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import medbench
-from medbench.files import write_text
-from medbench.json_files import write_json
 from medbench.report.page import provenance
-from medbench.report.page.provenance import StageCost, checkout, machines, spelled_seconds, stage_costs, unfinished_jobs
+from medbench.report.page.provenance import StageCost, checkout, machines, stage_costs, unfinished_jobs
 from medbench.report.results import StudyResults
-from medbench.usage import Usage, read_usage
+from medbench.run.files import write_text
+from medbench.run.json_files import write_json
+from medbench.run.logs import Usage, read_usage, spelled_seconds
 
 
 @pytest.mark.parametrize(

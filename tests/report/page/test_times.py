@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from medbench.arrays import write_npz
-from medbench.files import write_text
 from medbench.report.page.times import time_table
-from medbench.usage import Usage
+from medbench.run.arrays import write_npz
+from medbench.run.files import write_text
+from medbench.run.logs import Usage
 
 
 def log(folder, stage: str, name: str, seconds: float, seed=0, gpu=None) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import Card
-from medbench.files import write_text
-from medbench.json_files import write_json
 from medbench.report.results import StudyResults
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
 from medbench.report.tables.markup import tex
 from medbench.report.tables.write import write_tables
+from medbench.run.files import write_text
+from medbench.run.json_files import write_json
 
 # value against train by (augmenter, seed); against R it is 1 higher, against test 2 higher
 VALUES = {

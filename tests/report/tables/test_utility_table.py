@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medbench.arrays import write_npz
 from medbench.core.arms import Arm
 from medbench.data.dataset import Card
-from medbench.json_files import read_json, write_json
 from medbench.report.effects import EFFECT_COLUMNS
 from medbench.report.results import StudyResults
 from medbench.report.tables import utility_table
 from medbench.report.tables.auroc_cells import ONE_GENERATOR
 from medbench.report.tables.write import write_tables
+from medbench.run.arrays import write_npz
+from medbench.run.json_files import read_json, write_json
 
 ARMS = ("real", "real+oversample@1", "real+gen_l2@0.5", "real+gen_l2@1", "only-gen_l2")
 N = 40  # test images

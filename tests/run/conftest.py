@@ -10,19 +10,18 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from medbench.arrays import write_npz
 from medbench.config import Config
 from medbench.data.dataset import Dataset
 from medbench.fidelity.feature_file import write_features
-from medbench.files import sha256_of, sha256_of_folder, write_html, write_text
-from medbench.inspect.jobs import Job, jobs_of
-from medbench.inspect.planned import read_plan
-from medbench.json_files import write_json
 from medbench.plan import page_section, report_section
-from medbench.report.run_files import made_from
-from medbench.sums import write_sums
+from medbench.run.arrays import write_npz
+from medbench.run.files import sha256_of, sha256_of_folder, write_html, write_text
+from medbench.run.jobs import Job, jobs_of, read_plan
+from medbench.run.json_files import write_json
+from medbench.run.layout import made_from
+from medbench.run.logs import Usage
+from medbench.run.sums import write_sums
 from medbench.system.run_lock import LOCK, claim
-from medbench.usage import Usage
 
 NOW = 1_000_000.0  # seconds since the epoch
 SECONDS = {"train": 100.0, "utility": 40.0}  # of a job; of other stages 2

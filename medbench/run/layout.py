@@ -10,8 +10,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from medbench.core.arms import Arm
-from medbench.damage import Damaged
-from medbench.json_files import read_json
+from medbench.run.damage import Damaged
+from medbench.run.json_files import read_json
 
 # First folder of a path under the run -> the stage that writes it, and its product as a reader calls it.
 STAGES = {

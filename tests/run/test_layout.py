@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from medbench.arrays import write_npz
 from medbench.core.errors import UserError
-from medbench.files import write_text
-from medbench.json_files import write_json
-from medbench.report.run_files import STAGES, log_of, made_from, made_with, stage_of
+from medbench.run.arrays import write_npz
+from medbench.run.files import write_text
+from medbench.run.json_files import write_json
+from medbench.run.layout import STAGES, log_of, made_from, made_with, stage_of
 from medbench.system.run_lock import LOCK, claim
 
 PATHS = (

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from medbench import hashes
-from medbench.files import sha256_of
-from medbench.hashes import Hashes
+from medbench.run import hashes
+from medbench.run.files import sha256_of
+from medbench.run.hashes import Hashes
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medbench.files import replacing
-from medbench.seals import JSON, UNSEALED, require_sealed, seal
+from medbench.run.files import replacing
+from medbench.run.seals import JSON, UNSEALED, require_sealed, seal
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """With the hash of what is written as its last entry, see medbench.seals."""
+    """With the hash of what is written as its last entry, see medbench.run.seals."""
     body = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     comma = "," if value else ""
     with replacing(Path(path)) as temporary:

@@ -10,14 +10,13 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from medbench.core.errors import UserError
-from medbench.files import is_litter, sha256_of, sha256_of_folder
-from medbench.inspect.findings import WHOLE, Finding, Kind, counted, damaged, together, whole_folder
-from medbench.inspect.readable import problem_of
-from medbench.inspect.recorded import Recorded, recorded_in
-from medbench.json_files import read_json
-from medbench.report.run_files import log_of, parts_of, prepare_log
-from medbench.seals import KINDS, broken_seal
-from medbench.sums import SUMS, broken_sum, read_sums
+from medbench.run.contents import Recorded, problem_of, recorded_in
+from medbench.run.damage import WHOLE, Finding, Kind, counted, damaged, together, whole_folder
+from medbench.run.files import is_litter, sha256_of, sha256_of_folder
+from medbench.run.json_files import read_json
+from medbench.run.layout import log_of, parts_of, prepare_log
+from medbench.run.seals import KINDS, broken_seal
+from medbench.run.sums import SUMS, broken_sum, read_sums
 from medbench.system.run_lock import is_held
 
 # Folders of a run whose files are looked at, datasets first: what others were made from is judged before them.
@@ -34,7 +33,7 @@ FOLDERS = (
     "sections",
     "checkpoints",
 )
-WRITING = re.compile(r"^\..+\.[a-z0-9_]{8}$")  # a folder in which medbench.files.replacing writes
+WRITING = re.compile(r"^\..+\.[a-z0-9_]{8}$")  # a folder in which medbench.run.files.replacing writes
 SCORES = ("fidelity", "utility")
 
 

@@ -1,15 +1,16 @@
-"""How a job ended, by the last lines of its log."""
+"""How a job ended, by the last lines of its log, and what is said of failed ones at the end of a run."""
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from medbench.usage import Usage, read_usage
+from medbench.run.logs import Usage, read_usage
 
 TAIL = 2**16  # bytes; what is asked for stands at the end
 TRACEBACK = "Traceback (most recent call last):"
-PROGRESS = re.compile(r"^.+: \d+/\d+ \w+, [\d.]+ \w+/s")  # as medbench.progress writes it
+PROGRESS = re.compile(r"^.+: \d+/\d+ \w+, [\d.]+ \w+/s")  # as medbench.run.logs writes it
 STOPPED = re.compile(r"^medbench: .+; run again to go on$|^KeyboardInterrupt$|^Aborted[.!]$")
 # Lines of a job that goes on: about a checkpoint, or while it waits for a device.
 NOTICE = re.compile(r"^medbench: (waiting |.+: damaged checkpoint, )")
@@ -62,3 +63,29 @@ def _ends_in_traceback(lines: list[str]) -> bool:
         return False
     after = lines[len(lines) - lines[::-1].index(TRACEBACK) :]
     return not any(PROGRESS.match(line) for line in after)
+
+
+SILENT = "ended without a word, as a job does that is killed, for its memory or its time"
+
+
+def failures(logs: Sequence[Path], since: float, failed: Collection[Path]) -> list[str]:
+    """A line for each job that failed or was stopped since then, in the order in which they ended.
+
+    Args:
+        logs: folders with a log per job, in a subfolder per stage or without one.
+        since: seconds since the epoch.
+        failed: logs of the jobs that failed: one that says nothing may be of a job that did not.
+    """
+    found = [path for folder in logs for path in folder.rglob("*.log") if path.stat().st_mtime >= since]
+    lines = (_line(path, path in failed) for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path)))
+    return [line for line in lines if line]
+
+
+def _line(path: Path, failed: bool) -> str | None:
+    log = read_log(path)
+    if log is None or log.end is End.FINISHED or (log.end is End.OPEN and not failed):
+        return None
+    stage = path.parent.name
+    job = path.stem if stage == "logs" else f"{stage} {path.stem}"
+    said = f"{SILENT}, after: {log.said}" if log.end is End.OPEN and log.line else log.said or SILENT
+    return f"medbench: {job}: {said} (log: {path})"

@@ -8,18 +8,16 @@ import pytest
 
 from medbench.config import Config
 from medbench.core.errors import UserError
-from medbench.files import write_text
-from medbench.inspect.estimate import estimates
-from medbench.inspect.jobs import jobs_of
-from medbench.inspect.logs import End, parse_log
-from medbench.inspect.planned import read_plan
-from medbench.inspect.states import State
-from medbench.inspect.status import status, status_text
-from medbench.json_files import read_json, write_json
 from medbench.plan import page_section
-from medbench.report.run_files import log_of, prepare_log
+from medbench.run.files import write_text
+from medbench.run.jobs import jobs_of, read_plan
+from medbench.run.json_files import read_json, write_json
+from medbench.run.layout import log_of, prepare_log
+from medbench.run.log_endings import End, parse_log
+from medbench.run.logs import Usage
+from medbench.run.states import State
+from medbench.run.status import estimates, status, status_text
 from medbench.system.run_lock import held
-from medbench.usage import Usage
 from tests.inspect.conftest import CONFIG, NOW, age
 
 PROGRESS = "train ct medienet seed 0 unet: 35/170 steps, 2.28 steps/s, 59 s left, loss 0.2368"

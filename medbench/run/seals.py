@@ -1,7 +1,7 @@
 """Seals: each json, npz, safetensors and html file of a run carries the sha256 of its own bytes.
 
 The 64 digits stand where the kind of file has room for them, and are counted as zeros in what is hashed, so that every
-other byte of the file is covered, whatever it means. A folder has a list instead, see medbench.sums.
+other byte of the file is covered, whatever it means. A folder has a list instead, see medbench.run.sums.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from medbench.core.errors import UserError
-from medbench.damage import Damaged
+from medbench.run.damage import Damaged
 from medbench.system.run_lock import was_held
 
 UNSEALED = "0" * 64

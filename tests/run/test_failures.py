@@ -2,9 +2,9 @@
 
 import os
 
-from medbench.files import write_text
-from medbench.inspect.failures import SILENT, failures
-from medbench.usage import Usage
+from medbench.run.files import write_text
+from medbench.run.log_endings import SILENT, failures
+from medbench.run.logs import Usage
 
 
 def log(path, text, written=100.0):

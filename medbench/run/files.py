@@ -14,7 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from medbench.core.errors import UserError
-from medbench.seals import HTML, UNSEALED, seal
+from medbench.run.seals import HTML, UNSEALED, seal
 
 # What operating systems add to the folders that they show, copy or pack.
 LITTER = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from medbench.core.errors import UserError
-from medbench.files import replacing
-from medbench.seals import NPZ, UNSEALED, require_sealed, seal
+from medbench.run.files import replacing
+from medbench.run.seals import NPZ, UNSEALED, require_sealed, seal
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: no clock in our bytes
 

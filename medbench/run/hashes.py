@@ -7,7 +7,7 @@ from typing import Any
 
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
-from medbench.files import sha256_of, write_text
+from medbench.run.files import sha256_of, write_text
 
 
 class Hashes:

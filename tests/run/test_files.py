@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from safetensors import SafetensorError
 
-from medbench.arrays import read_npz, write_npz
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
-from medbench.files import files_below, remove_all_stale, replacing, sha256_of, sha256_of_folder, write_text
-from medbench.json_files import read_json
+from medbench.run.arrays import read_npz, write_npz
+from medbench.run.files import files_below, remove_all_stale, replacing, sha256_of, sha256_of_folder, write_text
+from medbench.run.json_files import read_json
 
 
 def test_same_arrays_same_bytes(tmp_path):
@@ -117,7 +117,7 @@ def test_canonical_json_has_one_spelling_and_no_nan():
 LEFT = """
 import os, signal, sys
 from pathlib import Path
-from medbench.files import replacing
+from medbench.run.files import replacing
 with replacing(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     print("writing", flush=True)

@@ -5,14 +5,14 @@ import os
 import numpy as np
 import pytest
 
-from medbench.arrays import read_own_npz, write_npz
 from medbench.core.errors import UserError
-from medbench.damage import Damaged, written_with
 from medbench.fidelity.feature_file import read_features, write_features
-from medbench.files import write_html, write_text
-from medbench.json_files import read_json, write_json
-from medbench.seals import HTML, KINDS, broken_seal, require_sealed
-from medbench.sums import SUMS, require_folder, require_member, write_sums
+from medbench.run.arrays import read_own_npz, write_npz
+from medbench.run.damage import Damaged, written_with
+from medbench.run.files import write_html, write_text
+from medbench.run.json_files import read_json, write_json
+from medbench.run.seals import HTML, KINDS, broken_seal, require_sealed
+from medbench.run.sums import SUMS, require_folder, require_member, write_sums
 from medbench.system.run_lock import LOCK, claim
 
 VALUE = {"name": "größe", "seal of": [1, {"seal": "0" * 64}], "zero": 0.0}

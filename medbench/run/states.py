@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 
 from medbench.core.errors import UserError
-from medbench.inspect.jobs import PAGES, Job
-from medbench.inspect.logs import End, Log, read_log
-from medbench.report.run_files import made_with
+from medbench.run.jobs import PAGES, Job
+from medbench.run.layout import made_with
+from medbench.run.log_endings import End, Log, read_log
 from medbench.system.run_lock import is_held
 
-FRESH = 120.0  # seconds: a job whose log was touched since then is at work, see medbench.saying
+FRESH = 120.0  # seconds: a job whose log was touched since then is at work, see medbench.run.logs
 
 
 class State(StrEnum):

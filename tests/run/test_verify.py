@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from medbench.arrays import read_npz, write_npz
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.files import write_text
-from medbench.inspect.findings import Finding, Kind
-from medbench.inspect.verify import files_of, print_verified, verify
-from medbench.json_files import read_json, write_json
-from medbench.sums import write_sums
+from medbench.run.arrays import read_npz, write_npz
+from medbench.run.damage import Finding, Kind
+from medbench.run.files import write_text
+from medbench.run.json_files import read_json, write_json
+from medbench.run.sums import write_sums
+from medbench.run.verify import files_of, print_verified, verify
 from medbench.system.run_lock import held
 from tests.damage import flip
 

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 
 from medbench.core.errors import UserError
-from medbench.damage import Damaged
-from medbench.files import files_below, sha256_of, write_text
+from medbench.run.damage import Damaged
+from medbench.run.files import files_below, sha256_of, write_text
 
 SUMS = "SHA256SUMS"
 LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")  # two blanks, as sha256sum writes

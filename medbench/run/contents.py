@@ -1,4 +1,4 @@
-"""Whether a file of a run can be read whole, by what its kind of file allows to check."""
+"""Whether a file of a run can be read, and the hashes that it states of others."""
 
 import csv
 import json
@@ -6,14 +6,18 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from medbench.files import sha256_of
+from medbench.core.arms import Arm
+from medbench.run.files import sha256_of
+from medbench.run.json_files import read_json
 
 NPZ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error, KeyError, MemoryError, SyntaxError)
 NUMPY_FLOATS = ("F16", "F32", "F64")  # as safetensors names them; numpy has no bfloat16
@@ -23,7 +27,7 @@ def problem_of(path: Path) -> str | None:
     """What keeps a file from being read whole; None: nothing, or nothing that can be found out.
 
     CRCs of npz members and of PNG chunks are compared, and scores must be finite. Whether it
-    is what was written is asked of its hash, see medbench.inspect.verify.
+    is what was written is asked of its hash, see medbench.run.verify.
     """
     try:
         if path.stat().st_size == 0:
@@ -124,3 +128,62 @@ CHECKS = {
     ".html": _closed,
     ".pt": _checkpoint,
 }
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A file's hash as another one states it."""
+
+    of: str  # path of a file or folder under the run
+    sha256: str | None  # None: not stated, as by another version
+
+
+def recorded_in(run: Path, path: str) -> list[Recorded]:
+    """What a file, given by its path under the run, says of the files that it describes or was made from."""
+    folder, *parts = PurePosixPath(path).parts
+    match folder, PurePosixPath(path).name:
+        case "datasets", name if name.endswith(".json"):
+            return [Recorded(_npz_path(path), _get(read_json(run / path), "npz_sha256"))]
+        case "audit", name if name.endswith(".neighbours.json"):
+            dataset = name.removesuffix(".neighbours.json")
+            return [Recorded(f"datasets/{dataset}.npz", _get(read_json(run / path), "dataset_sha256"))]
+        case "models", "medbench.json" if len(parts) == 4:
+            return _in_model(read_json(run / path), *parts[:3])
+        case "features", name if name.endswith(".safetensors"):
+            images = f"datasets/{parts[0]}.npz" if len(parts) == 2 else _npz_path(f"samples/{'/'.join(parts)}")
+            return [Recorded(images, _get(_metadata(run / path), "images_sha256"))]
+        case "utility", name if name.endswith(".json") and len(parts) == 4:
+            return _in_utility(_get(read_json(run / path), "conditions"), parts)
+        case _:
+            return []
+
+
+def _in_model(content: Any, dataset: str, augmenter: str, seed: str) -> list[Recorded]:
+    found = [Recorded(f"datasets/{dataset}.npz", _get(content, "dataset_sha256"))]
+    first = _get(_get(content, "augmenter"), "first_stage")
+    if first:
+        folder = f"models/{dataset}/{first}/{seed}/vae"
+        found.append(Recorded(folder, _get(_get(content, "given"), "first_stage")))
+    return found
+
+
+def _in_utility(conditions: Any, parts: list[str]) -> list[Recorded]:
+    dataset, _, arm, file = parts
+    found = [Recorded(f"datasets/{dataset}.npz", _get(conditions, "dataset_sha256"))]
+    if not file.startswith("real."):  # else it took nobody's images
+        samples = f"samples/{dataset}/{Arm.parse(arm).augmenter}/{_npz_path(file)}"
+        found.append(Recorded(samples, _get(conditions, "samples_sha256")))
+    return found
+
+
+def _metadata(path: Path) -> Any:
+    with safe_open(path, framework="numpy") as file:
+        return json.loads((file.metadata() or {}).get("medbench", "{}"))
+
+
+def _npz_path(path: str) -> str:
+    return PurePosixPath(path).with_suffix(".npz").as_posix()
+
+
+def _get(content: Any, key: str) -> Any:
+    return content.get(key) if isinstance(content, Mapping) else None

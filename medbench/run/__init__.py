@@ -1,0 +1,1 @@
+"""What a run leaves: its files, written whole and sealed, their records and check, logs, status."""
