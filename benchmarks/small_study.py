@@ -24,8 +24,8 @@ from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
 from medbench.data.dataset import SPLITS, Dataset
+from medbench.data.feature_file import read_features
 from medbench.fidelity.extractor import InceptionExtractor
-from medbench.fidelity.feature_file import read_features
 from medbench.run.arrays import read_own_npz
 from medbench.run.json_files import read_json
 

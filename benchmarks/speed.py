@@ -20,9 +20,9 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from medbench import plan
+from medbench.augmenters.train import Inputs, train
 from medbench.stages import TrainStage
 from medbench.training import loop
-from medbench.training.train import Inputs, train
 
 WARM, TIMED, PROFILED, LAST = 20, 60, 5, 1  # steps; after the last come a probe and a checkpoint
 KERNELS = 8  # that are listed

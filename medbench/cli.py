@@ -126,7 +126,7 @@ def train(
         processes = processes_for(stage.gpu, f"augmenters.{stage.name}.gpu")
         if processes > 1:
             launch(processes)
-        from medbench.training.train import Inputs, train
+        from medbench.augmenters.train import Inputs, train
 
         train(dataset, model, stage, seed, checkpoints, Inputs(first_stage, given, inception))
 

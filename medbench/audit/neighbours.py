@@ -30,12 +30,12 @@ themselves the counts are no independent test of the floor, as it was chosen the
 
 import numpy as np
 
-from medbench.audit.nearest import DIGITS, Features, nearest
 from medbench.audit.neighbours_report import PERCENTILE, Closeness, NeighbourPair, NeighboursReport
 from medbench.audit.report import ImageName
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset, SplitName
 from medbench.data.digest import pixel_digest
+from medbench.data.nearest import DIGITS, Features, nearest
 
 FLOORS = {768: 0.99, 2048: 0.99}  # by dimension
 CHOSEN_AT = 768  # dimension

@@ -16,10 +16,10 @@ from medbench.augmenters.sections import AnnotatedDDPM
 from medbench.core.errors import UserError
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
+from medbench.training.augmentation import mirrored
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, count_parameters, train_network
 from medbench.training.task import Batch, Task, TrainingData
-from medbench.utility.augmentation import mirrored
 
 
 class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):

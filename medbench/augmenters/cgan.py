@@ -15,12 +15,12 @@ from medbench.augmenters.latent_decoder import LatentDecoder
 from medbench.augmenters.sections import CGAN
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
+from medbench.training.augmentation import mirrored
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
 from medbench.training.hinge import discriminator_hinge, generator_hinge
 from medbench.training.loop import Schedule, count_parameters, train_network
 from medbench.training.task import Batch, Task, TrainingData
-from medbench.utility.augmentation import mirrored
 
 BETAS = (0.0, 0.99)  # of Adam: momentum makes the two networks chase each other (Karras et al. 2018)
 

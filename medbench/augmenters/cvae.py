@@ -14,10 +14,10 @@ from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.sections import CVAE
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
+from medbench.training.augmentation import mirrored
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, train_network
 from medbench.training.task import Batch, Task, TrainingData
-from medbench.utility.augmentation import mirrored
 
 
 class CVAEAugmenter(Augmenter[CVAE]):

@@ -13,9 +13,9 @@ from medbench.augmenters.sections import ConditionalDiffusion
 from medbench.core.errors import UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
+from medbench.data.weights import load_state
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.kid import difference_deviation, kernels, kid
-from medbench.weights import load_state
 
 LEAST_VAL = 30  # below, KID says more of the few images than of the generator
 

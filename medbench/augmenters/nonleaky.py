@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from medbench.training.augmentation import moved
 from medbench.training.draws import Draws
-from medbench.utility.augmentation import moved
 
 TRANSFORMS = 3  # mirrored or not; shift by rows and by columns, in the largest shift
 

@@ -16,7 +16,7 @@ STAGES = {
     "prepare": "medbench.data.prepare",
     "audit": "medbench.audit.stage",
     "audit_page": "medbench.audit.page",
-    "train": "medbench.training.train",
+    "train": "medbench.augmenters.train",
     "sample": "medbench.augmenters.sample",
     "features": "medbench.fidelity.features",
     "fidelity": "medbench.fidelity.fidelity",

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.fidelity.feature_file import Features, read_features
+from medbench.data.feature_file import Features, read_features
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance
 from medbench.run.json_files import write_json

@@ -12,9 +12,9 @@ from torch.optim import AdamW
 
 from medbench.config import ClassifierSection
 from medbench.core.errors import UserError
+from medbench.training.augmentation import mirrored, shifted
 from medbench.training.loop import Schedule
 from medbench.training.task import Batch, Task, TrainingData
-from medbench.utility.augmentation import mirrored, shifted
 from medbench.utility.metrics import macro_auroc
 from medbench.utility.mixing import Mixing
 from medbench.utility.network import to_network_range

@@ -14,6 +14,7 @@ from medbench.core.errors import UserError
 from medbench.core.fingerprint import code_of
 from medbench.core.rng import numpy_rng, seed_for
 from medbench.data.dataset import SPLITS, Dataset, Split
+from medbench.data.weights import load_state
 from medbench.run.arrays import write_npz
 from medbench.run.files import remove_folder, sha256_of
 from medbench.run.json_files import write_json
@@ -27,7 +28,6 @@ from medbench.utility.compose import read_generated, training_set
 from medbench.utility.metrics import ORDINAL, classification_metrics, quadratic_kappa, val_thresholds
 from medbench.utility.mixing import Mixing
 from medbench.utility.network import build, resized
-from medbench.weights import load_state
 
 
 def utility(

@@ -19,6 +19,7 @@ from medbench.augmenters.diffusion import betas, to_model_range
 from medbench.augmenters.noise_prediction import ConditionalTask
 from medbench.augmenters.nonleaky import augmented
 from medbench.augmenters.sections import CDDPM
+from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import Interrupted
 from medbench.data.dataset import Split
 from medbench.run.files import sha256_of, sha256_of_folder
@@ -26,7 +27,6 @@ from medbench.stages import TrainStage
 from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 from medbench.training.task import Batch
-from medbench.training.train import Inputs, train
 
 GRAY = 200  # of every pixel, where the network is to know the image
 

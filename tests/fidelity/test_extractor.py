@@ -12,10 +12,10 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 
 from medbench.core.errors import UserError
 from medbench.data.phantoms import render_split
+from medbench.data.weights import load_state
 from medbench.fidelity.extractor import DIMENSIONS, InceptionExtractor
 from medbench.fidelity.frechet import frechet_distance
 from medbench.run.files import sha256_of
-from medbench.weights import load_state
 
 TRUNK = Path(__file__).parents[2].parent / "shared" / "weights" / "inception-v3-compat.trunk768.pth"
 TRUNK_SHA256 = "d9081693767267d56c0fc366b90d8c35d5c8a36081a63b524547b14ad59d51d8"

@@ -8,7 +8,7 @@ import pytest
 
 from medbench.config import Config
 from medbench.core.errors import UserError
-from medbench.fidelity.feature_file import write_features
+from medbench.data.feature_file import write_features
 from medbench.plan import report_section
 from medbench.report import results as results_module
 from medbench.report.gaps import gap_sentences, require_same_config

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.fidelity.feature_file import read_features, write_features
+from medbench.data.feature_file import read_features, write_features
 from medbench.run.arrays import read_own_npz, write_npz
 from medbench.run.damage import Damaged, written_with
 from medbench.run.files import write_html, write_text

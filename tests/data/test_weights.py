@@ -3,8 +3,8 @@ import torch
 from safetensors.torch import save_file
 
 from medbench.core.errors import UserError
+from medbench.data.weights import load_state
 from medbench.run.files import sha256_of
-from medbench.weights import load_state
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2)}
 

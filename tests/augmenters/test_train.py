@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medbench.augmenters import train as stage_module
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.sample import sample
 from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
 from medbench.data.dataset import Dataset, class_counts
@@ -24,8 +26,6 @@ from medbench.run.arrays import read_npz
 from medbench.run.files import remove_folder, sha256_of
 from medbench.run.json_files import read_json
 from medbench.stages import SampleStage, TrainStage
-from medbench.training import train as stage_module
-from medbench.training.train import Inputs, train
 from tests.damage import flip
 
 SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "conditioning": "label", "timesteps": 10}
