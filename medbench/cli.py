@@ -102,7 +102,7 @@ def audit_page(
     page: Annotated[Path, typer.Argument(help="The html to write.")],
 ) -> None:
     """Draw what `audit` found, with pictures."""
-    from medbench.audit.page import draw_audit
+    from medbench.report.audit.page import draw_audit
 
     draw_audit(raw, found, page)
 
@@ -201,7 +201,7 @@ def neighbours_page(
     page: Annotated[Path, typer.Argument(help="The html to write.")],
 ) -> None:
     """Draw what `neighbours` found, with pictures."""
-    from medbench.audit.neighbours_page import draw_neighbours
+    from medbench.report.audit.neighbours_page import draw_neighbours
 
     draw_neighbours(dataset, found, page)
 

@@ -1,9 +1,9 @@
 """What the audit of a dataset found, read for tables, figures and the page."""
 
 from medbench.audit.neighbours_report import NeighboursReport
-from medbench.audit.read import read_audit, read_neighbours
 from medbench.audit.report import AuditReport
 from medbench.data.dataset import SPLITS
+from medbench.report.audit.read import read_audit, read_neighbours
 from medbench.report.conditions import AS_PUBLISHED
 from medbench.report.results import StudyResults
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from medbench.audit.audit import audit
-from medbench.audit.findings import findings
 from medbench.data.dataset import Card, Dataset, Origins, Split, class_counts
 from medbench.data.digest import grey_levels, perceptual_hash, pixel_digest
 from medbench.data.images import decode, to_channels, to_square
+from medbench.report.audit.findings import findings
 
 CLASSES = ["adenocarcinoma", "large.cell.carcinoma", "normal", "squamous.cell.carcinoma"]
 SPLIT_OF = {"train": "train", "valid": "val", "test": "test"}

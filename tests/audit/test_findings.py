@@ -7,8 +7,8 @@ import pytest
 
 from medbench.audit.audit import audit
 from medbench.audit.candidates import candidates
-from medbench.audit.findings import findings
 from medbench.data.dataset import Dataset
+from medbench.report.audit.findings import findings
 
 
 @pytest.fixture

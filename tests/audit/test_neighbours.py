@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from medbench.audit.neighbours import neighbours
-from medbench.audit.neighbours_findings import findings
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
+from medbench.report.audit.neighbours_findings import findings
 
 DIMENSION = 768
 BLOCKS = [(512, 4096), (7, 11)]  # queries and keys of one product: all at once, and neither a divisor of the counts

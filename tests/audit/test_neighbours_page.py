@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from medbench.audit.neighbours import neighbours
-from medbench.audit.neighbours_findings import findings
-from medbench.audit.neighbours_page import draw_neighbours, neighbours_page
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
+from medbench.report.audit.neighbours_findings import findings
+from medbench.report.audit.neighbours_page import draw_neighbours, neighbours_page
 from medbench.run.files import sha256_of
 from medbench.run.json_files import read_json, write_json
 from tests.audit.test_page import Page, text_of

@@ -7,10 +7,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from medbench.audit import findings as audit_findings
-from medbench.audit import neighbours_findings
 from medbench.config import Config, as_written, parse
 from medbench.data.dataset import SPLITS, Card
+from medbench.report.audit import findings as audit_findings
+from medbench.report.audit import neighbours_findings
 from medbench.report.audits import PROTOCOLS, audit_of, neighbours_of, removed_text
 from medbench.report.conditions import patients_text
 from medbench.report.gaps import gap_sentences, require_same_config

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.audit.findings import findings
 from medbench.audit.neighbours import neighbours
-from medbench.audit.read import read_audit
 from medbench.config import Config
 from medbench.data.dataset import Card
+from medbench.report.audit.findings import findings
+from medbench.report.audit.read import read_audit
 from medbench.report.page.regenerate import NeededFile, needed_files
 from medbench.report.page.write import write_page
 from medbench.run.files import write_text

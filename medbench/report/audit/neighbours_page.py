@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from medbench.audit.histogram import steps
 from medbench.audit.neighbours import CHOSEN_AT, MOST_MEASURED
-from medbench.audit.neighbours_findings import findings
 from medbench.audit.neighbours_report import NeighbourPair, NeighboursReport
-from medbench.audit.page import rendered
-from medbench.audit.pictures import MOST_SHOWN, Gallery, Shown, thumbnails
-from medbench.audit.read import read_neighbours
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
+from medbench.report.audit.histogram import steps
+from medbench.report.audit.neighbours_findings import findings
+from medbench.report.audit.page import rendered
+from medbench.report.audit.pictures import MOST_SHOWN, Gallery, Shown, thumbnails
+from medbench.report.audit.read import read_neighbours
 from medbench.run.files import write_html
 
 

@@ -6,13 +6,13 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from medbench.audit.distributions import LEAST_IMAGES, STRONG_DISTANCE
-from medbench.audit.findings import findings
-from medbench.audit.histogram import histogram
-from medbench.audit.pictures import across_splits, near_pairs, two_labels
-from medbench.audit.read import read_audit
 from medbench.audit.report import AuditReport, Crossing, IntensityDifference
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset, class_counts
+from medbench.report.audit.findings import findings
+from medbench.report.audit.histogram import histogram
+from medbench.report.audit.pictures import across_splits, near_pairs, two_labels
+from medbench.report.audit.read import read_audit
 from medbench.run.files import write_html
 
 MOST_LISTED = 200  # removals
@@ -44,7 +44,7 @@ def page(raw: Dataset, report: AuditReport) -> str:
 def rendered(template: str, context: dict[str, Any]) -> str:
     """A template of the audit's, which can use the report's too."""
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("medbench.audit"), PackageLoader("medbench.report.page")]),
+        loader=ChoiceLoader([PackageLoader("medbench.report.audit"), PackageLoader("medbench.report.page")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
