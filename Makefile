@@ -34,12 +34,13 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --diff .
 	$(BIN)/mypy medbench
+	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive medbench benchmarks
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --configfile workflow/presets/demo.yaml
 
 schema: install
-	$(BIN)/python -c 'import json; from medbench.config import Config; print(json.dumps(Config.model_json_schema(), indent=1))' \
+	$(BIN)/python -c 'import json; from medbench.config.study import Config; print(json.dumps(Config.model_json_schema(), indent=1))' \
 		> workflow/schemas/config.schema.json
 
 docs: install

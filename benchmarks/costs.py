@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from fairness import SPEC, parameters, project_config
 
-from medbench import plan
 from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.sections import DiffusionSection
-from medbench.config import Config
+from medbench.config import plan
+from medbench.config.inputs import fetches
+from medbench.config.study import Config
 from medbench.core.arms import Arm
 from medbench.core.sections import TrainingSection
 from medbench.data.sections import MedMnistDataset
-from medbench.inputs import fetches
 from medbench.report.facts import NOT_COUNTED, evaluations
 
 GB, HOUR = 1e9, 3600.0

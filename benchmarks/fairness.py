@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 import numpy as np
 import yaml
 
-from medbench import plan
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.sections import CGAN, AugmenterSection, Autoencoder, ConditionalDiffusion
-from medbench.config import Config, as_written
+from medbench.config import plan
+from medbench.config.load import as_written
+from medbench.config.study import Config
 from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
 from medbench.report.facts import evaluations

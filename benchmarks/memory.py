@@ -1,4 +1,4 @@
-"""Peak memory of each stage against what its job asks for (medbench/memory.py), on phantoms.
+"""Peak memory of each stage against what its job asks for (medbench/config/resources.py), on phantoms.
 
 python benchmarks/memory.py [--preset workflow/presets/chest.yaml] [--device cuda] [--side 64]
     [--stages utility features] [--augmenters vae medienet_l2 ...]
@@ -17,8 +17,9 @@ from pathlib import Path
 
 from phantom_study import DATASET, short_study
 
-from medbench import memory, plan
-from medbench.config import Config
+from medbench.config import plan
+from medbench.config import resources as memory
+from medbench.config.study import Config
 from medbench.run.logs import read_usage
 
 AUGMENTERS = ("vae", "medienet_l2", "ldm", "cvae", "cgan", "cddpm", "annotated_l2_label", "classic")

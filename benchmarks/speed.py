@@ -19,9 +19,9 @@ from phantom_study import save_phantoms, short_study
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from medbench import plan
+from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import Inputs, train
-from medbench.stages import TrainStage
+from medbench.config import plan
 from medbench.training import loop
 
 WARM, TIMED, PROFILED, LAST = 20, 60, 5, 1  # steps; after the last come a probe and a checkpoint

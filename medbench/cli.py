@@ -8,26 +8,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from medbench.config import Model, parse_text
+from medbench.audit.sections import AuditStage, NeighboursStage
+from medbench.augmenters.stage_sections import SampleStage, TrainStage
+from medbench.config.load import Model, parse_text
+from medbench.config.page_sections import PageStage, ReportStage
+from medbench.config.stage_code import code_of
 from medbench.core.errors import Interrupted, UserError
+from medbench.data.sections import FetchStage, PrepareStage
+from medbench.fidelity.sections import FeaturesStage, FidelityStage
 from medbench.run.logs import keep_log_fresh, report_usage, say
-from medbench.stages import (
-    AuditStage,
-    FeaturesStage,
-    FetchStage,
-    FidelityStage,
-    NeighboursStage,
-    PageStage,
-    PrepareStage,
-    ReportStage,
-    SampleStage,
-    TrainStage,
-    UtilityStage,
-)
 from medbench.system.launch import end_with_launcher, is_one_of_several, launch, processes_for
 from medbench.system.run_lock import held
 from medbench.system.signals import end_on_signals
 from medbench.system.threads import use_threads
+from medbench.utility.sections import UtilityStage
 
 app = typer.Typer(
     name="medbench",
@@ -128,7 +122,8 @@ def train(
             launch(processes)
         from medbench.augmenters.train import Inputs, train
 
-        train(dataset, model, stage, seed, checkpoints, Inputs(first_stage, given, inception))
+        kind = stage.augmenter.kind
+        train(dataset, model, stage, seed, checkpoints, Inputs(first_stage, given, inception), code_of("train", kind))
 
 
 @app.command()
@@ -144,7 +139,7 @@ def sample(
     with held(checkpoints):
         from medbench.augmenters.sample import sample
 
-        sample(model, output, stage, seed, checkpoints)
+        sample(model, output, stage, seed, checkpoints, code_of("sample", stage.augmenter.kind))
 
 
 @app.command()
@@ -220,7 +215,7 @@ def utility(
     with held(checkpoints):
         from medbench.utility.utility import utility
 
-        utility(dataset, samples, output, stage, weights, checkpoints)
+        utility(dataset, samples, output, stage, weights, checkpoints, code_of("utility"))
 
 
 @app.command()

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from medbench.augmenters.sections import AnnotatedDDPM
-from medbench.config import Config, as_written
-from medbench.config_files import read_config
-from medbench.plan import warnings
+from medbench.config.files import read_config
+from medbench.config.load import as_written
+from medbench.config.plan import warnings
+from medbench.config.study import Config
 
 ROOT = Path(__file__).parents[1]
 PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medbench import cli
-from medbench.core.fingerprint import STAGES
+from medbench.config.stage_code import STAGES
 from medbench.data.prepare import prepare
 from medbench.data.sections import PhantomDataset
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medbench.config import Config, load
+from medbench.config.load import load
+from medbench.config.study import Config
 from medbench.core.sections import Section
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,8 @@ import yaml
 
 from benchmarks.same_numbers import chosen, compare, summary
 from medbench.augmenters.sections import BUILT_IN, DiffusionSection
-from medbench.config import Config, parse
+from medbench.config.load import parse
+from medbench.config.study import Config
 from medbench.core.arms import Arm
 from medbench.core.sections import Budget
 from medbench.data.sections import Protocol

@@ -6,12 +6,11 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from medbench.audit.neighbours import neighbours
+from medbench.audit.sections import NeighboursStage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.data.feature_file import read_features
-from medbench.fidelity.fidelity import require_features_of, require_same_extractor
+from medbench.data.feature_file import read_features, require_features_of, require_same_extractor
 from medbench.run.json_files import write_json
-from medbench.stages import NeighboursStage
 
 
 def audit_neighbours(

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from medbench.audit.audit import audit as audited
+from medbench.audit.sections import AuditStage
 from medbench.core.errors import UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Dataset, class_counts
 from medbench.data.source import absent_classes
 from medbench.data.subset import take_fraction
 from medbench.run.json_files import write_json
-from medbench.stages import AuditStage
 
 
 def audit(raw: Path, output: Path, stage: AuditStage, found: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from medbench.augmenters.base import UNLABELLED, Augmenter, History, ImageSpec, Job, Samples
 from medbench.augmenters.sections import AugmenterSection
-from medbench.core.errors import Interrupted, UserError
+from medbench.core.errors import Interrupted, UserError, spelled_shape
 from medbench.data.dataset import Split
 
 
@@ -106,14 +106,6 @@ def wrong_images(images: np.ndarray, shape: tuple[int, ...]) -> str | None:
     strange = images.dtype.kind == "f" and not np.isfinite(images).all()
     found = f"{spelled_shape(images.shape[1:])} {images.dtype}{' with NaN or infinite values' if strange else ''}"
     return f"images of {found}, but those of the dataset are {spelled_shape(shape)} uint8"
-
-
-def spelled_shape(shape: tuple[int, ...]) -> str:
-    """
-    >>> spelled_shape((28, 28, 3))
-    '28×28×3'
-    """
-    return "×".join(map(str, shape)) or "()"
 
 
 def _wrong_samples(samples: Any, labels: np.ndarray, augmenter: Augmenter[Any]) -> str | None:

@@ -7,10 +7,10 @@ from PIL import ImageOps
 from tqdm import tqdm
 
 from medbench.augmenters.base import History, ImageSpec, Job, Samples
-from medbench.augmenters.checked import spelled_shape, wrong_images
+from medbench.augmenters.checked import wrong_images
 from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.sections import Images
-from medbench.core.errors import UserError
+from medbench.core.errors import UserError, spelled_shape
 from medbench.data.dataset import Split
 from medbench.data.images import RESAMPLE, ImageError, decode, to_channels
 from medbench.data.listing import Item, key_of, list_folder, require_most_read

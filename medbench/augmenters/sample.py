@@ -11,24 +11,25 @@ from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.checked import loaded, sampled
 from medbench.augmenters.sections import AugmenterSection
+from medbench.augmenters.stage_sections import SampleStage
 from medbench.core.errors import UserError
-from medbench.core.fingerprint import code_of
 from medbench.core.labels import proportional_labels
 from medbench.core.rng import seed_for
 from medbench.run.arrays import write_npz
 from medbench.run.files import remove_folder
 from medbench.run.json_files import read_json
 from medbench.run.sums import require_folder
-from medbench.stages import SampleStage
 from medbench.system.runtime import start
 
 
-def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed: int, checkpoints: Path) -> None:
+def sample(
+    model_folder: Path, output: Path, stage: SampleStage, generator_seed: int, checkpoints: Path, code: str = ""
+) -> None:
     """Generates stage.n images, or stage.ratio as many as were trained on if that is more, in training proportions.
 
     Writes an npz: images uint8 (n, H, W[, 3]), labels int64 (n,), the first image's trajectory, and what it was made
     with. A smaller n gives the first images of a larger one. Resumes from `checkpoints`, which are removed once the
-    images are there.
+    images are there: one of other settings, or of other `code`, is refused.
 
     Raises:
         UserError: no model or a damaged one, a checkpoint of other settings, a plug-in that fails or returns what is no
@@ -48,7 +49,7 @@ def sample(model_folder: Path, output: Path, stage: SampleStage, generator_seed:
         belongs_to={
             "model": model_sha256,
             "stage": stage.model_dump(mode="json"),
-            "code": code_of("sample", stage.augmenter.kind),
+            "code": code,
             "runtime": runtime.conditions(),
         },
         runtime=runtime,

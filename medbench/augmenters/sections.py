@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from medbench.augmenters.sampler_steps import FEWEST_STEPS, USUAL_STEPS, steps_up_to, usual_steps
 from medbench.core.sections import Fraction, Name, Probability, Section, TrainingSection, WeightsFile
+from medbench.utility.sections import MixingSection
 
 OR_NULL: Any = lambda schema: schema.update(type=[schema["type"], "null"])  # noqa: E731  # null takes the default
 Widths = Annotated[tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...], Field(min_length=1)]
@@ -44,6 +45,11 @@ class AugmenterSection(Section):
     def reads_inception(self) -> bool:
         """Whether training measures fidelity."""
         return False
+
+    @property
+    def mixing(self) -> MixingSection | None:
+        """How the classifier's loop mixes images, for one that makes none."""
+        return None
 
 
 class TrainedSection(AugmenterSection, TrainingSection):
@@ -353,19 +359,28 @@ class Images(AugmenterSection):
         return self.path
 
 
-class MixUp(AugmenterSection):
-    """Pairs of training images blended in the classifier's loop (Zhang et al. 2018)."""
+class OnTheFly(AugmenterSection):
+    """Acts in the classifier's loop: it has no module, and makes no files."""
 
     MAKES_IMAGES = False
+
+    kind: Literal["mixup", "cutmix"]
+    alpha: PositiveFloat
+
+    @property
+    def mixing(self) -> MixingSection | None:
+        return MixingSection(kind=self.kind, alpha=self.alpha)
+
+
+class MixUp(OnTheFly):
+    """Pairs of training images blended in the classifier's loop (Zhang et al. 2018)."""
 
     kind: Literal["mixup"]
     alpha: PositiveFloat = 0.2
 
 
-class CutMix(AugmenterSection):
+class CutMix(OnTheFly):
     """A box of one training image pasted into another in the classifier's loop (Yun et al. 2019)."""
-
-    MAKES_IMAGES = False
 
     kind: Literal["cutmix"]
     alpha: PositiveFloat = 1.0

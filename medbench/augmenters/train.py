@@ -10,14 +10,13 @@ from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import Augmenter, History, ImageSpec, Inception, Job
 from medbench.augmenters.checked import built, fitted, saved
 from medbench.augmenters.model_card import write_model_card
+from medbench.augmenters.stage_sections import TrainStage
 from medbench.core.errors import UserError
-from medbench.core.fingerprint import code_of
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Card, Dataset
 from medbench.run.files import remove_folder, replacing, sha256_of, sha256_of_folder
 from medbench.run.json_files import read_json, write_json
 from medbench.run.sums import require_folder, write_sums
-from medbench.stages import TrainStage
 from medbench.system.launch import is_follower
 from medbench.system.runtime import start
 from medbench.training.team import join, leave
@@ -39,10 +38,12 @@ def train(
     generator_seed: int,
     checkpoints: Path,
     inputs: Inputs | None = None,
+    code: str = "",
 ) -> None:
     """Trains an augmenter and writes its model: weights, medbench.json (what it is), training.csv (how it went).
 
-    Resumes from `checkpoints`, which are removed once the model is there.
+    Resumes from `checkpoints`, which are removed once the model is there: one of other settings, or of other
+    `code`, is refused.
 
     Raises:
         UserError: a class with too few images, a first stage that is missing or another dataset's, a checkpoint of
@@ -72,7 +73,7 @@ def train(
         seed=seed_for(stage.seed, "generator", generator_seed),
         probe_seed=seed_for(stage.seed, "probe"),
         checkpoints=checkpoints,
-        belongs_to={**described, "code": code_of("train", section.kind)},
+        belongs_to={**described, "code": code},
         runtime=runtime,
         title=f"train {card.name} {stage.name} seed {generator_seed}",
         first_stage=inputs.first_stage,

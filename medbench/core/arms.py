@@ -2,6 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 OVERSAMPLE = "oversample"
 
@@ -63,3 +66,6 @@ class Arm:
     def trained_under(self, budget: str) -> str:
         """The budget that stands for this one: both mean the same steps where the set is as large as the real one."""
         return "steps" if self.size == 1 else budget
+
+
+ArmName = Annotated[str, AfterValidator(lambda name: Arm.parse(name).name)]

@@ -14,3 +14,11 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int, message: str):
         super().__init__(message)
         self.signal_number = signal_number
+
+
+def spelled_shape(shape: tuple[int, ...]) -> str:
+    """
+    >>> spelled_shape((28, 28, 3))
+    '28×28×3'
+    """
+    return "×".join(map(str, shape)) or "()"

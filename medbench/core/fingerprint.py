@@ -7,76 +7,14 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from medbench import augmenters, data
-from medbench.core.registry import module_of, plugged_in
-
 MEDBENCH = Path(__file__).parents[1]
-STAGES = {
-    "fetch": "medbench.data.fetch",
-    "prepare": "medbench.data.prepare",
-    "audit": "medbench.audit.stage",
-    "audit_page": "medbench.report.audit.page",
-    "train": "medbench.augmenters.train",
-    "sample": "medbench.augmenters.sample",
-    "features": "medbench.fidelity.features",
-    "fidelity": "medbench.fidelity.fidelity",
-    "neighbours": "medbench.audit.neighbours_stage",
-    "neighbours_page": "medbench.report.audit.neighbours_page",
-    "utility": "medbench.utility.utility",
-    "tables": "medbench.report.tables.write",
-    "figures": "medbench.report.figures.write",
-    "report": "medbench.report.page.write",
-}
-# Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
-ALWAYS = {"medbench.run.arrays", "medbench.run.json_files", "medbench.core.rng", "medbench.system.threads"}
-# Stages that fill templates.
-FILLS = {"audit_page", "neighbours_page", "report"}
-# Their fields and validators are in the section that a stage gets; what else their classes hold counts as code.
-SECTIONS = {
-    "medbench.augmenters.sections",
-    "medbench.config",
-    "medbench.data.sections",
-    "medbench.core.sections",
-    "medbench.stages",
-}
-# They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
-IGNORED = {
-    "medbench.augmenters",
-    "medbench.augmenters.any_kind",
-    "medbench.augmenters.checked",
-    "medbench.augmenters.inherit",
-    "medbench.augmenters.model_card",
-    "medbench.system.cuda_devices",
-    "medbench.run.damage",
-    "medbench.data",
-    "medbench.system.device",
-    "medbench.core.errors",
-    "medbench.run.files",
-    "medbench.core.fingerprint",
-    "medbench.system.gpu_lock",
-    "medbench.system.file_owner",
-    "medbench.run.logs",
-    "medbench.core.registry",
-    "medbench.system.run_lock",
-    "medbench.run.seals",
-    "medbench.run.sums",
-    "medbench.system.launch",
-    "medbench.system.signals",
-}
-# An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.
-SAMPLERS = {"medbench.augmenters.batches"}
+SECTIONS = (
+    "sections"  # how modules of sections end: a stage gets their fields and validators, what else they hold is code
+)
 
 
 @cache
-def code_of(stage: str, kind: str | None = None) -> str:
-    """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
-    registry = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
-    modules = [STAGES[stage], *sorted(ALWAYS), *([module_of(registry[kind])] if kind else [])]
-    return fingerprint(*modules, without=frozenset(SAMPLERS if stage == "train" else ()), templates=stage in FILLS)
-
-
-@cache
-def fingerprint(*modules: str, without: frozenset[str] = frozenset(), templates: bool = False) -> str:
+def fingerprint(modules: tuple[str, ...], without: frozenset[str] = frozenset(), templates: bool = False) -> str:
     """Hash of what computes in these modules and in all of medbench that they import.
 
     That is their syntax trees, without docstrings, the words of errors and lines for the log. Of another package, a
@@ -93,7 +31,7 @@ def fingerprint(*modules: str, without: frozenset[str] = frozenset(), templates:
     while waiting:
         module = waiting.pop()
         path = _path(module)
-        if path and module not in seen and module not in IGNORED | without:
+        if path and module not in seen and module not in without:
             names, seen[module] = _read(module, path)
             waiting += [name for name in names if name.partition(".")[0] in packages]
             files = path.parent.glob("templates/*") if templates else ()
@@ -106,7 +44,7 @@ def fingerprint(*modules: str, without: frozenset[str] = frozenset(), templates:
 def _read(module: str, path: Path) -> tuple[list[str], str]:
     """What a module imports, and what it computes as text."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    if module in SECTIONS:
+    if module.endswith(SECTIONS):
         return [], ast.dump(_without_words(_without_fields(tree)))
     names = list(_imported(tree, module))
     return names, ast.dump(_without_words(tree))

@@ -9,7 +9,9 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
+from medbench.data.dataset import Dataset
 from medbench.run.files import replacing
 from medbench.run.seals import SAFETENSORS, UNSEALED, require_sealed, seal
 
@@ -33,3 +35,23 @@ def read_features(path: Path) -> tuple[Features, dict[str, Any]]:
     with safe_open(path, framework="numpy") as file:
         keys, made_by = file.keys(), json.loads(file.metadata()["medbench"])
         return {key: file.get_tensor(key) for key in keys}, {k: v for k, v in made_by.items() if k != "seal"}
+
+
+def require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
+    """Distances between features of two different networks mean nothing."""
+    first, *others = made_by
+    for other in others:
+        if made_by[other]["extractor"] != made_by[first]["extractor"]:
+            raise UserError(
+                f"{paths[other]}: made by {made_by[other]['extractor']}, but {paths[first]} by"
+                f" {made_by[first]['extractor']}; remove both and extract again"
+            )
+
+
+def require_features_of(dataset: Dataset, made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
+    """Rows of features are matched with the dataset's labels and groups."""
+    for name in ("train", "test"):
+        if made_by[name]["images_sha256"] != dataset.card.npz_sha256:
+            raise UserError(
+                f"{paths[name]}: holds features of other images than {dataset.card.name}; extract them again"
+            )

@@ -1,11 +1,11 @@
-"""What the config may say of a dataset: one section a kind."""
+"""What the config may say of a dataset, one section per kind, and what the stages that make it get."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, FiniteFloat, PositiveInt, StringConstraints, model_validator
 
-from medbench.core.sections import Fraction, HubName, Section, Sha256
+from medbench.core.sections import Fraction, HubName, Name, Section, Seed, Sha256, Stage, canonical_json
 from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, medmnist
 from medbench.data.known.facts import Facts
 from medbench.data.remote import Remote
@@ -196,3 +196,22 @@ AnyDataset = Annotated[
     | TongueDataset,
     Field(discriminator="kind"),
 ]
+
+
+# What the stages get ---------------------------------------------------------------------------------------------
+
+
+class FetchStage(Stage):
+    remote: Remote
+    accept_changed: bool = False
+
+
+class PrepareStage(Stage):
+    """Without what the audit does with the images, so that entries may differ in that alone."""
+
+    name: Name
+    dataset: AnyDataset
+    seed: Seed
+
+    def canonical(self) -> str:
+        return canonical_json(self.model_dump(mode="json", exclude={"dataset": {"protocol", "train_fraction"}}))

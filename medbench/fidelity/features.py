@@ -6,10 +6,10 @@ from medbench.core.errors import UserError
 from medbench.data.feature_file import write_features
 from medbench.data.weights import load_state
 from medbench.fidelity.extractor import InceptionExtractor
+from medbench.fidelity.sections import FeaturesStage
 from medbench.run.arrays import read_own_npz
 from medbench.run.files import sha256_of
 from medbench.run.logs import Progress
-from medbench.stages import FeaturesStage
 from medbench.system.runtime import start
 
 

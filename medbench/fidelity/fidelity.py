@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.data.feature_file import Features, read_features
+from medbench.data.feature_file import Features, read_features, require_features_of, require_same_extractor
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance
+from medbench.fidelity.sections import FidelityStage
 from medbench.run.json_files import write_json
-from medbench.stages import FidelityStage
 
 REFERENCES = ("train", "test")
 
@@ -76,23 +75,3 @@ def _row(metric: str, reference: str, dimension: str, value: float, n_real: int,
         "n_real": n_real,
         "n_generated": n_generated,
     }
-
-
-def require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
-    """Distances between features of two different networks mean nothing."""
-    first, *others = made_by
-    for other in others:
-        if made_by[other]["extractor"] != made_by[first]["extractor"]:
-            raise UserError(
-                f"{paths[other]}: made by {made_by[other]['extractor']}, but {paths[first]} by"
-                f" {made_by[first]['extractor']}; remove both and extract again"
-            )
-
-
-def require_features_of(dataset: Dataset, made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
-    """Rows of features are matched with the dataset's labels and groups."""
-    for name in REFERENCES:
-        if made_by[name]["images_sha256"] != dataset.card.npz_sha256:
-            raise UserError(
-                f"{paths[name]}: holds features of other images than {dataset.card.name}; extract them again"
-            )

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from medbench.config import ClassifierSection
 from medbench.core.errors import UserError
 from medbench.training.augmentation import mirrored, shifted
 from medbench.training.loop import Schedule
@@ -18,6 +17,7 @@ from medbench.training.task import Batch, Task, TrainingData
 from medbench.utility.metrics import macro_auroc
 from medbench.utility.mixing import Mixing
 from medbench.utility.network import to_network_range
+from medbench.utility.sections import ClassifierSection
 
 SCORING_BATCH = 64  # images; changes speed and memory only
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from medbench.augmenters.checked import spelled_shape
 from medbench.core.arms import OVERSAMPLE, Arm
-from medbench.core.errors import UserError
+from medbench.core.errors import UserError, spelled_shape
 from medbench.core.labels import proportional_labels, real_rows
 from medbench.data.dataset import Card, Dataset, Split
 from medbench.run.arrays import read_own_npz

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from medbench.augmenters.sections import CutMix, MixUp
 from medbench.core.arms import Arm
 from medbench.training.draws import Draws
+from medbench.utility.sections import MixingSection
 
 TRANSFORMS = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
 
@@ -26,7 +26,7 @@ class Mixing:
     probability: float
 
     @staticmethod
-    def of(section: MixUp | CutMix | None, arm: Arm, n_classes: int) -> "Mixing | None":
+    def of(section: MixingSection | None, arm: Arm, n_classes: int) -> "Mixing | None":
         """What an arm's batches undergo; None where it has ready images.
 
         Of `real+mixup@r`, 1 + r images for each real one, r are mixed: as many as other arms add. Of `only-mixup` all

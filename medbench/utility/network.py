@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.transforms.v2 import functional as transforms
 
-from medbench.config import ClassifierSection
 from medbench.core.errors import UserError
 from medbench.training.task import TrainingData
+from medbench.utility.sections import ClassifierSection
 
 # Of ImageNet's images in [0, 1], which the published weights expect; from scratch any fixed scale does.
 MEAN = (0.485, 0.456, 0.406)

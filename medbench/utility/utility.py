@@ -11,14 +11,12 @@ from torch import Tensor
 
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
-from medbench.core.fingerprint import code_of
 from medbench.core.rng import numpy_rng, seed_for
 from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.data.weights import load_state
 from medbench.run.arrays import write_npz
 from medbench.run.files import remove_folder, sha256_of
 from medbench.run.json_files import write_json
-from medbench.stages import UtilityStage
 from medbench.system.runtime import Runtime, start
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import evaluating, train_network
@@ -28,6 +26,7 @@ from medbench.utility.compose import read_generated, training_set
 from medbench.utility.metrics import ORDINAL, classification_metrics, quadratic_kappa, val_thresholds
 from medbench.utility.mixing import Mixing
 from medbench.utility.network import build, resized
+from medbench.utility.sections import UtilityStage
 
 
 def utility(
@@ -37,11 +36,13 @@ def utility(
     stage: UtilityStage,
     weights_path: Path | None,
     checkpoints: Path,
+    code: str = "",
 ) -> None:
     """Trains one classifier a classifier seed on an arm and scores the real test split once with each.
 
     Writes `output` (json: conditions, every score in long form, how training went) and the same name with .npz (every
-    probability on val and test). Resumes from `checkpoints`, which are removed once both are there.
+    probability on val and test). Resumes from `checkpoints`, which are removed once both are there:
+    one of other settings, or of other `code`, is refused.
 
     Raises:
         UserError: a val or test split with one class, a class absent from train, generated images that do not fit or
@@ -57,7 +58,7 @@ def utility(
     train = training_set(dataset, arm, generated, rng, mixing=stage.mixing is not None)
     samples_sha256 = sha256_of(samples_path) if samples_path else None
     origin = {"dataset_sha256": dataset.card.npz_sha256, "samples_sha256": samples_sha256}
-    job = _Job(stage, runtime, dataset, train, _pretrained(stage, weights_path), checkpoints, origin)
+    job = _Job(stage, runtime, dataset, train, _pretrained(stage, weights_path), checkpoints, origin, code)
     results = [job.result(seed) for seed in stage.classifier_seeds]
     _write(output, stage, results, dataset, _conditions(job, arm))
     remove_folder(checkpoints)
@@ -74,6 +75,7 @@ class _Job:
     weights: dict[str, Tensor] | None
     checkpoints: Path
     origin: dict[str, Any]
+    code: str
 
     @property
     def steps(self) -> int:
@@ -125,7 +127,7 @@ class _Job:
             "stage": self.stage.model_dump(mode="json", exclude={"classifier_seeds"}),
             "classifier_seed": seed,
             "origin": self.origin,
-            "code": code_of("utility"),
+            "code": self.code,
             "runtime": self.runtime.conditions(),
         }
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from medbench.audit.neighbours_stage import audit_neighbours
+from medbench.audit.sections import NeighboursStage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
 from medbench.data.feature_file import write_features
-from medbench.stages import NeighboursStage
 
 STAGE = NeighboursStage(dataset="tiny", dimension=768, torch_threads=1)
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from medbench.audit.sections import AuditStage
 from medbench.audit.stage import audit
+from medbench.config.plan import audit_section
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
-from medbench.plan import audit_section
 from medbench.run.files import sha256_of
 from medbench.run.json_files import read_json
-from medbench.stages import AuditStage
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ def test_a_dataset_without_origins_cannot_be_audited(made, arrays, tiny_dataset,
 
 
 def test_entries_that_differ_in_the_protocol_alone_are_prepared_from_one_section():
-    from medbench.config import load
-    from medbench.plan import prepare_section
-    from tests.test_config import changed
+    from medbench.config.load import load
+    from medbench.config.plan import prepare_section
+    from tests.config.test_study import changed
 
     ct = {"kind": "phantom", "subject": "ct"}
     configs = [load(changed("datasets.ct", ct | extra)) for extra in ({}, {"protocol": "clean", "train_fraction": 0.5})]

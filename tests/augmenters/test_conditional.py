@@ -19,11 +19,11 @@ from medbench.augmenters.diffusion import betas, to_model_range
 from medbench.augmenters.noise_prediction import ConditionalTask
 from medbench.augmenters.nonleaky import augmented
 from medbench.augmenters.sections import CDDPM
+from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import Interrupted
 from medbench.data.dataset import Split
 from medbench.run.files import sha256_of, sha256_of_folder
-from medbench.stages import TrainStage
 from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 from medbench.training.task import Batch

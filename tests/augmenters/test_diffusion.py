@@ -9,7 +9,7 @@ from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.diffusion import betas, noise_loss, scheduler_of, to_model_range, to_uint8
 from medbench.augmenters.schedules import last_signal
 from medbench.augmenters.sections import AnnotatedDDPM, DiffusionSection
-from medbench.plan import LARGEST_SIGNAL
+from medbench.config.plan import LARGEST_SIGNAL
 
 
 def scheduler(sampler: str = "ancestral", prediction: str = "epsilon", **settings):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from medbench import cli
-from medbench.config import as_written
+from medbench.config.load import as_written
 from medbench.core.errors import UserError
 from medbench.run.arrays import read_npz
 from medbench.run.files import sha256_of

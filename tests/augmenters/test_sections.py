@@ -2,10 +2,10 @@
 
 import pytest
 
-from medbench import plan
-from medbench.config import load, parse_text
+from medbench.augmenters.stage_sections import TrainStage
+from medbench.config import plan
+from medbench.config.load import load, parse_text
 from medbench.core.errors import UserError
-from medbench.stages import TrainStage
 
 
 def raw_config(**augmenters) -> dict:

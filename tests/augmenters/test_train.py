@@ -18,6 +18,7 @@ from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.sample import sample
 from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
@@ -25,7 +26,6 @@ from medbench.data.dataset import Dataset, class_counts
 from medbench.run.arrays import read_npz
 from medbench.run.files import remove_folder, sha256_of
 from medbench.run.json_files import read_json
-from medbench.stages import SampleStage, TrainStage
 from tests.damage import flip
 
 SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "conditioning": "label", "timesteps": 10}

@@ -5,11 +5,12 @@ import sys
 
 import pytest
 
+from medbench.config import stage_code
+from medbench.config.stage_code import STAGES, code_of
 from medbench.core import fingerprint as module
-from medbench.core.fingerprint import STAGES, code_of
 
 HELPER = """
-from medbench.config import limit
+from medbench.sections import limit
 from medbench.run.logs import say
 
 def f(x):
@@ -27,7 +28,7 @@ def package(tmp_path, monkeypatch):
     folder.mkdir()
     sources = {
         "fingerprint": "",
-        "config": "limit = 1\n",
+        "sections": "limit = 1\n",
         "stage": '"""Doc."""\n\ndef run():\n    """Doc."""\n    from medbench.helper import f\n    return f(1)\n',
         "helper": HELPER,
         "other": "x = 1\n",
@@ -46,13 +47,13 @@ def package(tmp_path, monkeypatch):
 
 
 def clear():
-    for cached in (module.code_of, module.fingerprint, module._read, module._path):
+    for cached in (code_of, module.fingerprint, module._read, module._path):
         cached.cache_clear()
 
 
 def stage_hash():
     clear()
-    return module.fingerprint("medbench.stage")
+    return module.fingerprint(("medbench.stage",))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def stage_hash():
         ("helper", "ValueError(", "TypeError(", True),  # another error is caught elsewhere
         ("helper", "at work", "working", False),
         ("helper", "x > 9", "x > 8", True),
-        ("config", "limit = 1", "limit = 2", False),  # settings arrive in the section, not through the code
+        ("sections", "limit = 1", "limit = 2", False),  # settings arrive in the section, not through the code
     ],
 )
 def test_code_reruns_a_stage_and_a_comment_does_not(package, name, old, new, reruns):
@@ -112,7 +113,12 @@ def plug_in(package, tmp_path, monkeypatch):
 
 def plug_in_hash(name="plug.kind"):
     clear()
-    return module.fingerprint("medbench.stage", name)
+    return module.fingerprint(
+        (
+            "medbench.stage",
+            name,
+        )
+    )
 
 
 IMPORTED = ["kind", "net", "widths", "parts/deep", "parts/__init__", "parts/wide", "far", "near"]
@@ -156,7 +162,7 @@ def test_a_stage_has_the_code_of_the_kind_that_it_runs(plug_in, monkeypatch):
     monkeypatch.undo()  # ours, with the package's entry points
     monkeypatch.syspath_prepend(plug_in.parent)
     ours = code_of("train", "copy")
-    monkeypatch.setattr(module, "plugged_in", lambda group: points)
+    monkeypatch.setattr(stage_code, "plugged_in", lambda group: points)
     clear()
     assert code_of("train", "copy") == ours  # ours is not replaced, as in medbench.augmenters.augmenter_class
     hashes = {kind: code_of("train", kind) for kind in ("copy", "cddpm", "medienet", "mine")}
@@ -172,7 +178,7 @@ def test_a_stage_has_the_code_of_the_kind_that_it_runs(plug_in, monkeypatch):
 PAGES = {"audit_page", "neighbours_page", "tables", "figures", "report"}
 NUMBERS = set(STAGES) - PAGES
 ON_A_DEVICE = {"train", "sample", "features", "utility"}
-SECTIONS = {"train", "sample", "utility"}  # stages that get an augmenter's section
+SECTIONS = {"train", "sample"}  # stages that get an augmenter's section
 
 
 @pytest.fixture
@@ -202,7 +208,7 @@ def ours(tmp_path, monkeypatch):
     [
         ("report/page/templates/report.css", {"audit_page", "neighbours_page", "report"}),
         ("report/page/templates/report.html.j2", {"audit_page", "neighbours_page", "report"}),
-        ("audit/templates/audit.html.j2", {"audit_page", "neighbours_page", "report"}),
+        ("report/audit/templates/audit.html.j2", {"audit_page", "neighbours_page", "report"}),
     ],
 )
 def test_styles_and_templates_draw_pages_and_compute_nothing_again(ours, name, stages):
@@ -212,17 +218,17 @@ def test_styles_and_templates_draw_pages_and_compute_nothing_again(ours, name, s
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("damage.py", "is damaged", "is broken"),
-        ("training/train.py", "needs at least", "wants at least"),
+        ("run/damage.py", "is damaged", "is broken"),
+        ("augmenters/train.py", "needs at least", "wants at least"),
         ("training/loop.py", "lower learning_rate", "give a lower learning_rate"),
-        ("training/signals.py", "import", "import json\nimport"),
-        ("run_lock.py", "import", "import json\nimport"),
-        ("leases.py", "import", "import json\nimport"),
-        ("saying.py", "BEAT = 30.0", "BEAT = 20.0"),
-        ("usage.py", "done in", "ended in"),
-        ("seals.py", "PIECE = 2**20", "PIECE = 2**21"),
-        ("audit/findings.py", "Not what was published", "Other than published"),
-        ("audit/neighbours_findings.py", "a hint, not proof", "no proof"),
+        ("system/signals.py", "import", "import json\nimport"),
+        ("system/run_lock.py", "import", "import json\nimport"),
+        ("system/gpu_lock.py", "import", "import json\nimport"),
+        ("run/logs.py", "BEAT = 30.0", "BEAT = 20.0"),
+        ("run/logs.py", "done in", "ended in"),
+        ("run/seals.py", "PIECE = 2**20", "PIECE = 2**21"),
+        ("report/audit/findings.py", "Not what was published", "Other than published"),
+        ("report/audit/neighbours_findings.py", "a hint, not proof", "no proof"),
     ],
 )
 def test_words_locks_logs_and_watches_compute_nothing_again(ours, name, old, new):
@@ -232,12 +238,12 @@ def test_words_locks_logs_and_watches_compute_nothing_again(ours, name, old, new
 @pytest.mark.parametrize(
     ("name", "old", "new", "stages"),
     [
-        ("rng.py", ">> 1", ">> 2", NUMBERS),
-        ("threads.py", "threadpool_limits(count)", "threadpool_limits(2 * count)", NUMBERS),
-        ("arrays.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
-        ("json_files.py", "sort_keys=True", "sort_keys=False", NUMBERS),
+        ("core/rng.py", ">> 1", ">> 2", NUMBERS),
+        ("system/threads.py", "threadpool_limits(count)", "threadpool_limits(2 * count)", NUMBERS),
+        ("run/arrays.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
+        ("run/json_files.py", "sort_keys=True", "sort_keys=False", NUMBERS),
         ("augmenters/sections.py", "COMPUTES = False", "COMPUTES = True", SECTIONS),
-        ("runtime.py", '"bf16" if capable', '"fp32" if capable', ON_A_DEVICE),
+        ("system/runtime.py", '"bf16" if capable', '"fp32" if capable', ON_A_DEVICE),
         ("augmenters/sections.py", 'self.conditioning != "none"', 'self.conditioning == "label"', SECTIONS),
         ("augmenters/batches.py", "import", "import json\nimport", {"sample"}),  # serves sampling alone
         ("augmenters/denoising.py", "import", "import json\nimport", {"train", "sample"}),  # also checks of a training
@@ -268,7 +274,7 @@ def test_what_is_known_of_one_published_set_does_not_prepare_another_again(monke
     """An edited citation would otherwise train everything again."""
     read, real = [], module._read
     monkeypatch.setattr(module, "_read", lambda name, path: read.append(name) or real(name, path))
-    module.fingerprint.__wrapped__("medbench.data.prepare", "medbench.data.chest_ct")
+    module.fingerprint.__wrapped__(("medbench.data.prepare", "medbench.data.chest_ct"))
     assert [name for name in read if name.startswith("medbench.data.known.")] == [
         "medbench.data.known.chest_ct",
         "medbench.data.known.facts",

@@ -9,7 +9,7 @@ from medbench.augmenters import GROUP, KINDS, augmenter_class
 from medbench.augmenters.any_kind import OWN_KINDS
 from medbench.augmenters.base import Augmenter
 from medbench.augmenters.sections import BUILT_IN
-from medbench.config import load
+from medbench.config.load import load
 from medbench.core.errors import UserError
 from medbench.core.registry import imported, module_of, plugged_in
 
@@ -77,7 +77,7 @@ def test_every_kind_that_makes_images_has_a_class_and_every_class_a_section():
 
 
 def test_listing_the_kinds_imports_none():
-    code = "import sys, medbench.config, medbench.stages; print({'torch', 'diffusers'} & set(sys.modules))"
+    code = "import sys, medbench.cli, medbench.config.load; print({'torch', 'diffusers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from medbench.config import parse
+from medbench.config.load import parse
 from medbench.core.errors import UserError
 from medbench.data.prepare import prepare
-from medbench.data.sections import FolderDataset, NpzDataset, PhantomDataset
-from medbench.stages import PrepareStage
+from medbench.data.sections import FolderDataset, NpzDataset, PhantomDataset, PrepareStage
 from tests.data.test_folder import put, section
 from tests.data.test_npz import arrays
 

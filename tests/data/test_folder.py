@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medbench.config import parse
+from medbench.config.load import parse
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medbench import inputs
-from medbench.config import load, parse
+from medbench.config import inputs
+from medbench.config.load import load, parse
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare
 from medbench.data.sections import HuggingFaceDataset
 from medbench.run.files import sha256_of
+from tests.config.test_study import changed
 from tests.data.test_folder import section as folder_section
 from tests.data.test_folder import two_classes
-from tests.test_config import changed
 
 datasets = pytest.importorskip("datasets")
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from medbench.config import parse
+from medbench.config.load import parse
 from medbench.core.errors import UserError
 from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, known, medmnist
 from medbench.data.prepare import prepare

@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
+from medbench.audit.sections import AuditStage
 from medbench.audit.stage import audit
 from medbench.core.errors import UserError
 from medbench.data.prepare import prepare
 from medbench.data.sections import NpzDataset
-from medbench.stages import AuditStage
 from tests.data.test_folder import put, section, two_classes, write_table
 from tests.data.test_npz import arrays
 

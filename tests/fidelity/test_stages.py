@@ -8,10 +8,10 @@ from medbench.data.feature_file import read_features, write_features
 from medbench.fidelity.features import features
 from medbench.fidelity.fidelity import fidelity
 from medbench.fidelity.frechet import frechet_distance
+from medbench.fidelity.sections import FeaturesStage, FidelityStage
 from medbench.run.arrays import write_npz
 from medbench.run.files import sha256_of
 from medbench.run.json_files import read_json
-from medbench.stages import FeaturesStage, FidelityStage
 from tests.damage import flip
 
 STAGE = FeaturesStage(weights_sha256=None, dimensions=(64,), batch_size=4, seed=0, torch_threads=1)

@@ -6,12 +6,13 @@ import signal
 import pytest
 
 from medbench.augmenters.sample import sample
+from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import Interrupted
 from medbench.run.files import sha256_of
 from medbench.run.json_files import read_json
-from medbench.stages import SampleStage, TrainStage, UtilityStage
 from medbench.training import loop
+from medbench.utility.sections import UtilityStage
 from medbench.utility.utility import utility
 from tests.utility.test_utility import STAGE as UTILITY
 

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from medbench.audit.audit import audit
-from medbench.config import Config
+from medbench.config.plan import report_section, trained_as
+from medbench.config.study import Config
 from medbench.core.arms import Arm
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Card, Dataset, Split, card_path, class_counts
 from medbench.data.digest import origins_of
-from medbench.plan import report_section, trained_as
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
 from medbench.run.arrays import write_npz

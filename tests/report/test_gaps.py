@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.config import Config
+from medbench.config.plan import report_section
+from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.data.feature_file import write_features
-from medbench.plan import report_section
 from medbench.report import results as results_module
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.results import StudyResults

@@ -3,8 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
-from medbench import cli, plan
-from medbench.config import Config
+from medbench import cli
+from medbench.config import plan
+from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.report.results import StudyResults
 from medbench.report.tables.write import write_tables

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from medbench.config import Config
+from medbench.config.plan import page_section, report_section
+from medbench.config.study import Config
 from medbench.data.dataset import Dataset
 from medbench.data.feature_file import write_features
-from medbench.plan import page_section, report_section
 from medbench.run.arrays import write_npz
 from medbench.run.files import sha256_of, sha256_of_folder, write_html, write_text
 from medbench.run.jobs import Job, jobs_of, read_plan

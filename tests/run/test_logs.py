@@ -19,7 +19,7 @@ def test_a_job_that_is_done_is_done_though_its_log_takes_no_more(tmp_path):
 
 
 def test_the_log_of_a_silent_job_looks_new(tmp_path):
-    script = "import time; from medbench import saying; saying.BEAT = 0.05; saying.keep_log_fresh(); time.sleep(60)"
+    script = "import time; from medbench.run import logs; logs.BEAT = 0.05; logs.keep_log_fresh(); time.sleep(60)"
     log = tmp_path / "log"
     with open(log, "w") as file, subprocess.Popen([sys.executable, "-c", script], stderr=file) as process:
         deadline = time.monotonic() + 60

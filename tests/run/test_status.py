@@ -5,11 +5,10 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from tests.inspect.conftest import CONFIG, NOW, age
 
-from medbench.config import Config
+from medbench.config.plan import page_section
+from medbench.config.study import Config
 from medbench.core.errors import UserError
-from medbench.plan import page_section
 from medbench.run.files import write_text
 from medbench.run.jobs import jobs_of, read_plan
 from medbench.run.json_files import read_json, write_json
@@ -19,6 +18,7 @@ from medbench.run.logs import Usage
 from medbench.run.states import State
 from medbench.run.status import estimates, status, status_text
 from medbench.system.run_lock import held
+from tests.run.conftest import CONFIG, NOW, age
 
 PROGRESS = "train ct medienet seed 0 unet: 35/170 steps, 2.28 steps/s, 59 s left, loss 0.2368"
 MODEL, SAMPLES, ARM = "models/ct/medienet/seed0", "samples/ct/medienet/seed0.npz", "utility/ct/steps/real/real"

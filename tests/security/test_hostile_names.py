@@ -12,9 +12,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from medbench.config import load
+from medbench.config.load import load
 from medbench.core.errors import UserError
-from tests.test_config import MINIMAL, changed
+from tests.config.test_study import MINIMAL, changed
 
 NAMES = ["; rm -rf x", "$(touch pwned)", "`touch pwned`", "-rf", "../up", "a b", "a'b", "a\nb", "ü", ""]
 

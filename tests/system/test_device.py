@@ -2,8 +2,8 @@
 
 import pytest
 
-from medbench import plan
-from medbench.config import load
+from medbench.config import plan
+from medbench.config.load import load
 from medbench.core.errors import UserError
 from medbench.core.sections import RuntimeStage
 from medbench.system import device as devices

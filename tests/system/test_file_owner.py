@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from medbench import inputs
-from medbench.config import load
+from medbench.config import inputs
+from medbench.config.load import load
 from medbench.core.errors import UserError
 from medbench.system.file_owner import require_own
-from tests.test_config import changed
+from tests.config.test_study import changed
 
 STRANGER = 54321  # the number of no user
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torchvision import models
 
-from medbench.config import ClassifierSection
 from medbench.core.errors import UserError
 from medbench.training.task import TrainingData
 from medbench.utility.network import build, resized, to_network_range
+from medbench.utility.sections import ClassifierSection
 
 
 def test_published_weights_are_taken_over_and_only_the_last_layer_is_new():

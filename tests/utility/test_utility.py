@@ -17,9 +17,9 @@ from medbench.data.dataset import Dataset, Split, class_counts
 from medbench.run.arrays import read_npz, write_npz
 from medbench.run.files import sha256_of
 from medbench.run.json_files import read_json
-from medbench.stages import UtilityStage
 from medbench.training.task import TrainingData
 from medbench.utility import classification
+from medbench.utility.sections import UtilityStage
 from medbench.utility.utility import utility
 
 CLASSIFIER = {

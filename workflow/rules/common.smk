@@ -1,4 +1,4 @@
-"""What the rules share: the checked config, and what a wildcard means. The thinking is in medbench/plan.py."""
+"""What the rules share: the checked config, and what a wildcard means. The thinking is in medbench/config/plan.py."""
 
 import sys
 import time
@@ -7,21 +7,24 @@ from json import loads
 from pathlib import Path
 from shlex import quote
 
-from medbench import inputs, memory, plan
-from medbench.system import run_lock
+from medbench.config import inputs, plan, resources
+from medbench.config.files import read_config
+from medbench.config.load import as_written, load
+from medbench.config.stage_code import code_of
 from medbench.core.arms import Arm
-from medbench.config import as_written, load
-from medbench.config_files import read_config
 from medbench.core.errors import UserError
 from medbench.run.files import remove_folder
-from medbench.run.json_files import write_json
-from medbench.core.fingerprint import code_of
 from medbench.run.hashes import Hashes
+from medbench.run.json_files import write_json
 from medbench.run.log_endings import failures
+from medbench.system import run_lock
 from medbench.system.gpu_lock import SCHEDULED
-from medbench.system.snakemake import require_handed_on, require_searched
-from medbench.system.snakemake import pass_on_sigterm
-from medbench.system.snakemake import require_commands
+from medbench.system.snakemake import (
+    pass_on_sigterm,
+    require_commands,
+    require_handed_on,
+    require_searched,
+)
 
 # A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.
 USES_CONDA = "conda" in map(str, workflow.deployment_settings.deployment_method)
@@ -235,15 +238,15 @@ def train_threads(wildcards):
 
 
 def train_memory(wildcards):
-    return memory.train(CONFIG, wildcards.dataset, wildcards.augmenter)
+    return resources.train(CONFIG, wildcards.dataset, wildcards.augmenter)
 
 
 def sample_memory(wildcards):
-    return memory.sample(CONFIG, wildcards.dataset, wildcards.augmenter)
+    return resources.sample(CONFIG, wildcards.dataset, wildcards.augmenter)
 
 
 def utility_memory(wildcards):
-    return memory.utility(CONFIG, wildcards.dataset)
+    return resources.utility(CONFIG, wildcards.dataset)
 
 
 def train_options(wildcards, input):
@@ -288,7 +291,7 @@ def dataset_cards(wildcards):
 
 
 def dataset_memory(wildcards):
-    return memory.dataset(CONFIG, wildcards.dataset)
+    return resources.dataset(CONFIG, wildcards.dataset)
 
 
 def dataset_audits(wildcards):

@@ -14,7 +14,7 @@ rule features_real:
     threads: CONFIG.torch_threads
     resources:
         gpu=plan.gpus(CONFIG),
-        mem_mb=growing(memory.features(CONFIG)),
+        mem_mb=growing(resources.features(CONFIG)),
         runtime=growing(60),
     params:
         section=plan.features_section(CONFIG, generated=False).canonical(),
@@ -55,7 +55,7 @@ rule fidelity:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
-        mem_mb=growing(memory.DISTANCES),
+        mem_mb=growing(resources.DISTANCES),
         runtime=growing(60),
     params:
         section=fidelity_section,
@@ -81,7 +81,7 @@ rule neighbours:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
-        mem_mb=growing(memory.DISTANCES),
+        mem_mb=growing(resources.DISTANCES),
         runtime=growing(60),
     params:
         section=neighbours_section,

@@ -40,7 +40,7 @@ rule tables:
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=growing(memory.PAGES),
+        mem_mb=growing(resources.PAGES),
         runtime=growing(30),
     params:
         code=code_of("tables"),
@@ -73,7 +73,7 @@ rule figures:
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=growing(memory.PAGES),
+        mem_mb=growing(resources.PAGES),
         runtime=growing(30),
     params:
         code=code_of("figures"),
@@ -94,7 +94,7 @@ rule report:
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=growing(memory.PAGES),
+        mem_mb=growing(resources.PAGES),
         runtime=growing(30),
     params:
         code=code_of("report"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from medbench.config import Config, reached
+from medbench.config.study import Config, reached
 from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.data.sections import PhantomDataset
 from medbench.report.conditions import accepted_notes, listed

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from medbench.config import Config, reached
+from medbench.config.study import Config, reached
 from medbench.data.dataset import Card
 from medbench.data.sections import (
     ChestCtDataset,

@@ -1,7 +1,7 @@
 """What the abstract of Yuan et al. 2025 leaves open about the classifier study, and what this run does."""
 
 from medbench.augmenters.sections import AugmenterSection, CutMix, MedIENet, MixUp
-from medbench.config import Config, Study, reached
+from medbench.config.study import Config, Study, reached
 from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.report.page.choices import (
     NOT_IN_ABSTRACT,

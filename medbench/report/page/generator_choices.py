@@ -10,9 +10,9 @@ from medbench.augmenters.sections import (
     ConditionalDiffusion,
     DiffusionSection,
 )
-from medbench.config import Config, WeightsFile, reached
-from medbench.core.sections import TrainingSection
-from medbench.plan import image_augmenters, trained_as
+from medbench.config.plan import image_augmenters, trained_as
+from medbench.config.study import Config, reached
+from medbench.core.sections import TrainingSection, WeightsFile
 from medbench.report.page.choices import (
     NOT_IN_ABSTRACT,
     Cards,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from medbench.augmenters.sections import AugmenterSection, Autoencoder, MedIENet
-from medbench.config import Config, reached
+from medbench.config.study import Config, reached
 from medbench.report.ablation import difference_from
 from medbench.report.page.choices import NOT_IN_ABSTRACT, Cards, Choice, Choices, datasets_of, each, titles
 from medbench.report.page.generator_choices import augmenters_of, choice, of_type, trained_of

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from medbench.config import Config, WeightsFile, reached
+from medbench.config.study import Config, reached
+from medbench.core.sections import WeightsFile
 from medbench.data.dataset import Card
 from medbench.data.remote import Remote
 from medbench.data.sections import HuggingFaceDataset, ImageFilesDataset, NpzDataset, OwnFilesDataset

@@ -7,7 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from medbench.config import Config, as_written, parse
+from medbench.config.load import as_written, parse
+from medbench.config.page_sections import PageStage
+from medbench.config.study import Config
 from medbench.data.dataset import SPLITS, Card
 from medbench.report.audit import findings as audit_findings
 from medbench.report.audit import neighbours_findings
@@ -27,7 +29,6 @@ from medbench.report.page.times import time_table
 from medbench.report.results import StudyResults
 from medbench.run.files import write_html
 from medbench.run.logs import spelled_seconds
-from medbench.stages import PageStage
 
 SHOWN_FINDINGS = 3  # of an audit; its own page holds all
 

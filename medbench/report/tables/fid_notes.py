@@ -3,7 +3,7 @@
 import pandas as pd
 
 from medbench.augmenters.schedules import last_signal
-from medbench.plan import LARGEST_SIGNAL
+from medbench.config.plan import LARGEST_SIGNAL
 from medbench.report.conditions import (
     accepted_notes,
     card_of,

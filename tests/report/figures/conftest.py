@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.config import Config
+from medbench.config.plan import Model, models, report_section, trained_as
+from medbench.config.study import Config
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
-from medbench.plan import Model, models, report_section, trained_as
 from medbench.report.results import StudyResults
 from medbench.run.arrays import write_npz
 from medbench.run.files import write_text

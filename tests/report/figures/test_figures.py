@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medbench.config import Config
+from medbench.config.plan import report_section
+from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
-from medbench.plan import report_section
 from medbench.report.figures import style
 from medbench.report.figures.denoising import denoising_strip
 from medbench.report.figures.fid import fid_by_augmenter

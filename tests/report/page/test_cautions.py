@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from medbench.config import Config
+from medbench.config.study import Config
 from medbench.report.page.arm_verdict import ArmVerdict
 from medbench.report.page.cautions import reading_notes, warnings
 from medbench.report.page.verdict import Verdict

@@ -2,7 +2,7 @@
 
 import copy
 
-from medbench.config import Config
+from medbench.config.study import Config
 from medbench.data.dataset import Card
 from medbench.report.page.classifier_choices import classifier_choices
 from medbench.report.page.generator_choices import generator_choices

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from medbench.audit.neighbours import neighbours
-from medbench.config import Config
+from medbench.config.page_sections import PageStage, ReportStage
+from medbench.config.study import Config
 from medbench.data.dataset import Card
 from medbench.report.audit.findings import findings
 from medbench.report.audit.read import read_audit
@@ -17,7 +18,6 @@ from medbench.report.page.write import write_page
 from medbench.run.files import write_text
 from medbench.run.json_files import read_json, write_json
 from medbench.run.sums import write_sums
-from medbench.stages import PageStage, ReportStage
 
 CONFIG = {
     "name": "r",

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from medbench.augmenters.sections import BUILT_IN, AugmenterSection
-from medbench.config import Config
+from medbench.config.study import Config
 from medbench.data.dataset import Card
 from medbench.report.page.classifier_choices import classifier_choices
 from medbench.report.page.generator_choices import generator_choices

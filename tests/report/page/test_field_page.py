@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medbench import plan
-from medbench.config import Config
+from medbench.config import plan
+from medbench.config.study import Config
 from medbench.report.page.pictures import study_pictures
 from medbench.report.page.write import write_page
 from medbench.run.files import write_text

@@ -12,8 +12,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from medbench import plan
-from medbench.config import Config, parse
+from medbench.config import plan
+from medbench.config.load import parse
+from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
 from medbench.report.page.pictures import strip

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from medbench.augmenters.sections import AnnotatedDDPM, AugmenterSection, LatentDiffusion, TrainedSection
-from medbench.config import Config
+from medbench.config.study import Config
 from medbench.data.sections import DatasetSection, MedMnistDataset, NiftiDataset
 
 

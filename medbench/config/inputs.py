@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from medbench.config import Config, reached
+from medbench.config.plan import image_augmenters
+from medbench.config.study import Config, reached
 from medbench.core.errors import UserError
 from medbench.core.sections import WeightsFile
 from medbench.data.remote import Remote
-from medbench.data.sections import HuggingFaceDataset, NpzDataset, OwnFilesDataset
-from medbench.plan import image_augmenters
+from medbench.data.sections import FetchStage, HuggingFaceDataset, NpzDataset, OwnFilesDataset
 from medbench.run.files import sha256_of_folder
-from medbench.stages import FetchStage
 from medbench.system.file_owner import require_own
 
 

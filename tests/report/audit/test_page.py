@@ -7,12 +7,12 @@ import pytest
 
 from medbench.audit.audit import audit
 from medbench.audit.report import AuditReport
+from medbench.audit.sections import AuditStage
 from medbench.audit.stage import audit as audit_stage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
 from medbench.report.audit.page import draw_audit, page
 from medbench.run.json_files import read_json, write_json
-from medbench.stages import AuditStage
 from tests.parsed_page import Page
 
 

@@ -6,9 +6,10 @@ import re
 import pytest
 import yaml
 
-from medbench import inputs, plan
-from medbench.config import RULES, Config, as_written, load
-from medbench.config_files import read_config
+from medbench.config import inputs, plan
+from medbench.config.files import read_config
+from medbench.config.load import as_written, load
+from medbench.config.study import RULES, Config
 from medbench.core.errors import UserError
 from medbench.run.files import sha256_of
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medbench import memory
-from medbench.config import load
+from medbench.config import resources as memory
+from medbench.config.load import load
 
 # MB taken on the CPU with config.yaml's networks and batches
 TRAINING = {

@@ -4,23 +4,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+from medbench.audit.sections import AuditStage, NeighboursStage
 from medbench.augmenters.schedules import last_signal
-from medbench.augmenters.sections import AugmenterSection, CutMix, DiffusionSection, MixUp
-from medbench.config import ClassifierSection, Config, Study, reached
+from medbench.augmenters.sections import AugmenterSection, DiffusionSection
+from medbench.augmenters.stage_sections import SampleStage, TrainStage
+from medbench.config.page_sections import PageStage, ReportStage
+from medbench.config.study import Config, Study, reached
 from medbench.core.arms import Arm
 from medbench.core.sections import Stage, WeightsFile
-from medbench.stages import (
-    AuditStage,
-    FeaturesStage,
-    FidelityStage,
-    NeighboursStage,
-    PageStage,
-    PrepareStage,
-    ReportStage,
-    SampleStage,
-    TrainStage,
-    UtilityStage,
-)
+from medbench.data.sections import PrepareStage
+from medbench.fidelity.sections import FeaturesStage, FidelityStage
+from medbench.utility.sections import ClassifierSection, UtilityStage
 
 # Largest √ᾱ at the end of a noise schedule that counts as noise. Sampling starts from pure noise: what is left of the
 # image there is missed, and with it the brightness, the more so the larger the image.
@@ -217,7 +211,7 @@ def utility_section(config: Config, dataset: str, budget: str, arm: str) -> Util
         budget=budget,
         classifier=ClassifierSection(**utility.model_dump(include=set(ClassifierSection.model_fields))),
         weights_sha256=utility.weights.sha256 if utility.weights and utility.init == "imagenet" else None,
-        mixing=section if isinstance(section, MixUp | CutMix) else None,
+        mixing=section.mixing if section else None,
         classifier_seeds=utility.classifier_seeds,
         seed=config.seed,
         **_runtime(config),

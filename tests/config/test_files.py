@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from snakemake.utils import update_config
 
-from medbench.config_files import read_config
+from medbench.config.files import read_config
 from medbench.core.errors import UserError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from medbench import inputs
-from medbench.config import load
+from medbench.config import inputs
+from medbench.config.inputs import Outside
+from medbench.config.load import load
 from medbench.core.errors import UserError
-from medbench.inputs import Outside
 from medbench.run.files import sha256_of
-from tests.test_config import changed
+from tests.config.test_study import changed
 
 EXPERT = {"kind": "tongue", "publisher": "tonguexpert", "labels": "labels_tai", "image_size": 32}
 XRAY = {"kind": "chest_xray", "image_size": 32}
@@ -96,7 +96,7 @@ def test_an_address_with_odd_letters_has_a_plain_file_name():
 def test_a_read_only_resources_folder_is_said_before_any_job(tmp_path, monkeypatch):
     config = load(changed("datasets.ct", XRAY))
     (tmp_path / "resources").mkdir()
-    monkeypatch.setattr("medbench.inputs.os.access", lambda path, mode: Path(path).name != "resources")
+    monkeypatch.setattr("medbench.config.study.inputs.os.access", lambda path, mode: Path(path).name != "resources")
     with pytest.raises(UserError, match=r"^resources: cannot be written: resources is read-only"):
         inputs.check_paths(config)
 
@@ -106,7 +106,7 @@ def test_a_read_only_resources_folder_that_holds_everything_is_enough(tmp_path, 
     for record in inputs.fetches(config):
         Path(record).parent.mkdir(parents=True, exist_ok=True)
         Path(record).touch()
-    monkeypatch.setattr("medbench.inputs.os.access", lambda path, mode: Path(path).name != "resources")
+    monkeypatch.setattr("medbench.config.study.inputs.os.access", lambda path, mode: Path(path).name != "resources")
     inputs.check_paths(config)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from medbench import inputs, plan
-from medbench.config import Config, load
+from medbench.config import inputs, plan
+from medbench.config.inputs import Outside
+from medbench.config.load import load
+from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.core.sections import WeightsFile
-from medbench.inputs import Outside
 
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 

@@ -1,0 +1,72 @@
+"""An error of pydantic's as one line for a user: where, what, what is allowed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import (
+    ValidationError,
+)
+
+from medbench.augmenters.any_kind import OWN_KINDS
+from medbench.core.sections import (
+    NAME,
+)
+
+
+def explain(error: ValidationError, raw: Any) -> str:
+    errors = [each for each in error.errors() if each["type"] != "default_factory_not_called"]  # for want of another
+    first, *others = errors
+    where = ".".join(_written_location(first["loc"], raw))
+    match first["type"]:
+        case "value_error":
+            cause = first["ctx"]["error"]
+            if isinstance(cause, ValidationError):  # of a section that was checked by itself
+                inside = explain(cause, _at(raw, first["loc"]))
+                return f"{where}.{inside}" if where else inside
+            what = str(cause)
+        case "missing":
+            what = "is required"
+        case "string_pattern_mismatch" if first["ctx"]["pattern"] == NAME:
+            what = f"{first['input']!r} is no name (expected lower-case letters, digits and _)"
+        case "literal_error":
+            what = f"{first['input']!r} is not allowed (allowed: {first['ctx']['expected']})"
+        case "union_tag_invalid":
+            what = f"kind {first['ctx']['tag']!r} is not known (allowed: {first['ctx']['expected_tags']})"
+        case "union_tag_not_found":
+            what = "kind is required"
+        case "string_type":
+            what = f"{first['input']!r} is no text; put it in quotes: '{first['input']}'"
+        case "list_type" if isinstance(first["input"], str):
+            what = f"{first['input']!r} is no list; give [{first['input']}]"
+        case _:
+            what = f"{first['input']!r}: {first['msg']}"
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{where}: {what}{more}" if where else f"{what}{more}"
+
+
+def _at(raw: Any, location: Sequence[str | int]) -> Any:
+    """The part of `raw` at a location, None where there is none."""
+    for part in location:
+        raw = raw.get(part) if isinstance(raw, Mapping) else None
+    return raw
+
+
+def _written_location(location: Sequence[str | int], raw: Any) -> list[str]:
+    """Pydantic's location without the tags that it adds for unions, which the user never wrote."""
+    written, here = [], raw
+    for position, part in enumerate(location):
+        if _is_tag(part, here, position == len(location) - 1):
+            continue
+        written.append(str(part) if str(part).isprintable() else repr(part))
+        inside = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        here = here[part] if inside or (isinstance(here, Mapping) and part in here) else None
+    return written
+
+
+def _is_tag(part: str | int, here: Any, last: bool) -> bool:
+    """Whether a part of a location is a validator's function or a kind; what stands last may be a missing key."""
+    if "[" in str(part):
+        return True
+    if not isinstance(here, Mapping) or part in here:
+        return False
+    return not last or part in (here.get("kind"), *OWN_KINDS)  # an entry with a `model` has its kind from there

@@ -1,0 +1,130 @@
+"""The checked config: `load` and `parse` are what all others call."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ValidationError,
+)
+
+from medbench.config.explain import explain
+from medbench.config.study import Config, reached
+from medbench.core.errors import UserError
+from medbench.core.sections import (
+    Section,
+)
+from medbench.run.json_files import read_json
+
+PATH_BEGINS = re.compile(r"^(~\w*|\$\w+)(/|$)")
+
+
+UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load(raw: Mapping[str, Any]) -> Config:
+    """The checked config.
+
+    Args:
+        raw: what Snakemake merged from config.yaml, presets and `--config`.
+
+    Raises:
+        UserError: an unknown key, a wrong type, an impossible value, an undefined name, or a `${VARIABLE}` that is not
+            set although a study in `run` needs it.
+    """
+    config = parse(Config, raw, "config")
+    _require_variables(config)
+    _require_licences(config)
+    _require_seeded(config)
+    return config
+
+
+def as_written(raw: Mapping[str, Any]) -> Config:
+    """The same with every `${VARIABLE}` as it stands: what may be shown to others."""
+    return _validated(Config, raw, "config")
+
+
+def parse(model: type[Model], raw: Any, where: str) -> Model:
+    """`raw` checked against a section's model, environment variables filled in.
+
+    Raises:
+        UserError: the first thing that is wrong, in one line.
+    """
+    return _validated(model, _expand(raw), where)
+
+
+def _validated(model: type[Model], raw: Any, where: str) -> Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, raw)}") from error
+
+
+def parse_text(model: type[Model], text: str, where: str) -> Model:
+    """The same from JSON text, or from the .json or .yaml file that the text names."""
+    try:
+        named_file = not text.lstrip().startswith("{")
+        return parse(model, _section_in(Path(text)) if named_file else yaml.safe_load(text), where)
+    except OSError as error:
+        raise UserError(f"{where}: {text}: {error.strerror} (expected JSON, or a .json or .yaml file)") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{where}: is neither JSON nor YAML: {str(error).splitlines()[0]}") from error
+
+
+def _section_in(path: Path) -> Any:
+    """One that medbench wrote carries its hash, one written by hand does not."""
+    content = path.read_bytes()
+    return read_json(path) if b'"seal": "' in content else yaml.safe_load(content.decode())
+
+
+def _require_seeded(config: Config) -> None:
+    """Images that are the same for every generator seed would count as if they were made anew."""
+    for name, study in reached(config).items():
+        alike = [each for each in study.augmenters if not config.augmenters[each].SEEDED]
+        if alike and len(study.generator_seeds) > 1:
+            raise UserError(
+                f"config: studies.{name}.generator_seeds: the images of {alike[0]} are the same for every seed; list it"
+                " in a study with one generator seed"
+            )
+
+
+def _require_licences(config: Config) -> None:
+    """Before a download starts."""
+    for name in dict.fromkeys(name for study in reached(config).values() for name in study.datasets):
+        licence = config.datasets[name].licence_to_accept
+        if licence:
+            raise UserError(
+                f"config: datasets.{name}: may be used under {licence} alone; if you agree, say"
+                f" accept_licence: {licence}"
+            )
+
+
+def _require_variables(config: Config) -> None:
+    wanted: dict[str, Section] = {}
+    for study in reached(config).values():
+        wanted |= {"fidelity": config.fidelity} if study.augmenters else {}
+        wanted |= {"utility": config.utility} if study.arms and config.utility.init == "imagenet" else {}
+        wanted |= {f"datasets.{name}": config.datasets[name] for name in study.datasets}
+        firsts = [config.augmenters[name].reads_model for name in study.augmenters]
+        wanted |= {f"augmenters.{name}": config.augmenters[name] for name in (*study.augmenters, *firsts) if name}
+    for where, section in wanted.items():
+        unset = UNSET_VARIABLE.search(section.model_dump_json())
+        if unset:
+            raise UserError(f"config: {where}: the environment variable {unset[1]} is not set (export {unset[1]}=...)")
+
+
+def _expand(value: Any) -> Any:
+    """Fills ${VARIABLE} in every string, and ~ or $VARIABLE where a path begins; what is not set stays as it is."""
+    if isinstance(value, str):
+        filled = UNSET_VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+        return os.path.expandvars(os.path.expanduser(filled)) if PATH_BEGINS.match(filled) else filled
+    if isinstance(value, Mapping):
+        return {key: _expand(item) for key, item in value.items()}
+    return [_expand(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,63 @@
+"""The code behind each stage, as one hash: the rules name it, and a checkpoint carries it."""
+
+from functools import cache
+
+from medbench import augmenters, data
+from medbench.core.fingerprint import fingerprint
+from medbench.core.registry import module_of, plugged_in
+
+STAGES = {
+    "fetch": "medbench.data.fetch",
+    "prepare": "medbench.data.prepare",
+    "audit": "medbench.audit.stage",
+    "audit_page": "medbench.report.audit.page",
+    "train": "medbench.augmenters.train",
+    "sample": "medbench.augmenters.sample",
+    "features": "medbench.fidelity.features",
+    "fidelity": "medbench.fidelity.fidelity",
+    "neighbours": "medbench.audit.neighbours_stage",
+    "neighbours_page": "medbench.report.audit.neighbours_page",
+    "utility": "medbench.utility.utility",
+    "tables": "medbench.report.tables.write",
+    "figures": "medbench.report.figures.write",
+    "report": "medbench.report.page.write",
+}
+# Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
+ALWAYS = {"medbench.run.arrays", "medbench.run.json_files", "medbench.core.rng", "medbench.system.threads"}
+# Stages that fill templates.
+FILLS = {"audit_page", "neighbours_page", "report"}
+# They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
+IGNORED = {
+    "medbench.augmenters",
+    "medbench.augmenters.any_kind",
+    "medbench.augmenters.checked",
+    "medbench.augmenters.inherit",
+    "medbench.augmenters.model_card",
+    "medbench.system.cuda_devices",
+    "medbench.run.damage",
+    "medbench.data",
+    "medbench.system.device",
+    "medbench.core.errors",
+    "medbench.run.files",
+    "medbench.core.fingerprint",
+    "medbench.system.gpu_lock",
+    "medbench.system.file_owner",
+    "medbench.run.logs",
+    "medbench.core.registry",
+    "medbench.system.run_lock",
+    "medbench.run.seals",
+    "medbench.run.sums",
+    "medbench.system.launch",
+    "medbench.system.signals",
+}
+# An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.
+SAMPLERS = {"medbench.augmenters.batches"}
+
+
+@cache
+def code_of(stage: str, kind: str | None = None) -> str:
+    """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
+    registry = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
+    modules = [STAGES[stage], *sorted(ALWAYS), *([module_of(registry[kind])] if kind else [])]
+    without = IGNORED | (SAMPLERS if stage == "train" else set())
+    return fingerprint(tuple(modules), frozenset(without), templates=stage in FILLS)
