@@ -96,7 +96,7 @@ def test_an_address_with_odd_letters_has_a_plain_file_name():
 def test_a_read_only_resources_folder_is_said_before_any_job(tmp_path, monkeypatch):
     config = load(changed("datasets.ct", XRAY))
     (tmp_path / "resources").mkdir()
-    monkeypatch.setattr("medbench.config.study.inputs.os.access", lambda path, mode: Path(path).name != "resources")
+    monkeypatch.setattr("medbench.config.inputs.os.access", lambda path, mode: Path(path).name != "resources")
     with pytest.raises(UserError, match=r"^resources: cannot be written: resources is read-only"):
         inputs.check_paths(config)
 
@@ -106,7 +106,7 @@ def test_a_read_only_resources_folder_that_holds_everything_is_enough(tmp_path, 
     for record in inputs.fetches(config):
         Path(record).parent.mkdir(parents=True, exist_ok=True)
         Path(record).touch()
-    monkeypatch.setattr("medbench.config.study.inputs.os.access", lambda path, mode: Path(path).name != "resources")
+    monkeypatch.setattr("medbench.config.inputs.os.access", lambda path, mode: Path(path).name != "resources")
     inputs.check_paths(config)
 
 
