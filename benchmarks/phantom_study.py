@@ -3,8 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from medbench.config.files import read_config
-from medbench.config.load import load
+from medbench.config.load import load, read_config
 from medbench.config.study import Config
 from medbench.data.dataset import Dataset
 from medbench.data.prepare import prepare

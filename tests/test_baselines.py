@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from medbench.augmenters.sections import AnnotatedDDPM
-from medbench.config.files import read_config
-from medbench.config.load import as_written
+from medbench.config.load import as_written, read_config
 from medbench.config.plan import warnings
 from medbench.config.study import Config
 

@@ -3,18 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from medbench.augmenters.any_kind import OWN_KINDS
-from medbench.core.sections import (
-    NAME,
-)
+from medbench.core.sections import NAME
 
 
 def explain(error: ValidationError, raw: Any) -> str:
-    errors = [each for each in error.errors() if each["type"] != "default_factory_not_called"]  # for want of another
+    """The first of the errors that `raw` caused, and how many more there are."""
+    errors = [
+        item for item in error.errors() if item["type"] != "default_factory_not_called"
+    ]  # which follows from others
     first, *others = errors
     where = ".".join(_written_location(first["loc"], raw))
     match first["type"]:

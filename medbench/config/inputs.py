@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from medbench.config.plan import image_augmenters
-from medbench.config.study import Config, reached
+from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.core.sections import WeightsFile
 from medbench.data.remote import Remote
@@ -58,11 +58,7 @@ def augmenter_file(config: Config, dataset: str, augmenter: str) -> list[Outside
     given = config.augmenters[augmenter].reads_file
     if isinstance(given, WeightsFile):
         return [_weights(given)]
-    return [_here(given.replace("{dataset}", dataset))] if given else []
-
-
-def _here(path: str) -> Outside:
-    return Outside(path)
+    return [Outside(given.replace("{dataset}", dataset))] if given else []
 
 
 def _fetched(remote: Remote) -> Outside:
@@ -70,17 +66,17 @@ def _fetched(remote: Remote) -> Outside:
 
 
 def _weights(weights: WeightsFile) -> Outside:
-    return _here(weights.path) if weights.path else _fetched(remote_of(weights))
+    return Outside(weights.path) if weights.path else _fetched(remote_of(weights))
 
 
 def remote_of(weights: WeightsFile) -> Remote:
     """Where published weights are, and where they will lie."""
     address = str(weights.address)
     hub = f"{weights.hub.replace('/', '--')}.safetensors" if weights.hub else None
-    last = unquote(Path(urlparse(address).path).name)
+    name = unquote(Path(urlparse(address).path).name)
     return Remote(
         source="weights",
-        file=hub or re.sub(r"[^\w.-]", "_", last).lstrip(".-") or "weights",
+        file=hub or re.sub(r"[^\w.-]", "_", name).lstrip(".-") or "weights",
         urls=(address,),
         hash=f"sha256:{weights.sha256}",
     )
@@ -95,22 +91,21 @@ def fetches(config: Config) -> dict[str, FetchStage]:
     Raises:
         UserError: two different files that would have one name.
     """
-    found: dict[str, FetchStage] = {}
-    for where, stage in _wanted(config):
+    stages: dict[str, FetchStage] = {}
+    for where, stage in _fetch_stages(config):
         record = str(stage.remote.record)
-        known = found.setdefault(record, stage)
-        if known.remote != stage.remote:
+        if stages.setdefault(record, stage).remote != stage.remote:
             raise UserError(
                 f"config: {where}: {stage.remote.path} would be another file elsewhere in the config (another address"
                 " or hash); download one of them yourself and give its path"
             )
         if stage.accept_changed:
-            found[record] = stage
-    return found
+            stages[record] = stage
+    return stages
 
 
-def _wanted(config: Config) -> Iterator[tuple[str, FetchStage]]:
-    for name in dict.fromkeys(name for study in reached(config).values() for name in study.datasets):
+def _fetch_stages(config: Config) -> Iterator[tuple[str, FetchStage]]:
+    for name in config.reached_datasets:
         section = config.datasets[name]
         if section.remote:
             yield f"datasets.{name}", FetchStage(remote=section.remote, accept_changed=section.accept == "changed")
@@ -121,7 +116,7 @@ def _wanted(config: Config) -> Iterator[tuple[str, FetchStage]]:
 
 def named_weights(config: Config) -> dict[str, WeightsFile]:
     """Place in the config -> every weights file that the studies in `run` need."""
-    studies = reached(config).values()
+    studies = config.reached.values()
     named: dict[str, Any] = {}
     if any(study.augmenters for study in studies):
         named["fidelity.weights"] = config.fidelity.weights
@@ -157,17 +152,16 @@ Paths = Iterator[tuple[str, str, str]]  # place in the config, path, what is exp
 
 
 def _dataset_paths(config: Config) -> Paths:
-    for study in reached(config).values():
-        for name in study.datasets:
-            section = config.datasets[name]
-            if isinstance(section, NpzDataset):
-                yield f"datasets.{name}.path", section.path, "an npz file"
-            if isinstance(section, HuggingFaceDataset) and section.path:
-                yield f"datasets.{name}.path", section.path, "a folder that `datasets` reads"
-            if isinstance(section, OwnFilesDataset):
-                yield f"datasets.{name}.path", section.path, "one folder per class, e.g. white/*.jpg"
-                if section.table:
-                    yield f"datasets.{name}.table", section.table, "a csv file"
+    for name in config.reached_datasets:
+        section = config.datasets[name]
+        if isinstance(section, NpzDataset):
+            yield f"datasets.{name}.path", section.path, "an npz file"
+        if isinstance(section, HuggingFaceDataset) and section.path:
+            yield f"datasets.{name}.path", section.path, "a folder that `datasets` reads"
+        if isinstance(section, OwnFilesDataset):
+            yield f"datasets.{name}.path", section.path, "one folder per class, e.g. white/*.jpg"
+            if section.table:
+                yield f"datasets.{name}.table", section.table, "a csv file"
 
 
 def _weights_paths(config: Config) -> Paths:
@@ -177,7 +171,7 @@ def _weights_paths(config: Config) -> Paths:
 
 
 def _given_paths(config: Config) -> Paths:
-    for study in reached(config).values():
+    for study in config.reached.values():
         for dataset, name in itertools.product(study.datasets, image_augmenters(config, study)):
             if isinstance(config.augmenters[name].reads_file, str):
                 for file in augmenter_file(config, dataset, name):
@@ -197,10 +191,10 @@ def _check_owners(config: Config) -> None:
 
 def _check_placed(config: Config) -> None:
     """What nobody can download must be there, or on a mirror, before hours of work."""
-    for where, stage in _wanted(config):
+    for where, stage in _fetch_stages(config):
         remote = stage.remote
-        there = remote.path.exists() or remote.record.exists() or os.environ.get("MEDBENCH_MIRROR")
-        if not remote.urls and not there:
+        is_at_hand = remote.path.exists() or remote.record.exists() or os.environ.get("MEDBENCH_MIRROR")
+        if not remote.urls and not is_at_hand:
             raise UserError(
                 f"config: {where}: {remote.file} cannot be downloaded by a program: get it from {remote.page} and"
                 f" put it at {remote.path}"

@@ -1,31 +1,77 @@
-"""The checked config: `load` and `parse` are what all others call."""
+"""A config as its files and the command line say it, merged and checked: all others call `load` and `parse`."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
 
 from medbench.config.explain import explain
-from medbench.config.study import Config, reached
+from medbench.config.study import Config
 from medbench.core.errors import UserError
-from medbench.core.sections import (
-    Section,
-)
+from medbench.core.sections import Section
 from medbench.run.json_files import read_json
 
+DEFINED = ("datasets", "augmenters")  # where an entry with a `kind` is a definition of its own
+
+
+def read_config(files: Iterable[Path], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """config.yaml, changed by each further file and then by what `--config` says.
+
+    Mappings are merged. But an entry of `datasets` or `augmenters` that states its `kind` takes nothing over from an
+    entry of the same name, as one's own `chest_ct` is not config.yaml's.
+
+    Raises:
+        UserError: a file that cannot be read, is no YAML, or says the same key twice.
+    """
+    config: dict[str, Any] = {}
+    for part in [*map(_read, files), arguments]:
+        config = _merged(config, part)
+    return config
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any], where: tuple[str, ...] = ()) -> dict[str, Any]:
+    whole = dict(base)
+    for key, value in changes.items():
+        below = base.get(key)
+        defines = len(where) == 1 and where[0] in DEFINED and isinstance(value, Mapping) and "kind" in value
+        if isinstance(below, Mapping) and isinstance(value, Mapping) and not defines:
+            value = _merged(below, value, (*where, key))
+        whole[key] = value
+    return whole
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a repeated key, of which YAML would silently drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [(key.value, key.start_mark) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for position, (key, mark) in enumerate(keys):
+            if any(key == earlier for earlier, _ in keys[:position]):
+                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice; keep one of them", mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = _Loader(path.read_bytes()).get_single_data()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror} (expected a config, YAML or JSON)") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{path}{line}: {problem}") from error
+    if not isinstance(content, Mapping | None):
+        raise UserError(f"{path}: holds no config (expected keys such as name, datasets, studies, run)")
+    return content or {}
+
+
 PATH_BEGINS = re.compile(r"^(~\w*|\$\w+)(/|$)")
-
-
 UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")
-
-
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -86,18 +132,18 @@ def _section_in(path: Path) -> Any:
 
 def _require_seeded(config: Config) -> None:
     """Images that are the same for every generator seed would count as if they were made anew."""
-    for name, study in reached(config).items():
-        alike = [each for each in study.augmenters if not config.augmenters[each].SEEDED]
-        if alike and len(study.generator_seeds) > 1:
+    for study_name, study in config.reached.items():
+        unseeded = [name for name in study.augmenters if not config.augmenters[name].SEEDED]
+        if unseeded and len(study.generator_seeds) > 1:
             raise UserError(
-                f"config: studies.{name}.generator_seeds: the images of {alike[0]} are the same for every seed; list it"
-                " in a study with one generator seed"
+                f"config: studies.{study_name}.generator_seeds: the images of {unseeded[0]} are the same for every seed;"
+                " list it in a study with one generator seed"
             )
 
 
 def _require_licences(config: Config) -> None:
     """Before a download starts."""
-    for name in dict.fromkeys(name for study in reached(config).values() for name in study.datasets):
+    for name in config.reached_datasets:
         licence = config.datasets[name].licence_to_accept
         if licence:
             raise UserError(
@@ -108,7 +154,7 @@ def _require_licences(config: Config) -> None:
 
 def _require_variables(config: Config) -> None:
     wanted: dict[str, Section] = {}
-    for study in reached(config).values():
+    for study in config.reached.values():
         wanted |= {"fidelity": config.fidelity} if study.augmenters else {}
         wanted |= {"utility": config.utility} if study.arms and config.utility.init == "imagenet" else {}
         wanted |= {f"datasets.{name}": config.datasets[name] for name in study.datasets}

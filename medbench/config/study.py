@@ -3,46 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from medbench.augmenters.any_kind import AnyAugmenter
 from medbench.augmenters.inherit import require_same_training, with_models_settings
 from medbench.core.arms import Arm, ArmName
-from medbench.core.sections import (
-    Budget,
-    Device,
-    Name,
-    Precision,
-    Section,
-    Seed,
-    require_once,
-)
+from medbench.core.sections import Budget, Device, Name, Precision, Section, Seed, require_once
 from medbench.data.sections import AnyDataset
 from medbench.fidelity.sections import FidelitySection
 from medbench.utility.sections import UtilitySection
 
 # Each study is a Snakemake target beside these.
-RULES = {
-    "all",
-    "fetch",
-    "fetch_all",
-    "prepare",
-    "audit",
-    "audit_page",
-    "train",
-    "sample",
-    "features_real",
-    "features_generated",
+RULES = {"all", "fetch", "fetch_all", "prepare", "audit", "train", "sample", "features_real", "features_generated"}
+RULES |= {
     "fidelity",
     "neighbours",
+    "utility",
+    "section",
+    "audit_page",
     "neighbours_page",
+    "tables",
+    "figures",
+    "report",
 }
-RULES |= {"utility", "section", "tables", "figures", "report"}
 
 
 def _require(where: str, used: Sequence[str], defined: Mapping[str, Any], section: str) -> None:
@@ -105,6 +88,15 @@ class Config(Section):
     studies: dict[Name, Study]
     run: Annotated[list[Name], Field(min_length=1)]
 
+    @property
+    def reached(self) -> dict[str, Study]:
+        """The studies listed in `run`."""
+        return {name: self.studies[name] for name in self.run}
+
+    @property
+    def reached_datasets(self) -> list[str]:
+        return list(dict.fromkeys(name for study in self.reached.values() for name in study.datasets))
+
     @model_validator(mode="before")
     @classmethod
     def _models_settings(cls, value: Any) -> Any:
@@ -134,12 +126,12 @@ class Config(Section):
     @model_validator(mode="after")
     def _several_labels_train_no_classifier(self) -> "Config":
         for name, study in self.studies.items():
-            several = [each for each in study.datasets if self.datasets[each].several_labels]
-            labelled = [each for each in study.augmenters if self.augmenters[each].labelled]
+            several = [dataset for dataset in study.datasets if self.datasets[dataset].several_labels]
+            labelled = [augmenter for augmenter in study.augmenters if self.augmenters[augmenter].labelled]
             if several and (study.arms or labelled):
                 used = f"the augmenter {labelled[0]} uses labels" if labelled else "arms train classifiers"
                 raise ValueError(
-                    f"studies.{name}: {several[0]} has several labels an image, which is for unconditional augmenters"
+                    f"studies.{name}: {several[0]} has several labels per image, which is for unconditional augmenters"
                     f" and fidelity alone, and {used}; leave one of them out"
                 )
         return self
@@ -163,7 +155,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _checks_have_weights(self) -> "Config":
-        listed = [name for study in reached(self).values() for name in study.augmenters]
+        listed = [name for study in self.reached.values() for name in study.augmenters]
         for name in listed if self.fidelity.weights == "random" else []:
             if self.augmenters[name].reads_inception:
                 raise ValueError(
@@ -171,11 +163,3 @@ class Config(Section):
                     " better; give fidelity.weights a file, or fidelity_checks: 0 and select: last"
                 )
         return self
-
-
-# Loading --------------------------------------------------------------------------------------------------------
-
-
-def reached(config: Config) -> dict[str, Study]:
-    """The studies listed in `run`."""
-    return {name: config.studies[name] for name in config.run}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from snakemake.utils import update_config
 
-from medbench.config.files import read_config
+from medbench.config.load import read_config
 from medbench.core.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -53,8 +53,8 @@ def test_presets_say_what_they_said_as_merged_by_snakemake(preset):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: a\nrun: [s]\nname: b\n", r"mine\.yaml, line 3: name is said twice; keep one of them$"),
-        ("datasets:\n  a: {kind: npz}\n  b: {}\n  a: {kind: folder}\n", r"mine\.yaml, line 4: a is said twice"),
+        ("name: a\nrun: [s]\nname: b\n", r"mine\.yaml, line 3: name is given twice; keep one of them$"),
+        ("datasets:\n  a: {kind: npz}\n  b: {}\n  a: {kind: folder}\n", r"mine\.yaml, line 4: a is given twice"),
         ("name: [\n", r"mine\.yaml, line 2: "),
         ("just text\n", r"mine\.yaml: holds no config \(expected keys"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medbench.config import inputs, plan
+from medbench.config import inputs, page_sections, plan
 from medbench.config.inputs import Outside
 from medbench.config.load import load
 from medbench.config.study import Config
@@ -194,7 +194,7 @@ def test_first_stages_of_listed_augmenters_are_sources_of_images_too(listed, mak
 def test_what_samples_another_ones_model_expects_that_model():
     config = configured("fast", "medienet", datasets=["ct"])
     assert [plan.trained_as(config, name) for name in ("fast", "medienet")] == ["medienet"] * 2
-    report = plan.report_section(config, "s")
+    report = page_sections.report_section(config, "s")
     assert [path for path in report.expected if path.startswith("models/")] == [
         f"models/ct/{name}/seed{seed}/medbench.json" for name in ("medienet", "ae") for seed in (0, 1)
     ]

@@ -6,9 +6,8 @@ import re
 import pytest
 import yaml
 
-from medbench.config import inputs, plan
-from medbench.config.files import read_config
-from medbench.config.load import as_written, load
+from medbench.config import inputs, page_sections, plan
+from medbench.config.load import as_written, load, read_config
 from medbench.config.study import RULES, Config
 from medbench.core.errors import UserError
 from medbench.run.files import sha256_of
@@ -165,7 +164,7 @@ def test_numbers_may_arrive_as_text():
 )
 def test_a_study_follows_no_paper_or_one_or_several(written, papers):
     config = load(changed("studies.s.paper", written))
-    assert config.studies["s"].paper == plan.report_section(config, "s").papers == papers
+    assert config.studies["s"].paper == page_sections.report_section(config, "s").papers == papers
     assert load(config.model_dump(mode="json")) == config
 
 

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from medbench.audit.audit import audit
-from medbench.config.plan import report_section, trained_as
+from medbench.config.page_sections import report_section
+from medbench.config.plan import trained_as
 from medbench.config.study import Config
 from medbench.core.arms import Arm
 from medbench.core.rng import numpy_rng

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.config.plan import report_section
+from medbench.config.page_sections import report_section
 from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.data.feature_file import write_features

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medbench import cli
-from medbench.config import plan
+from medbench.config import page_sections
 from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.report.results import StudyResults
@@ -30,14 +30,16 @@ NOT_MADE_AGAIN = "utility of chest, real+oversample@1: it was made with another 
 def fill(folder, classifier_run) -> None:
     """The real arm made with this config, the control with another."""
     classifier_run(folder, {"chest": ["normal", "ill"]}, ARMS, budgets=("steps",))
-    made = plan.report_section(CONFIG, "s").expected
+    made = page_sections.report_section(CONFIG, "s").expected
     stale = "utility/chest/steps/real+oversample@1/real.json"
-    for path, wanted in (made | {stale: plan.report_section(OTHER, "s").expected[stale]}).items():
+    for path, wanted in (made | {stale: page_sections.report_section(OTHER, "s").expected[stale]}).items():
         write_json(folder / path, read_json(folder / path) | {"made_with": wanted})
 
 
 def call(verb: str, run, output, *options: str):
-    section = plan.page_section(CONFIG, CONFIG) if verb == "report" else plan.report_section(CONFIG, "s")
+    section = (
+        page_sections.page_section(CONFIG, CONFIG) if verb == "report" else page_sections.report_section(CONFIG, "s")
+    )
     return CliRunner().invoke(cli.app, [verb, str(run), str(output), "--config", section.canonical(), *options])
 
 
@@ -72,7 +74,7 @@ def test_a_card_of_another_config_is_a_gap(classifier_run, tmp_path):
     fill(tmp_path / "run", classifier_run)
     card = tmp_path / "run/datasets/chest.json"
     write_json(card, read_json(card) | {"made_with": "another"})
-    results = StudyResults(tmp_path / "run", **dict(plan.report_section(CONFIG, "s")), partial=True)
+    results = StudyResults(tmp_path / "run", **dict(page_sections.report_section(CONFIG, "s")), partial=True)
     write_tables(results, tmp_path / "out")
     text = (tmp_path / "out/utility.md").read_text("utf-8")
     assert "Missing: dataset chest, and what follows from it: it was made with another config" in text

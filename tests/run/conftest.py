@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from medbench.config.plan import page_section, report_section
+from medbench.config.page_sections import page_section, report_section
 from medbench.config.study import Config
 from medbench.data.dataset import Dataset
 from medbench.data.feature_file import write_features

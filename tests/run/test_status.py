@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from medbench.config.plan import page_section
+from medbench.config.page_sections import page_section
 from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.run.files import write_text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medbench.config import plan
+from medbench.config import page_sections, plan
 from medbench.config.load import load
 from medbench.core.errors import UserError
 from medbench.core.sections import RuntimeStage
@@ -101,7 +101,7 @@ def test_jobs_ask_for_the_gpus_that_they_compute_on():
 def test_an_edited_device_makes_nothing_again():
     for section in (plan.train_section, plan.sample_section):
         assert section(config(), "ours") == section(config(device="cuda"), "ours")
-    assert plan.report_section(config(), "one") == plan.report_section(config(device="cpu"), "one")
+    assert page_sections.report_section(config(), "one") == page_sections.report_section(config(device="cpu"), "one")
 
 
 def test_another_number_of_gpus_trains_again():

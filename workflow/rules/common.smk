@@ -7,8 +7,8 @@ from json import loads
 from pathlib import Path
 from shlex import quote
 
-from medbench.config import inputs, plan, resources
-from medbench.config.files import read_config
+from medbench.config import inputs, page_sections, plan, resources
+from medbench.config.load import read_config
 from medbench.config.load import as_written, load
 from medbench.config.stage_code import code_of
 from medbench.core.arms import Arm
@@ -358,5 +358,5 @@ def utility_section(wildcards):
 def page_content(wildcards):
     """The section of a study's tables and figures, or of the report."""
     if wildcards.page == "report":
-        return plan.page_section(CONFIG, as_written(RAW)).canonical()
-    return canonical(plan.report_section, wildcards.page)
+        return page_sections.page_section(CONFIG, as_written(RAW)).canonical()
+    return canonical(page_sections.report_section, wildcards.page)

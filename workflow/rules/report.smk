@@ -106,12 +106,12 @@ rule report:
 onerror:
     # With --keep-going all that can finish has finished: pages of it, with the gaps, until a run succeeds.
     if workflow.execution_settings.keep_going:
-        folder = plan.partial_folder(CONFIG)
+        folder = page_sections.partial_folder(CONFIG)
         remove_folder(folder)
         print(
             f"medbench: some jobs failed; what there is, is put together in {folder}"
         )
-        for page, section in plan.partial_pages(CONFIG, as_written(RAW)).items():
+        for page, section in page_sections.partial_pages(CONFIG, as_written(RAW)).items():
             file, product = f"{folder}/sections/{page}.json", f"{folder}/{page}"
             write_json(file, loads(section.canonical()))
             verb = page.partition("/")[0]
@@ -133,4 +133,4 @@ onerror:
 
 
 onsuccess:
-    remove_folder(plan.partial_folder(CONFIG))
+    remove_folder(page_sections.partial_folder(CONFIG))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from medbench.config.study import Config, reached
+from medbench.config.study import Config
 from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.data.sections import PhantomDataset
 from medbench.report.conditions import accepted_notes, listed
@@ -27,7 +27,7 @@ LEAKING = (
 
 def warnings(config: Config, studies: Iterable[StudyResults]) -> list[str]:
     """Why the numbers of this run are not what they seem; empty for published images and trained weights."""
-    names = dict.fromkeys(name for study in reached(config).values() for name in study.datasets)
+    names = config.reached_datasets
     phantoms = [name for name in names if isinstance(config.datasets[name], PhantomDataset)]
     sentences = []
     if phantoms:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from medbench.config.study import Config, reached
+from medbench.config.study import Config
 from medbench.data.dataset import Card
 from medbench.data.sections import (
     ChestCtDataset,
@@ -55,7 +55,7 @@ def each(names: Iterable[str], said: Callable[[str], str]) -> str:
 def datasets_of(config: Config, has: str) -> list[str]:
     """The datasets of all listed studies with `has`: augmenters or arms."""
     return list(
-        dict.fromkeys(name for study in reached(config).values() if getattr(study, has) for name in study.datasets)
+        dict.fromkeys(name for study in config.reached.values() if getattr(study, has) for name in study.datasets)
     )
 
 
@@ -113,5 +113,5 @@ def mirrored(names: Iterable[str], cards: Cards) -> str:
 
 def seeds_of(config: Config) -> str:
     """The generator seeds of every listed study that trains generators."""
-    studies = {name: study for name, study in reached(config).items() if study.augmenters}
+    studies = {name: study for name, study in config.reached.items() if study.augmenters}
     return each(studies, lambda name: ", ".join(str(seed) for seed in studies[name].generator_seeds))

@@ -1,7 +1,7 @@
 """What the abstract of Yuan et al. 2025 leaves open about the classifier study, and what this run does."""
 
 from medbench.augmenters.sections import AugmenterSection, CutMix, MedIENet, MixUp
-from medbench.config.study import Config, Study, reached
+from medbench.config.study import Config, Study
 from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.report.page.choices import (
     NOT_IN_ABSTRACT,
@@ -30,7 +30,7 @@ BUDGETS = {
 
 def classifier_choices(config: Config, cards: Cards) -> Choices | None:
     """None for a run that trains no classifier."""
-    studies = {name: study for name, study in reached(config).items() if study.arms}
+    studies = {name: study for name, study in config.reached.items() if study.arms}
     if not studies:
         return None
     rows = [*_data(config, cards), *_arms(config, studies), *_classifier(config, cards), *_choosing(config)]
@@ -117,9 +117,7 @@ def _classifier(config: Config, cards: Cards) -> list[Choice]:
 
 def _choosing(config: Config) -> list[Choice]:
     utility = config.utility
-    budgets = list(
-        dict.fromkeys(budget for study in reached(config).values() if study.arms for budget in study.budgets)
-    )
+    budgets = list(dict.fromkeys(budget for study in config.reached.values() if study.arms for budget in study.budgets))
     return [
         Choice(
             "Length of training",

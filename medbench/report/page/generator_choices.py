@@ -11,7 +11,7 @@ from medbench.augmenters.sections import (
     DiffusionSection,
 )
 from medbench.config.plan import image_augmenters, trained_as
-from medbench.config.study import Config, reached
+from medbench.config.study import Config
 from medbench.core.sections import TrainingSection, WeightsFile
 from medbench.report.page.choices import (
     NOT_IN_ABSTRACT,
@@ -69,7 +69,7 @@ def generator_choices(config: Config, cards: Cards) -> Choices | None:
 
 def augmenters_of(config: Config) -> dict[str, AugmenterSection]:
     """What makes images in the listed studies, and the first stages under it."""
-    names = dict.fromkeys(name for study in reached(config).values() for name in image_augmenters(config, study))
+    names = dict.fromkeys(name for study in config.reached.values() for name in image_augmenters(config, study))
     return {name: config.augmenters[name] for name in names}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from medbench.augmenters.sections import AugmenterSection, Autoencoder, MedIENet
-from medbench.config.study import Config, reached
+from medbench.config.study import Config
 from medbench.report.ablation import difference_from
 from medbench.report.page.choices import NOT_IN_ABSTRACT, Cards, Choice, Choices, datasets_of, each, titles
 from medbench.report.page.generator_choices import augmenters_of, choice, of_type, trained_of
@@ -155,7 +155,7 @@ def _is_of_it(section: AugmenterSection) -> bool:
 
 
 def _ablation(config: Config) -> str:
-    studies = {name: study for name, study in reached(config).items() if study.ablation}
+    studies = {name: study for name, study in config.reached.items() if study.ablation}
     if not studies:
         return "none in this run"
     return each(studies, lambda name: _variants(config, studies[name].augmenters, str(studies[name].ablation)))

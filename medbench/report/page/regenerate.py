@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from medbench.config.study import Config, reached
+from medbench.config.study import Config
 from medbench.core.sections import WeightsFile
 from medbench.data.dataset import Card
 from medbench.data.remote import Remote
@@ -33,7 +33,7 @@ def commands(name: str, code: Checkout | None) -> str:
 
 def needed_files(config: Config, cards: Mapping[str, Card]) -> list[NeededFile]:
     """What the listed studies read that medbench does not make, each file once."""
-    names = dict.fromkeys(name for study in reached(config).values() for name in study.datasets)
+    names = config.reached_datasets
     return [*_own(config, names, cards), *_published(config, names, cards), *_of_augmenters(config), *_weights(config)]
 
 
@@ -87,7 +87,7 @@ def _of_augmenters(config: Config) -> list[NeededFile]:
 
 
 def _weights(config: Config) -> list[NeededFile]:
-    studies = reached(config).values()
+    studies = config.reached.values()
     inception, classifier = config.fidelity.weights, config.utility.weights
     files = []
     if isinstance(inception, WeightsFile) and any(study.augmenters for study in studies):

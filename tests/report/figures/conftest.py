@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.config.plan import Model, models, report_section, trained_as
+from medbench.config.page_sections import report_section
+from medbench.config.plan import Model, models, trained_as
 from medbench.config.study import Config
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Card, Dataset, Split

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medbench.config.plan import report_section
+from medbench.config.page_sections import report_section
 from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json

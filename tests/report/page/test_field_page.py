@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medbench.config import plan
+from medbench.config import page_sections
 from medbench.config.study import Config
 from medbench.report.page.pictures import study_pictures
 from medbench.report.page.write import write_page
@@ -42,7 +42,7 @@ def page(folder: Path) -> str:
         }
     }
     config = Config.model_validate(raw)
-    write_page(folder, plan.page_section(config, config), folder.parent / "report.html")
+    write_page(folder, page_sections.page_section(config, config), folder.parent / "report.html")
     return (folder.parent / "report.html").read_text()
 
 

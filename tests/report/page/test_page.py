@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from medbench.config import plan
+from medbench.config import page_sections
 from medbench.config.load import parse
 from medbench.config.study import Config
 from medbench.core.errors import UserError
@@ -54,7 +54,7 @@ def run(tmp_path):
 
     def make(*studies: str, **changed) -> str:
         config = Config.model_validate(RAW | {"run": list(studies)} | changed)
-        page = plan.page_section(config, config)
+        page = page_sections.page_section(config, config)
         folder = tmp_path / "run"
         if not folder.exists():
             write_dataset(folder, page.studies[0].expected["datasets/tiny.json"])
@@ -188,7 +188,7 @@ def test_gaps_are_shown_as_gaps(run, tmp_path):
     write_text(tmp_path / "run/logs/train/tiny-gen-seed0.log", "medbench: no memory left\n")
     (tmp_path / "run/datasets").mkdir(parents=True)
     config = Config.model_validate(RAW | {"run": ["gen"]})
-    page = plan.page_section(config, config)
+    page = page_sections.page_section(config, config)
     write_dataset(tmp_path / "run", page.studies[0].expected["datasets/tiny.json"])
     text = text_of(run("gen"))
     assert "Nothing is missing." not in text
@@ -200,7 +200,7 @@ def test_gaps_are_shown_as_gaps(run, tmp_path):
 
 def test_an_empty_run_folder_still_gives_a_page(tmp_path):
     config = Config.model_validate(RAW | {"run": ["gen", "fid"]})
-    page = plan.page_section(config, config)
+    page = page_sections.page_section(config, config)
     (tmp_path / "run").mkdir()
     write_page(tmp_path / "run", page, tmp_path / "report.html")
     text = text_of((tmp_path / "report.html").read_text())
@@ -225,7 +225,9 @@ def test_the_page_holds_its_config(run):
     page = run("arms")
     (block,) = re.findall(r'<pre class="long">(.*?)</pre>', page, re.DOTALL)
     again = parse(Config, yaml.safe_load(html.unescape(block)), "page")
-    assert plan.report_section(again, "arms") == plan.report_section(Config.model_validate(RAW), "arms")
+    assert page_sections.report_section(again, "arms") == page_sections.report_section(
+        Config.model_validate(RAW), "arms"
+    )
     assert set(again.studies) == {"arms"}  # what nothing reaches is left out
     assert "snakemake --cores 2 --configfile tiny_run.yaml" in page
 
