@@ -132,11 +132,11 @@ def _section_in(path: Path) -> Any:
 
 def _require_seeded(config: Config) -> None:
     """Images that are the same for every generator seed would count as if they were made anew."""
-    for study_name, study in config.reached.items():
+    for where, study in config.reached.items():
         unseeded = [name for name in study.augmenters if not config.augmenters[name].SEEDED]
         if unseeded and len(study.generator_seeds) > 1:
             raise UserError(
-                f"config: studies.{study_name}.generator_seeds: the images of {unseeded[0]} are the same for every seed;"
+                f"config: studies.{where}.generator_seeds: the images of {unseeded[0]} are the same for every seed;"
                 " list it in a study with one generator seed"
             )
 

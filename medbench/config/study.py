@@ -14,7 +14,18 @@ from medbench.fidelity.sections import FidelitySection
 from medbench.utility.sections import UtilitySection
 
 # Each study is a Snakemake target beside these.
-RULES = {"all", "fetch", "fetch_all", "prepare", "audit", "train", "sample", "features_real", "features_generated"}
+RULES = {
+    "all",
+    "fetch",
+    "fetch_all",
+    "prepare",
+    "audit",
+    "train",
+    "sample",
+    "features_real",
+    "features_generated",
+    "section",
+}
 RULES |= {
     "fidelity",
     "neighbours",

@@ -67,9 +67,7 @@ def test_several_labels_are_for_unconditional_augmenters_and_fidelity_alone():
     load(changed("datasets.ct", chest))
     labelled = changed("datasets.ct", chest)
     labelled["augmenters"]["ddpm"]["conditioning"] = "label"
-    with pytest.raises(
-        UserError, match=r"studies\.s: ct has several labels per image.* the augmenter ddpm uses labels"
-    ):
+    with pytest.raises(UserError, match=r"studies\.s: ct has several labels per image.* augmenter ddpm uses labels"):
         load(labelled)
     classified = changed("datasets.ct", chest)
     classified["studies"]["s"]["arms"] = ["real"]

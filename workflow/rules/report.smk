@@ -111,7 +111,9 @@ onerror:
         print(
             f"medbench: some jobs failed; what there is, is put together in {folder}"
         )
-        for page, section in page_sections.partial_pages(CONFIG, as_written(RAW)).items():
+        for page, section in page_sections.partial_pages(
+            CONFIG, as_written(RAW)
+        ).items():
             file, product = f"{folder}/sections/{page}.json", f"{folder}/{page}"
             write_json(file, loads(section.canonical()))
             verb = page.partition("/")[0]
