@@ -1,4 +1,4 @@
-"""The command line: one verb a stage. Heavy imports wait inside the verbs, so that --help answers at once."""
+"""The command line: one verb per stage. Heavy imports wait inside the verbs, so that --help answers at once."""
 
 import sys
 import time
@@ -25,7 +25,7 @@ from medbench.utility.sections import UtilityStage
 
 app = typer.Typer(
     name="medbench",
-    help="Which generative augmenter helps a medical image classifier, by how much? One verb a stage;"
+    help="Which generative augmenter helps a medical image classifier, by how much? One verb per stage;"
     " Snakemake calls them in order (see README.md).",
     no_args_is_help=True,
     add_completion=False,
@@ -37,6 +37,13 @@ app = typer.Typer(
 datasets = typer.Typer(rich_markup_mode=None)
 app.add_typer(datasets, name="datasets", invoke_without_command=True)
 
+Raw = Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")]
+Dataset = Annotated[Path, typer.Argument(help="npz that `audit` wrote.")]
+Findings = Annotated[Path, typer.Argument(help="json with what was found.")]
+Page = Annotated[Path, typer.Argument(help="The html to write.")]
+OutputFolder = Annotated[Path, typer.Argument(help="Folder to write.")]
+TrainFeatures = Annotated[Path, typer.Option("--train", help="Features of the train split.")]
+TestFeatures = Annotated[Path, typer.Option("--test", help="Features of the test split.")]
 Run = Annotated[Path, typer.Argument(help="Run folder, results/<name>.")]
 Config = Annotated[str, typer.Option("--config", help="The stage's section: JSON, or a .json or .yaml file.")]
 GeneratorSeed = Annotated[int, typer.Option("--seed", min=0, help="Generator seed.")]
@@ -50,9 +57,7 @@ Checkpoints = Annotated[Path, typer.Option(help="Folder for checkpoints; the sam
 def fetch(
     record: Annotated[Path, typer.Argument(help="The record to write, beside the file.")],
     config: Config,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Open no connection: say which file to put where.")
-    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Open no connection; name the file to place.")] = False,
 ) -> None:
     """Download a file, or find it where you put it; verify it, and unpack an archive."""
     stage = _section(FetchStage, config)
@@ -77,7 +82,7 @@ def prepare(
 
 @app.command()
 def audit(
-    raw: Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")],
+    raw: Raw,
     output: Annotated[Path, typer.Argument(help="The npz to write, with the protocol applied.")],
     config: Config,
     found: Annotated[Path, typer.Option(help="The json to write: duplicates, leaks, removals.")],
@@ -90,11 +95,7 @@ def audit(
 
 
 @app.command()
-def audit_page(
-    raw: Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")],
-    found: Annotated[Path, typer.Argument(help="json that `audit` wrote.")],
-    page: Annotated[Path, typer.Argument(help="The html to write.")],
-) -> None:
+def audit_page(raw: Raw, found: Findings, page: Page) -> None:
     """Draw what `audit` found, with pictures."""
     from medbench.report.audit.page import draw_audit
 
@@ -103,8 +104,8 @@ def audit_page(
 
 @app.command()
 def train(
-    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote.")],
-    model: Annotated[Path, typer.Argument(help="Folder to write.")],
+    dataset: Dataset,
+    model: OutputFolder,
     config: Config,
     seed: GeneratorSeed,
     checkpoints: Checkpoints,
@@ -159,12 +160,12 @@ def features(
 
 @app.command()
 def fidelity(
-    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote (labels and groups for the floor).")],
+    dataset: Dataset,
     output: Annotated[Path, typer.Argument(help="The json to write.")],
     config: Config,
     seed: GeneratorSeed,
-    train: Annotated[Path, typer.Option(help="Features of the train split.")],
-    test: Annotated[Path, typer.Option(help="Features of the test split.")],
+    train: TrainFeatures,
+    test: TestFeatures,
     generated: Annotated[Path, typer.Option(help="Features of the generated images.")],
 ) -> None:
     """Measure how close generated images are to real ones, beside the real-against-real floor."""
@@ -176,10 +177,10 @@ def fidelity(
 
 @app.command()
 def neighbours(
-    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote.")],
+    dataset: Dataset,
     config: Config,
-    train: Annotated[Path, typer.Option(help="Features of the train split.")],
-    test: Annotated[Path, typer.Option(help="Features of the test split.")],
+    train: TrainFeatures,
+    test: TestFeatures,
     found: Annotated[Path, typer.Option(help="The json to write: test images close to a training image.")],
 ) -> None:
     """Find test images that lie suspiciously close to a training image in features."""
@@ -190,11 +191,7 @@ def neighbours(
 
 
 @app.command()
-def neighbours_page(
-    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote.")],
-    found: Annotated[Path, typer.Argument(help="json that `neighbours` wrote.")],
-    page: Annotated[Path, typer.Argument(help="The html to write.")],
-) -> None:
+def neighbours_page(dataset: Dataset, found: Findings, page: Page) -> None:
     """Draw what `neighbours` found, with pictures."""
     from medbench.report.audit.neighbours_page import draw_neighbours
 
@@ -203,7 +200,7 @@ def neighbours_page(
 
 @app.command()
 def utility(
-    dataset: Annotated[Path, typer.Argument(help="npz that `audit` wrote.")],
+    dataset: Dataset,
     output: Annotated[Path, typer.Argument(help="The json to write; every score goes beside it, into an npz.")],
     config: Config,
     checkpoints: Checkpoints,
@@ -219,12 +216,7 @@ def utility(
 
 
 @app.command()
-def tables(
-    run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
-    output: Annotated[Path, typer.Argument(help="Folder to write.")],
-    config: Config,
-    partial: Partial = False,
-) -> None:
+def tables(run: Run, output: OutputFolder, config: Config, partial: Partial = False) -> None:
     """Write a study's tables: csv, md, tex."""
     stage = _section(ReportStage, config)
     from medbench.report.results import StudyResults
@@ -234,12 +226,7 @@ def tables(
 
 
 @app.command()
-def figures(
-    run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
-    output: Annotated[Path, typer.Argument(help="Folder to write.")],
-    config: Config,
-    partial: Partial = False,
-) -> None:
+def figures(run: Run, output: OutputFolder, config: Config, partial: Partial = False) -> None:
     """Draw a study's figures: png, svg."""
     stage = _section(ReportStage, config)
     from medbench.report.figures.write import write_figures
@@ -249,12 +236,7 @@ def figures(
 
 
 @app.command()
-def report(
-    run: Annotated[Path, typer.Argument(help="Run folder, results/<name>.")],
-    output: Annotated[Path, typer.Argument(help="The html file to write.")],
-    config: Config,
-    partial: Partial = False,
-) -> None:
+def report(run: Run, output: Page, config: Config, partial: Partial = False) -> None:
     """Write the report of a run: one self-contained page."""
     stage = _section(PageStage, config)
     from medbench.report.page.write import write_page
