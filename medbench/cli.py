@@ -4,7 +4,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -294,12 +294,6 @@ def main() -> None:
     try:
         with end_on_signals():
             app()
-    except UserError as error:
-        _end(str(error), 2)
-    except Interrupted as stop:
-        _end(str(stop), 128 + stop.signal_number)
-
-
-def _end(reason: str, code: int) -> NoReturn:
-    say(f"medbench: {reason}")
-    sys.exit(code)
+    except (UserError, Interrupted) as end:
+        say(f"medbench: {end}")
+        sys.exit(2 if isinstance(end, UserError) else 128 + end.signal_number)
