@@ -8,7 +8,7 @@ from medbench.report.figures.grids import Band, Layout, Row, draw, spaced
 from medbench.report.figures.roles import is_diffusion, label
 from medbench.report.results import StudyResults
 
-STAGES = 10  # the most images of a row
+MOST_STEPS = 10  # the most images of a row
 FEWEST = 8  # the room of a row, in images
 
 
@@ -22,9 +22,9 @@ def denoising_strip(results: StudyResults, dataset: str, stem: Path) -> None:
     for name in results.compared:
         made = results.samples(dataset, name)
         if made and made["trajectory"].size:
-            images = spaced(made["trajectory"], STAGES)
+            images = spaced(made["trajectory"], MOST_STEPS)
             columns = max(columns, len(images))
-            captions = [str(t) for t in spaced(made["trajectory_timesteps"], STAGES)]
+            captions = [str(t) for t in spaced(made["trajectory_timesteps"], MOST_STEPS)]
             bands = _joined(bands, Row(label(results, name), [images]), captions)
         elif made is None and is_diffusion(results, name):
             bands = _joined(bands, Row(label(results, name), [None]), bands[-1].captions if bands else ())

@@ -22,55 +22,55 @@ TYPES = {".svg": "image/svg+xml", ".png": "image/png"}  # in the order of prefer
 
 
 @dataclass(frozen=True)
-class Kind:
+class FigureKind:
     prefix: str  # of the file's name; what follows is the dataset
     group: Group
     title: str
     caption: str
 
 
-KINDS = (
-    Kind(
+STUDY_FIGURES = (
+    FigureKind(
         "fid_by_augmenter",
         "fidelity",
         "FID by augmenter",
         "One panel a dimension, as dimensions share no scale. A ceiling is what a first stage makes of real images.",
     ),
-    Kind(
+    FigureKind(
         "training_curves",
         "fidelity",
         "Training curves",
         "Error of the predicted noise on a fixed validation set, on one scale whatever loss was trained. Noise in"
         " pixels, in the latents of a first stage, or of another schedule is another thing, in panels of its own.",
     ),
-    Kind(
+    FigureKind(
         "fidelity_by_step",
         "fidelity",
         "Fidelity by training step",
         "KID of a few generated images against validation images at each check. Where it rises again, the generator may"
         " over-fit; with so few images, small differences are chance.",
     ),
-    Kind(
+    FigureKind(
         "ablation",
         "ablation",
         "What a part is worth",
         "FID of the model without a part, minus that of the whole at the same generator seed: worse to the right.",
     ),
-    Kind(
+    FigureKind(
         "sampling",
         "sampling",
         "Guidance and steps",
         "One trained model, sampled in several ways.",
     ),
-    Kind(
+    FigureKind(
         "auroc_by_arm",
         "utility",
         "AUROC by arm",
         "On the real test split: every run as a point, the mean and its 95 % interval.",
     ),
-    Kind("auroc_by_ratio", "utility", "AUROC by ratio", "Against the number of extra images a real one."),
-    Kind("roc", "utility", "ROC curves", "On the real test split."),
-    Kind(
+    FigureKind("auroc_by_ratio", "utility", "AUROC by ratio", "Against the number of extra images a real one."),
+    FigureKind("roc", "utility", "ROC curves", "On the real test split."),
+    FigureKind(
         "leakage",
         "leakage",
         "What the protocol changes",
@@ -78,15 +78,15 @@ KINDS = (
         " Training set, test set and the shares of the classes change with it, so that a difference is not leakage"
         " alone.",
     ),
-    Kind("confusion", "utility", "Confusion matrices", "In per cent of the true class, on the real test split."),
-    Kind(
+    FigureKind("confusion", "utility", "Confusion matrices", "In per cent of the true class, on the real test split."),
+    FigureKind(
         "samples",
         "samples",
         "Real and generated images",
         "Evenly spaced in their order, not chosen by eye; generated ones of the first seed. A ceiling's are real images"
         " that a first stage has encoded and decoded.",
     ),
-    Kind("denoising", "samples", "From noise to image", "One image an augmenter, on its way out of the noise."),
+    FigureKind("denoising", "samples", "From noise to image", "One image an augmenter, on its way out of the noise."),
 )
 
 
@@ -102,14 +102,14 @@ def study_pictures(folder: Path) -> dict[Group, list[Picture]]:
     """The figures of a study by the part of the page that they belong to; those of no known kind are left out."""
     stems = sorted({path.stem for path in folder.glob("*") if path.suffix in TYPES})
     found: dict[Group, list[Picture]] = {group: [] for group in get_args(Group)}
-    for kind in KINDS:
+    for kind in STUDY_FIGURES:
         for stem in stems:
             if stem == kind.prefix or stem.startswith(f"{kind.prefix}_"):
                 found[kind.group].append(_picture(kind, folder / stem))
     return found
 
 
-def _picture(kind: Kind, stem: Path) -> Picture:
+def _picture(kind: FigureKind, stem: Path) -> Picture:
     dataset = stem.name.removeprefix(kind.prefix).removeprefix("_")
     file = next(path for suffix in TYPES if (path := stem.with_name(stem.name + suffix)).exists())
     title = f"{kind.title}, {dataset}" if dataset else kind.title

@@ -12,7 +12,7 @@ from medbench.run.arrays import read_own_npz
 from medbench.run.layout import log_of
 from medbench.run.logs import Usage, read_usage, spelled_seconds
 
-COLUMNS = [
+COST_HEADER = [
     "training",
     "of its first stage",
     "together",
@@ -32,7 +32,7 @@ def time_table(results: StudyResults) -> Table:
     ]
     there = any(cell not in (MISSING, NOT_KNOWN) for row in rows for cell in row[2:])
     title = "Training and sampling of each augmenter"
-    return Table("augmenters-time", title, ["dataset", "augmenter", *COLUMNS], rows if there else [])
+    return Table("augmenters-time", title, ["dataset", "augmenter", *COST_HEADER], rows if there else [])
 
 
 def _sampling(results: StudyResults, dataset: str, name: str) -> str:

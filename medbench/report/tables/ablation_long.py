@@ -14,8 +14,8 @@ from medbench.report.results import StudyResults
 from medbench.report.tables.auroc_cells import ONE_GENERATOR
 from medbench.report.tables.differences import SEEDS_TO_CLAIM, paired_interval
 
-COLUMNS = ["study", "dataset", "augmenter", "whole", "parameters", "generator_seed", "budget", "arm", "metric"]
-COLUMNS += ["reference", "dimension", "value", "low", "high", "n_real", "n_generated", "note"]
+ABLATION_COLUMNS = ["study", "dataset", "augmenter", "whole", "parameters", "generator_seed", "budget", "arm", "metric"]
+ABLATION_COLUMNS += ["reference", "dimension", "value", "low", "high", "n_real", "n_generated", "note"]
 
 
 def long_form(results: StudyResults) -> pd.DataFrame:
@@ -33,7 +33,7 @@ def long_form(results: StudyResults) -> pd.DataFrame:
     whole = pd.DataFrame(rows).assign(study=results.study, whole=results.ablation)
     whole = whole.merge(sizes, on=["dataset", "augmenter"], how="left")
     switches = list(parts(results.section(str(results.ablation))))
-    return whole.reindex(columns=[*COLUMNS, *switches, *results.condition_columns]).convert_dtypes()
+    return whole.reindex(columns=[*ABLATION_COLUMNS, *switches, *results.condition_columns]).convert_dtypes()
 
 
 def _fid(results: StudyResults, dataset: str, name: str) -> Iterator[dict[str, Any]]:

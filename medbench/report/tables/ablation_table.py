@@ -25,7 +25,7 @@ from medbench.report.numbers import NOT_KNOWN, counted, decimals, signed
 from medbench.report.results import StudyResults
 from medbench.report.tables.ablation_long import long_form
 from medbench.report.tables.ablation_notes import ablation_notes
-from medbench.report.tables.auroc_cells import difference_text, foot, mean_text
+from medbench.report.tables.auroc_cells import difference_cell, foot, mean_text
 from medbench.report.tables.differences import SEEDS_TO_CLAIM, paired_difference
 from medbench.report.tables.fid_cells import by_dimension, dimensions, values
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
@@ -150,7 +150,7 @@ def _auroc_difference(results: StudyResults, found: Effects, dataset: str, name:
     difference = auroc_difference(results, dataset, name)
     if difference:
         bounds = (difference.mean, difference.low, difference.high)
-        return difference_text(*bounds, difference.shown, difference.generators == 1)
+        return difference_cell(*bounds, difference.shown, difference.generators == 1)
     arm = mixed_arm(results, name)
     compared = [arm, arm_of_whole(results, arm)] if arm else [None]
     gap = all(compared) and any(found[dataset, results.budgets[0], str(other)]["runs"] == 0 for other in compared)

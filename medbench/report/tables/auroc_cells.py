@@ -23,7 +23,7 @@ def mean_text(mean: float, sd: float) -> str:
     return f"{mean:.{DIGITS}f}" + ("" if pd.isna(sd) else f" ± {sd:.{DIGITS}f}")
 
 
-def difference_text(value: float, low: float, high: float, clear: bool, one_generator: bool) -> str:
+def difference_cell(value: float, low: float, high: float, clear: bool, one_generator: bool) -> str:
     """A difference with the bounds of its interval, NaN for none, and the marks of `interval_cell`."""
     if pd.isna(low):
         return signed(value, DIGITS)

@@ -16,8 +16,19 @@ from medbench.report.tables.utility_long import dataset_warnings
 from medbench.report.tables.within_table import within_rows
 from medbench.report.utility_results import utility_rows
 
-COLUMNS = ["study", "source", "as_published", "other", "dataset", "protocol", "budget", "arm", "augmenter", "ratio"]
-COLUMNS += ["generator_seed", "classifier_seed", "metric", "value", "low", "high", "n_test", "warning", "note"]
+LEAKAGE_COLUMNS = [
+    "study",
+    "source",
+    "as_published",
+    "other",
+    "dataset",
+    "protocol",
+    "budget",
+    "arm",
+    "augmenter",
+    "ratio",
+]
+LEAKAGE_COLUMNS += ["generator_seed", "classifier_seed", "metric", "value", "low", "high", "n_test", "warning", "note"]
 INTERVAL = f"95 %, over seeds and the test images of both: {UNPAIRED}"
 
 
@@ -37,7 +48,7 @@ def long_form(results: StudyResults) -> pd.DataFrame:
     whole = pd.DataFrame([*ours, *within_rows(results), *_published(results)]).assign(study=results.study)
     conditions = sorted(str(name) for name in whole if str(name).startswith(CONDITION))
     # Converted, because a seed beside none would otherwise be written as 0.0.
-    return whole.reindex(columns=[*COLUMNS, *conditions]).convert_dtypes()
+    return whole.reindex(columns=[*LEAKAGE_COLUMNS, *conditions]).convert_dtypes()
 
 
 def _arm(leak: Leak) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from medbench.report.tables.leakage_notes import leakage_notes
 from medbench.report.tables.markup import Table, write_three
 from medbench.report.tables.within_table import within_notes, within_tables
 
-COLUMNS = ["dataset", "arm", "test images", "as published", "other protocol", "difference", "95 % interval"]
+LEAKAGE_HEADER = ["dataset", "arm", "test images", "as published", "other protocol", "difference", "95 % interval"]
 
 
 def write_leakage_tables(results: StudyResults, folder: Path) -> None:
@@ -44,7 +44,7 @@ def leakage_tables(results: StudyResults) -> list[Table]:
 def _table(results: StudyResults, budget: str, found: list[Leak]) -> Table:
     title = f"Test AUROC as published and under another protocol ({BUDGETS[budget]})"
     rows = [_row(results, leak) for leak in found]
-    return Table(f"leakage-{budget}", title, COLUMNS, rows + _published(results), foot=foot(rows))
+    return Table(f"leakage-{budget}", title, LEAKAGE_HEADER, rows + _published(results), foot=foot(rows))
 
 
 def _row(results: StudyResults, leak: Leak) -> list[str]:

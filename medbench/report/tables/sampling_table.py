@@ -25,8 +25,18 @@ SETTINGS = {
     "evaluations": "evaluations",
 }
 NUMBERS = {"fid": REFERENCE, "fid_over_floor": "train_part"}  # metric -> the real images that it is measured against
-COLUMNS = ["study", "dataset", "augmenter", "model", *SETTINGS, "generator_seed", "metric", "reference", "dimension"]
-COLUMNS += ["value", "n_real", "n_generated", "note"]
+SAMPLING_COLUMNS = [
+    "study",
+    "dataset",
+    "augmenter",
+    "model",
+    *SETTINGS,
+    "generator_seed",
+    "metric",
+    "reference",
+    "dimension",
+]
+SAMPLING_COLUMNS += ["value", "n_real", "n_generated", "note"]
 
 
 def write_sampling_tables(results: StudyResults, folder: Path) -> None:
@@ -75,7 +85,7 @@ def long_form(results: StudyResults) -> pd.DataFrame:
         for row in _values(results, dataset, name)
     ]
     whole = pd.DataFrame(rows).assign(study=results.study, model=results.trained(str(results.sampling)))
-    return whole.reindex(columns=[*COLUMNS, *results.condition_columns]).convert_dtypes()
+    return whole.reindex(columns=[*SAMPLING_COLUMNS, *results.condition_columns]).convert_dtypes()
 
 
 def _values(results: StudyResults, dataset: str, name: str) -> Iterator[dict[Any, Any]]:

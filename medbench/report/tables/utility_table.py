@@ -14,7 +14,7 @@ from medbench.report.gaps import MISSING, runs_text
 from medbench.report.numbers import NOT_KNOWN, signed
 from medbench.report.published import MIXED, REAL, published_values
 from medbench.report.results import StudyResults
-from medbench.report.tables.auroc_cells import DIGITS, difference_text, foot, mean_text
+from medbench.report.tables.auroc_cells import DIGITS, difference_cell, foot, mean_text
 from medbench.report.tables.markup import Table, write_three
 from medbench.report.tables.utility_long import long_form
 from medbench.report.tables.utility_notes import classifier_name, ordinal, positive_class, utility_notes
@@ -210,7 +210,7 @@ def _difference(trained: _Trained, effect: Effect, control: str) -> str:
     if pd.isna(value):
         against = trained.effects.get((effect["dataset"], compared_with(effect["arm"]).get(control, "")))
         return MISSING if against and 0 in (effect["runs"], against["runs"]) else NOT_KNOWN
-    return difference_text(value, low, high, direction(effect, control) != 0, effect["generators"] == 1)
+    return difference_cell(value, low, high, direction(effect, control) != 0, effect["generators"] == 1)
 
 
 def _of_class(rows: pd.DataFrame, name: str | None) -> pd.DataFrame:

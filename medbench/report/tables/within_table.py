@@ -19,7 +19,7 @@ from medbench.report.tables.markup import Table
 from medbench.report.within import Within, within_models
 
 TITLE = "Same classifiers, test images that also stand in train or val left out"
-COLUMNS = ["dataset", "arm", "test images", "all", "without the copies", "difference"]
+WITHIN_HEADER = ["dataset", "arm", "test images", "all", "without the copies", "difference"]
 NOT_DEFINED = "not defined"
 
 
@@ -31,7 +31,7 @@ def within_tables(results: StudyResults) -> list[Table]:
         Table(
             f"leakage-within-{budget}",
             f"{TITLE} ({BUDGETS[budget]})",
-            COLUMNS,
+            WITHIN_HEADER,
             [_row(results, name, arm, found.get((name, budget, arm))) for name in datasets for arm in results.arms],
         )
         for budget in results.budgets
