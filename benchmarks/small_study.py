@@ -26,8 +26,7 @@ from safetensors.torch import save_file
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.feature_file import read_features
 from medbench.fidelity.extractor import InceptionExtractor
-from medbench.run.arrays import read_own_npz
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json, read_sealed_npz
 
 CONFIG = Path(__file__).with_name("small_study.yaml")
 SHA256 = "${INCEPTION_SHA256}"  # its place in the config
@@ -125,13 +124,13 @@ def all_numbers(run: Path) -> Numbers:
     for path in sorted(run.glob("models/*/*/*")):
         yield from of_model(path.relative_to(run / "models").as_posix(), path)
     for path in sorted(run.glob("samples/*/*/*.npz")):
-        yield from arrays_of("sample", run / "samples", path, read_own_npz(path))
+        yield from arrays_of("sample", run / "samples", path, read_sealed_npz(path))
     for path in sorted(run.glob("features/**/*.safetensors")):
         yield from arrays_of("features", run / "features", path, read_features(path)[0])
     for path in sorted(run.glob("fidelity/*/*/*.json")):
         yield from of_fidelity(path.relative_to(run).with_suffix("").as_posix(), read_json(path))
     for path in sorted(run.glob("utility/*/*/*/*.json")):
-        yield from arrays_of("utility", run / "utility", path, read_own_npz(path.with_suffix(".npz")))
+        yield from arrays_of("utility", run / "utility", path, read_sealed_npz(path.with_suffix(".npz")))
         yield from of_utility(path.relative_to(run).with_suffix("").as_posix(), read_json(path))
     for path in sorted(run.glob("tables/*/*.csv")):
         yield from of_table(f"table/{path.parent.name}/{path.stem}", pd.read_csv(path))
@@ -164,7 +163,7 @@ def of_model(name: str, folder: Path) -> Numbers:
         component = path.parent.relative_to(folder).as_posix()
         yield from ((f"model/{name}/{component}/{key}", array) for key, array in load_file(path).items())
     if (folder / "images.npz").exists():
-        yield from arrays_of("model", folder.parents[2], folder / "images.npz", read_own_npz(folder / "images.npz"))
+        yield from arrays_of("model", folder.parents[2], folder / "images.npz", read_sealed_npz(folder / "images.npz"))
     if (folder / "training.csv").exists():
         log = pd.read_csv(folder / "training.csv").select_dtypes("number")
         yield from ((f"training/{name}/{column}", log[column].to_numpy(float)) for column in log)

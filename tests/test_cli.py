@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from medbench import cli
-from medbench.config.stage_code import STAGES
+from medbench.config.stage_code import MODULES
 from medbench.data.prepare import prepare
 from medbench.data.sections import PhantomDataset
 
 PREPARE = {"name": "mine", "seed": 0, "dataset": {"kind": "npz", "path": "nowhere.npz"}}
 
 
-@pytest.mark.parametrize("verb", [[], *([stage.replace("_", "-")] for stage in STAGES)])
+@pytest.mark.parametrize("verb", [[], *([stage.replace("_", "-")] for stage in MODULES)])
 def test_every_stage_is_a_verb_with_help(medbench, verb):
     shown = medbench(*verb, "--help")
     assert shown.returncode == 0

@@ -10,7 +10,7 @@ from medbench.audit.sections import NeighboursStage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
 from medbench.data.feature_file import read_features, require_features_of, require_same_extractor
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json
 
 
 def audit_neighbours(

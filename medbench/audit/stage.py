@@ -12,7 +12,7 @@ from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Dataset, class_counts
 from medbench.data.source import absent_classes
 from medbench.data.subset import take_fraction
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json
 
 
 def audit(raw: Path, output: Path, stage: AuditStage, found: Path) -> None:

@@ -10,7 +10,7 @@ from medbench.augmenters.sections import Copy
 from medbench.core.labels import real_rows
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
-from medbench.run.arrays import read_npz, write_npz
+from medbench.run.sealed_files import read_npz, write_npz
 
 
 class StoredImages(Augmenter[SectionT]):

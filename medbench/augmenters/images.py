@@ -14,7 +14,7 @@ from medbench.core.errors import UserError, spelled_shape
 from medbench.data.dataset import Split
 from medbench.data.images import RESAMPLE, ImageError, decode, to_channels
 from medbench.data.listing import Item, key_of, list_folder, require_most_read
-from medbench.run.arrays import read_npz
+from medbench.run.sealed_files import read_npz
 
 
 class ImagesAugmenter(StoredImages[Images]):

@@ -15,10 +15,9 @@ from medbench.augmenters.stage_sections import SampleStage
 from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
 from medbench.core.rng import seed_for
-from medbench.run.arrays import write_npz
 from medbench.run.files import remove_folder
-from medbench.run.json_files import read_json
-from medbench.run.sums import require_folder
+from medbench.run.sealed_files import read_json, write_npz
+from medbench.run.seals import require_folder
 from medbench.system.runtime import start
 
 

@@ -15,8 +15,8 @@ from medbench.core.errors import UserError
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Card, Dataset
 from medbench.run.files import remove_folder, replacing, sha256_of, sha256_of_folder
-from medbench.run.json_files import read_json, write_json
-from medbench.run.sums import require_folder, write_sums
+from medbench.run.sealed_files import read_json, write_json
+from medbench.run.seals import require_folder, write_sums
 from medbench.system.launch import is_follower
 from medbench.system.runtime import start
 from medbench.training.team import join, leave

@@ -13,7 +13,7 @@ from medbench.config.explain import explain
 from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.core.sections import Section
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json
 
 DEFINED = ("datasets", "augmenters")  # where an entry with a `kind` is a definition of its own
 

@@ -6,7 +6,7 @@ from medbench import augmenters, data
 from medbench.core.fingerprint import fingerprint
 from medbench.core.registry import module_of, plugged_in
 
-STAGES = {
+MODULES = {
     "fetch": "medbench.data.fetch",
     "prepare": "medbench.data.prepare",
     "audit": "medbench.audit.stage",
@@ -23,7 +23,7 @@ STAGES = {
     "report": "medbench.report.page.write",
 }
 # Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
-ALWAYS = {"medbench.run.arrays", "medbench.run.json_files", "medbench.core.rng", "medbench.system.threads"}
+ALWAYS = {"medbench.run.sealed_files", "medbench.core.rng", "medbench.system.threads"}
 # Stages that fill templates.
 FILLS = {"audit_page", "neighbours_page", "report"}
 # They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
@@ -34,7 +34,6 @@ IGNORED = {
     "medbench.augmenters.inherit",
     "medbench.augmenters.model_card",
     "medbench.system.cuda_devices",
-    "medbench.run.damage",
     "medbench.data",
     "medbench.system.device",
     "medbench.core.errors",
@@ -44,9 +43,8 @@ IGNORED = {
     "medbench.system.file_owner",
     "medbench.run.logs",
     "medbench.core.registry",
-    "medbench.system.run_lock",
+    "medbench.system.folder_lock",
     "medbench.run.seals",
-    "medbench.run.sums",
     "medbench.system.launch",
     "medbench.system.signals",
 }
@@ -58,6 +56,6 @@ SAMPLERS = {"medbench.augmenters.batches"}
 def code_of(stage: str, kind: str | None = None) -> str:
     """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
     registry = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
-    modules = [STAGES[stage], *sorted(ALWAYS), *([module_of(registry[kind])] if kind else [])]
+    modules = [MODULES[stage], *sorted(ALWAYS), *([module_of(registry[kind])] if kind else [])]
     without = IGNORED | (SAMPLERS if stage == "train" else set())
     return fingerprint(tuple(modules), frozenset(without), templates=stage in FILLS)

@@ -9,10 +9,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from medbench.core.errors import UserError
-from medbench.run.arrays import read_npz, write_npz
-from medbench.run.damage import Damaged
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
+from medbench.run.seals import Damaged
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")

@@ -11,7 +11,7 @@ from medbench.data.provenance import came_from, provenance_path
 from medbench.data.record import Record
 from medbench.data.remote import Remote
 from medbench.run.files import remove_stale, sha256_of
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json
 
 
 def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:

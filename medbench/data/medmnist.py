@@ -12,7 +12,7 @@ from medbench.data.npz import from_arrays
 from medbench.data.record import fetched
 from medbench.data.sections import MedMnistDataset, NpzDataset
 from medbench.data.source import Source
-from medbench.run.arrays import read_npz
+from medbench.run.sealed_files import read_npz
 
 
 def load_medmnist(section: MedMnistDataset, seed: int) -> Source:

@@ -13,8 +13,8 @@ from medbench.data.images import channels_note, convert_all, resize_note
 from medbench.data.sections import NpzDataset
 from medbench.data.source import Source
 from medbench.data.window import Window, eight_bits, extent, outside, window_note, window_of
-from medbench.run.arrays import read_npz
 from medbench.run.files import sha256_of
+from medbench.run.sealed_files import read_npz
 
 LAYOUT = "expected MedMNIST's layout: train_images, train_labels, val_images, val_labels, test_images, test_labels"
 

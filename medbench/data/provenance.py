@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from medbench.core.errors import UserError
 from medbench.data.download import PLACED
 from medbench.data.remote import Remote
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json
 
 
 class Provenance(BaseModel):

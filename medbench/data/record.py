@@ -6,7 +6,7 @@ from medbench.core.errors import UserError
 from medbench.data.manifest import first_difference, manifest_path
 from medbench.data.remote import Hash, Remote
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json
 
 
 class Record(BaseModel):

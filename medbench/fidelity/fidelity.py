@@ -12,7 +12,7 @@ from medbench.data.feature_file import Features, read_features, require_features
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance
 from medbench.fidelity.sections import FidelityStage
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json
 
 REFERENCES = ("train", "test")
 

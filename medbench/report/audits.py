@@ -3,9 +3,9 @@
 from medbench.audit.neighbours_report import NeighboursReport
 from medbench.audit.report import AuditReport
 from medbench.data.dataset import SPLITS
-from medbench.report.audit.read import read_audit, read_neighbours
 from medbench.report.conditions import AS_PUBLISHED
 from medbench.report.results import StudyResults
+from medbench.run.sealed_files import read_model
 
 # What each protocol does with the images, as the end of a sentence.
 PROTOCOLS = {
@@ -26,7 +26,7 @@ def audit_of(results: StudyResults, dataset: str) -> AuditReport | None:
     path, card = results.folder / f"audit/{dataset}.json", results.card(dataset)
     if card is None or not path.exists():
         return None
-    found = read_audit(path)
+    found = read_model(path, AuditReport)
     return found if found.made_with == card.made_with else None
 
 
@@ -39,7 +39,7 @@ def neighbours_of(results: StudyResults, dataset: str) -> NeighboursReport | Non
     path, card = results.folder / f"audit/{dataset}.neighbours.json", results.card(dataset)
     if card is None or not path.exists():
         return None
-    found = read_neighbours(path)
+    found = read_model(path, NeighboursReport)
     return found if found.dataset_sha256 == card.npz_sha256 else None
 
 

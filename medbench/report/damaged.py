@@ -4,16 +4,15 @@ from pathlib import Path
 
 from medbench.core.errors import UserError
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json
-from medbench.run.layout import STAGES
-from medbench.run.seals import KINDS, require_sealed
-from medbench.run.sums import require_member
+from medbench.run.layout import PRODUCTS
+from medbench.run.sealed_files import read_json
+from medbench.run.seals import FORMATS, require_member, require_sealed
 
 
 def is_damaged(run: Path, path: str) -> bool:
     """Of a file, given by its path under the run, with what is read beside it; one that is not there is not damaged."""
     file, folder = run / path, path.split("/")[0]
-    if not file.exists() or folder not in STAGES:
+    if not file.exists() or folder not in PRODUCTS:
         return False
     try:
         match folder:
@@ -36,4 +35,4 @@ def is_damaged(run: Path, path: str) -> bool:
 
 def _require(*files: Path) -> None:
     for file in files:
-        require_sealed(file, KINDS[file.suffix])
+        require_sealed(file, FORMATS[file.suffix])

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.report.results import StudyResults
-from medbench.run.layout import STAGES, log_of, parts_of, prepare_log, stage_of
-from medbench.run.log_endings import End, read_log
+from medbench.run.layout import PRODUCTS, STAGES, log_of, parts_of, prepare_log, stage_of
+from medbench.run.logs import End, read_log
 
 MISSING = "missing"
 
@@ -63,7 +63,7 @@ def _why_missing(log: Path) -> str:
     found = read_log(log)
     if found is None or found.end is not End.FAILED:
         return "failed or has not run yet"
-    return f"failed ({found.said})"
+    return f"failed ({found.message})"
 
 
 def _log(results: StudyResults, path: str) -> str:
@@ -83,7 +83,7 @@ def _first_causes(results: StudyResults, path: str) -> list[str]:
 def _described(path: str) -> str:
     """utility/ct/steps/real+x@1/seed0.json -> utility of ct, real+x@1, seed0"""
     folder, (dataset, *parts) = PurePosixPath(path).parts[0], parts_of(path)
-    product = STAGES[folder][1]
+    product = PRODUCTS[folder].noun
     if folder == "utility":
         budget, arm, origin = parts
         epochs = ["budget epochs"] if budget == "epochs" else []  # the other one needs no word
@@ -101,7 +101,7 @@ def require_same_config(results: StudyResults) -> None:
     for path in [] if results.partial else results.stale:
         differing.setdefault(stage_of(path), []).append("/".join(parts_of(path)))
     if differing:
-        stages = [f"{stage} ({_first_of(differing[stage])})" for stage, _ in STAGES.values() if stage in differing]
+        stages = [f"{stage} ({_first_of(differing[stage])})" for stage in STAGES if stage in differing]
         raise UserError(
             f"{results.folder}: was made with another config: {', '.join(stages)} {_verb(differing)}; run snakemake"
             " again to remake them, or give the run another `name:`"

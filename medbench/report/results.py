@@ -14,10 +14,10 @@ from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.data.dataset import Card, Dataset
 from medbench.report.damaged import is_damaged
-from medbench.run.arrays import read_own_npz
-from medbench.run.json_files import read_json
-from medbench.run.layout import made_from, made_with
-from medbench.run.sums import require_member
+from medbench.run.contents import made_with
+from medbench.run.layout import made_from
+from medbench.run.sealed_files import read_json, read_sealed_npz
+from medbench.run.seals import require_member
 
 FID_METRICS = ("fid", "fid_floor", "fid_over_floor")
 CONDITION = "condition."  # prefix of the columns that say how a number was made
@@ -163,7 +163,7 @@ class StudyResults:
         The last two are empty for an augmenter that does not start from noise.
         """
         path = f"samples/{dataset}/{augmenter}/seed{self.seeds[0]}.npz"
-        return read_own_npz(self.folder / path) if self.present(path) else None
+        return read_sealed_npz(self.folder / path) if self.present(path) else None
 
     def _of_generators(self, stage: str, ending: str) -> Iterator[tuple[Generator, Path]]:
         """Each generator with its file of a stage, where that is there."""

@@ -11,8 +11,7 @@ import pandas as pd
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.report.results import CONDITION, StudyResults, flat
-from medbench.run.arrays import read_own_npz
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json, read_sealed_npz
 
 UTILITY_COLUMNS = ["dataset", "budget", "arm", "generator_seed", "classifier_seed", "metric", "class", "value"]
 
@@ -55,7 +54,7 @@ def arm_scores(results: StudyResults, dataset: str, budget: str, arm: str) -> Ar
         UserError: they were scored on different test images.
     """
     parts = [
-        (read_own_npz(path.with_suffix(".npz")), -1 if seed is None else seed)
+        (read_sealed_npz(path.with_suffix(".npz")), -1 if seed is None else seed)
         for of_dataset, of_budget, of_arm, seed, path in _files(results)
         if (of_dataset, of_budget, of_arm) == (dataset, budget, arm)
     ]

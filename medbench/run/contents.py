@@ -1,4 +1,4 @@
-"""Whether a file of a run can be read, and the hashes that it states of others."""
+"""What a file of a run says: whether it can be read, what it was made with, and the hashes that it states of others."""
 
 import csv
 import json
@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 
 from medbench.core.arms import Arm
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json
+from medbench.run.seals import Damaged
 
 NPZ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error, KeyError, MemoryError, SyntaxError)
 NUMPY_FLOATS = ("F16", "F32", "F64")  # as safetensors names them; numpy has no bfloat16
@@ -26,13 +27,13 @@ NUMPY_FLOATS = ("F16", "F32", "F64")  # as safetensors names them; numpy has no 
 def problem_of(path: Path) -> str | None:
     """What keeps a file from being read whole; None: nothing, or nothing that can be found out.
 
-    CRCs of npz members and of PNG chunks are compared, and scores must be finite. Whether it
-    is what was written is asked of its hash, see medbench.run.verify.
+    CRCs of npz members and of PNG chunks are compared, and scores must be finite. Whether the content is what was
+    written, its hash tells (medbench.run.verify).
     """
     try:
         if path.stat().st_size == 0:
             return "is empty"
-        return next(CHECKS[path.suffix](path), None) if path.suffix in CHECKS else None
+        return next(PROBLEMS_BY_ENDING[path.suffix](path), None) if path.suffix in PROBLEMS_BY_ENDING else None
     except FileNotFoundError:
         return None  # a job at work removed it meanwhile
     except OSError as error:
@@ -118,7 +119,7 @@ def _checkpoint(path: Path) -> Iterator[str]:
         yield "is not the checkpoint that it is named after; a rerun goes on from the one before"
 
 
-CHECKS = {
+PROBLEMS_BY_ENDING = {
     ".json": _json,
     ".npz": _npz,
     ".safetensors": _safetensors,
@@ -131,49 +132,77 @@ CHECKS = {
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """A file's hash as another one states it."""
+class Origin:
+    """The file or folder that another file states the hash of."""
 
-    of: str  # path of a file or folder under the run
+    path: str  # under the run
     sha256: str | None  # None: not stated, as by another version
 
 
-def recorded_in(run: Path, path: str) -> list[Recorded]:
+def origins_of(run: Path, path: str) -> list[Origin]:
     """What a file, given by its path under the run, says of the files that it describes or was made from."""
     folder, *parts = PurePosixPath(path).parts
     match folder, PurePosixPath(path).name:
         case "datasets", name if name.endswith(".json"):
-            return [Recorded(_npz_path(path), _get(read_json(run / path), "npz_sha256"))]
+            return [Origin(_npz_path(path), _get(read_json(run / path), "npz_sha256"))]
         case "audit", name if name.endswith(".neighbours.json"):
             dataset = name.removesuffix(".neighbours.json")
-            return [Recorded(f"datasets/{dataset}.npz", _get(read_json(run / path), "dataset_sha256"))]
+            return [Origin(f"datasets/{dataset}.npz", _get(read_json(run / path), "dataset_sha256"))]
         case "models", "medbench.json" if len(parts) == 4:
-            return _in_model(read_json(run / path), *parts[:3])
+            return _origins_of_model(read_json(run / path), *parts[:3])
         case "features", name if name.endswith(".safetensors"):
             images = f"datasets/{parts[0]}.npz" if len(parts) == 2 else _npz_path(f"samples/{'/'.join(parts)}")
-            return [Recorded(images, _get(_metadata(run / path), "images_sha256"))]
+            return [Origin(images, _get(_metadata(run / path), "images_sha256"))]
         case "utility", name if name.endswith(".json") and len(parts) == 4:
-            return _in_utility(_get(read_json(run / path), "conditions"), parts)
+            return _origins_of_scores(_get(read_json(run / path), "conditions"), parts)
         case _:
             return []
 
 
-def _in_model(content: Any, dataset: str, augmenter: str, seed: str) -> list[Recorded]:
-    found = [Recorded(f"datasets/{dataset}.npz", _get(content, "dataset_sha256"))]
-    first = _get(_get(content, "augmenter"), "first_stage")
-    if first:
-        folder = f"models/{dataset}/{first}/{seed}/vae"
-        found.append(Recorded(folder, _get(_get(content, "given"), "first_stage")))
-    return found
+def _origins_of_model(content: Any, dataset: str, augmenter: str, seed: str) -> list[Origin]:
+    origins = [Origin(f"datasets/{dataset}.npz", _get(content, "dataset_sha256"))]
+    first_stage = _get(_get(content, "augmenter"), "first_stage")
+    if first_stage:
+        folder = f"models/{dataset}/{first_stage}/{seed}/vae"
+        origins.append(Origin(folder, _get(_get(content, "given"), "first_stage")))
+    return origins
 
 
-def _in_utility(conditions: Any, parts: list[str]) -> list[Recorded]:
+def _origins_of_scores(conditions: Any, parts: list[str]) -> list[Origin]:
     dataset, _, arm, file = parts
-    found = [Recorded(f"datasets/{dataset}.npz", _get(conditions, "dataset_sha256"))]
+    origins = [Origin(f"datasets/{dataset}.npz", _get(conditions, "dataset_sha256"))]
     if not file.startswith("real."):  # else it took nobody's images
         samples = f"samples/{dataset}/{Arm.parse(arm).augmenter}/{_npz_path(file)}"
-        found.append(Recorded(samples, _get(conditions, "samples_sha256")))
-    return found
+        origins.append(Origin(samples, _get(conditions, "samples_sha256")))
+    return origins
+
+
+def made_with(path: Path) -> str | None:
+    """The hash of the section that a file of results was made with; None where it carries none.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    match path.suffix:
+        case ".npz":
+            return _made_with_of_npz(path)
+        case ".safetensors":
+            try:
+                return _get(_metadata(path), "made_with")
+            except (OSError, ValueError, SafetensorError) as error:
+                raise Damaged(path, f"it is not a readable feature file: {error}") from error
+        case _:
+            return _get(read_json(path), "made_with")
+
+
+def _made_with_of_npz(path: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(path):  # np.load would take other kinds of file as well
+            pass
+        with np.load(path, allow_pickle=False) as archive:  # reads an array only when asked for it
+            return str(archive["made_with"].item()) if "made_with" in archive.files else None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise Damaged(path, f"it is not a readable npz file: {error}") from error
 
 
 def _metadata(path: Path) -> Any:

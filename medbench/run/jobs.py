@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from medbench.core.errors import UserError
-from medbench.run.damage import beside
-from medbench.run.json_files import read_json
-from medbench.run.layout import made_from, parts_of, real_features, stage_of
+from medbench.run.layout import STAGES, companions, made_from, parts_of, real_features, stage_of
+from medbench.run.sealed_files import read_model
 
-Part = TypeVar("Part", bound=BaseModel)
+# Their products are read by people, and not by another stage alone.
+PAGE_STAGES = ("audit_page", "neighbours_page", "tables", "figures", "report")
 
 
 class PlannedStudy(BaseModel):
@@ -26,7 +25,7 @@ class PlannedStudy(BaseModel):
     expected: dict[str, str]
 
 
-class _Page(BaseModel):
+class _PlannedPage(BaseModel):
     """Of a PageStage."""
 
     studies: list[PlannedStudy]
@@ -58,40 +57,12 @@ def read_plan(run: Path) -> Plan:
     page = None
     for path in files:
         if path.name == "report.json":
-            page = _read(_Page, path)
+            page = read_model(path, _PlannedPage)
             studies = {study.study: study for study in page.studies}
         else:
-            study = _read(PlannedStudy, path)
+            study = read_model(path, PlannedStudy)
             studies[study.study] = study
     return Plan(studies, page is not None, page.neighbours if page else [])
-
-
-def _read(model: type[Part], path: Path) -> Part:
-    try:
-        return model.model_validate(read_json(path))
-    except ValidationError as error:
-        raise UserError(
-            f"{path}: is not what this version of medbench plans ({error.errors()[0]['msg']}); remove it and run again"
-        ) from error
-
-
-STAGES = (
-    "prepare",
-    "audit",
-    "audit_page",
-    "train",
-    "sample",
-    "features",
-    "fidelity",
-    "neighbours",
-    "neighbours_page",
-    "utility",
-    "tables",
-    "figures",
-    "report",
-)
-# What is read by people, and not by another stage alone.
-PAGES = ("audit_page", "neighbours_page", "tables", "figures", "report")
 
 
 @dataclass(frozen=True)
@@ -115,43 +86,40 @@ class Job:
 
     @property
     def log(self) -> str:
-        return f"logs/{self._own_name}.log"
+        return f"logs/{self._path}.log"
 
     @property
     def checkpoints(self) -> str:
-        return f"checkpoints/{self._own_name}"
+        return f"checkpoints/{self._path}"
 
     @property
-    def _own_name(self) -> str:
+    def _path(self) -> str:
         return "/".join([self.stage, *(["-".join(self.parts)] if self.parts else [])])
 
     @property
-    def alike(self) -> tuple[str, ...]:
-        """What other jobs of its stage must share to take about as long: the augmenter, the arm, the split."""
+    def workload(self) -> tuple[str, ...]:
+        """What jobs of one stage share that take about as long: the augmenter, the arm, the split."""
         return self.parts[1:-1] if len(self.parts) > 2 else self.parts[1:]
 
 
 def jobs_of(plan: Plan) -> dict[str, Job]:
     """Key -> job, in the order of the stages; a job that several studies share is there once."""
-    found: dict[str, Job] = {}
-    for study in plan.studies.values():
-        found |= {job.key: job for job in _of_study(study)}
-    for dataset in plan.neighbours:
-        found |= {job.key: job for job in _neighbours(dataset)}
+    jobs = {job.key: job for study in plan.studies.values() for job in _of_study(study)}
+    jobs |= {job.key: job for dataset in plan.neighbours for job in _of_neighbours(dataset)}
     if plan.report:
-        pages = [key for key, job in found.items() if job.stage in PAGES]
-        found["report.html"] = Job("report", (), "report.html", needs=tuple(pages))
-    return {key: found[key] for key in sorted(found, key=lambda key: STAGES.index(found[key].stage))}
+        pages = [key for key, job in jobs.items() if job.stage in PAGE_STAGES]
+        jobs["report.html"] = Job("report", (), "report.html", needs=tuple(pages))
+    return dict(sorted(jobs.items(), key=lambda item: STAGES.index(item[1].stage)))
 
 
 def _of_study(study: PlannedStudy) -> Iterator[Job]:
     for dataset in study.datasets:
-        raw = f"datasets/{dataset}.raw"
-        yield Job("prepare", (dataset,), f"{raw}.json", beside(f"{raw}.json"))
-        needs = (f"{raw}.json", f"datasets/{dataset}.json")
-        yield Job("audit_page", (dataset,), f"audit/{dataset}.html", needs=needs)
+        raw, card = f"datasets/{dataset}.raw.json", f"datasets/{dataset}.json"
+        yield Job("prepare", (dataset,), raw, companions(raw))
+        yield Job("audit_page", (dataset,), f"audit/{dataset}.html", needs=(raw, card))
         if study.augmenters:
-            yield from (_real_features(path, dataset) for path in real_features(dataset))
+            for path in real_features(dataset):
+                yield Job("features", tuple(parts_of(path)), path, needs=(card,))
     for path, made_with in study.expected.items():
         yield _expected(study, path, made_with)
     for stage in ("tables", "figures"):
@@ -160,18 +128,14 @@ def _of_study(study: PlannedStudy) -> Iterator[Job]:
 
 def _expected(study: PlannedStudy, path: str, made_with: str) -> Job:
     stage, parts = stage_of(path), tuple(parts_of(path))
-    others, needs = beside(path), made_from(path, study.models, study.first_stages)
+    others, needs = companions(path), made_from(path, study.models, study.first_stages)
     if stage == "audit":
         others = (*others, f"audit/{parts[0]}.json")
         needs = [f"datasets/{parts[0]}.raw.json"]
     return Job(stage, parts, path, others, tuple(needs), made_with)
 
 
-def _real_features(path: str, dataset: str) -> Job:
-    return Job("features", tuple(parts_of(path)), path, needs=(f"datasets/{dataset}.json",))
-
-
-def _neighbours(dataset: str) -> Iterator[Job]:
-    found = f"audit/{dataset}.neighbours.json"
-    yield Job("neighbours", (dataset,), found, needs=tuple(real_features(dataset)))
-    yield Job("neighbours_page", (dataset,), f"audit/{dataset}.neighbours.html", needs=(found,))
+def _of_neighbours(dataset: str) -> Iterator[Job]:
+    neighbours = f"audit/{dataset}.neighbours.json"
+    yield Job("neighbours", (dataset,), neighbours, needs=tuple(real_features(dataset)))
+    yield Job("neighbours_page", (dataset,), f"audit/{dataset}.neighbours.html", needs=(neighbours,))

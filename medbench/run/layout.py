@@ -1,38 +1,88 @@
 """The files of a run folder, named by their paths under it: who writes each, from what, and for which config."""
 
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-
-import numpy as np
-from safetensors import SafetensorError, safe_open
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from medbench.core.arms import Arm
-from medbench.run.damage import Damaged
-from medbench.run.json_files import read_json
 
-# First folder of a path under the run -> the stage that writes it, and its product as a reader calls it.
-STAGES = {
-    "datasets": ("audit", "dataset"),
-    "models": ("train", "model"),
-    "samples": ("sample", "samples"),
-    "features": ("features", "features"),
-    "fidelity": ("fidelity", "fidelity"),
-    "utility": ("utility", "utility"),
+# In the order of the pipeline.
+STAGES = (
+    "fetch",
+    "prepare",
+    "audit",
+    "audit_page",
+    "train",
+    "sample",
+    "features",
+    "fidelity",
+    "neighbours",
+    "neighbours_page",
+    "utility",
+    "tables",
+    "figures",
+    "report",
+)
+
+
+@dataclass(frozen=True)
+class Product:
+    """What one kind of job writes."""
+
+    stage: str
+    noun: str  # as a reader calls it
+    endings: tuple[str, ...] = ()  # of files that must lie side by side
+    folder_depth: int | None = None  # names in the path of a folder that one job writes as a whole
+
+
+# By the first folder of a path under the run.
+PRODUCTS = {
+    "datasets": Product("audit", "dataset", endings=(".npz", ".json")),
+    "models": Product("train", "model", folder_depth=4),
+    "samples": Product("sample", "samples"),
+    "features": Product("features", "features"),
+    "fidelity": Product("fidelity", "fidelity"),
+    "utility": Product("utility", "utility", endings=(".json", ".npz")),
+    "tables": Product("tables", "tables", folder_depth=2),
+    "figures": Product("figures", "figures", folder_depth=2),
 }
 
 
 def stage_of(path: str) -> str:
-    return STAGES[PurePosixPath(path).parts[0]][0]
+    return PRODUCTS[PurePosixPath(path).parts[0]].stage
 
 
 def parts_of(path: str) -> list[str]:
     """Dataset, augmenter, seed ...: models/ct/annotated_l2/seed0/medbench.json -> ct, annotated_l2, seed0"""
-    whole = PurePosixPath(path)
-    named = whole.parent if whole.parts[0] == "models" else whole.with_suffix("")
-    return list(named.parts[1:])
+    file = PurePosixPath(path)
+    product = file.parent if file.parts[0] == "models" else file.with_suffix("")
+    return list(product.parts[1:])
+
+
+def companions(path: str) -> tuple[str, ...]:
+    """The files that must be there with a file, itself left out.
+
+    >>> companions("datasets/ct.raw.json")
+    ('datasets/ct.raw.npz',)
+    """
+    file = PurePosixPath(path)
+    product = PRODUCTS.get(file.parts[0])
+    endings = product.endings if product else ()
+    return tuple(
+        file.with_suffix(ending).as_posix() for ending in endings if file.suffix in endings and file.suffix != ending
+    )
+
+
+def whole_folder(path: str) -> str | None:
+    """The folder, written by one job, that a file lies in or that the path names itself; None: it is in none.
+
+    >>> whole_folder("models/ct/vae/seed0/vae/config.json"), whole_folder("samples/ct/vae/seed0.npz")
+    ('models/ct/vae/seed0', None)
+    """
+    parts = PurePosixPath(path).parts
+    product = PRODUCTS.get(parts[0])
+    depth = product.folder_depth if product else None
+    return "/".join(parts[:depth]) if depth and len(parts) >= depth else None
 
 
 def log_of(path: str) -> str:
@@ -81,37 +131,3 @@ def made_from(path: str, models: Mapping[str, str], first_stages: Mapping[str, s
             return [dataset, *([f"samples/{parts[0]}/{augmenter}/{parts[3]}.npz"] if generated else [])]
         case _:
             return []
-
-
-def made_with(path: Path) -> str | None:
-    """The hash of the section that a file of results was made with; None where it carries none.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    read = {".npz": _in_npz, ".safetensors": _in_safetensors}.get(path.suffix, _in_json)
-    return read(path)
-
-
-def _in_json(path: Path) -> str | None:
-    content = read_json(path)
-    return content.get("made_with") if isinstance(content, Mapping) else None
-
-
-def _in_npz(path: Path) -> str | None:
-    try:
-        with zipfile.ZipFile(path):  # np.load would take other kinds of file as well
-            pass
-        with np.load(path, allow_pickle=False) as archive:  # reads an array only when asked for it
-            return str(archive["made_with"].item()) if "made_with" in archive.files else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise Damaged(path, f"it is not a readable npz file: {error}") from error
-
-
-def _in_safetensors(path: Path) -> str | None:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            return json.loads(metadata.get("medbench", "{}")).get("made_with")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise Damaged(path, f"it is not a readable feature file: {error}") from error

@@ -1,4 +1,4 @@
-"""Logs: lines that cost nothing where they cannot be written, signs of life, progress, and what a verb cost."""
+"""Logs: progress, signs of life, what a job cost, and how it ended."""
 
 import contextlib
 import math
@@ -9,7 +9,10 @@ import stat
 import sys
 import threading
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -17,7 +20,7 @@ BEAT = 30.0  # seconds
 
 
 def say(line: str) -> None:
-    """Prints a line to stderr; where that is on a full disk, nothing more is written to it."""
+    """Prints a line to stderr; once that is on a full disk, nothing more is written to it."""
     try:
         print(line, file=sys.stderr, flush=True)
     except OSError:  # what Python could not write at its end would be the exit code of a job that is done
@@ -40,7 +43,7 @@ def _touch(log: int) -> None:
 
 
 STARTED = time.monotonic()
-LINE = re.compile(
+USAGE = re.compile(
     r"^medbench: done in (?P<seconds>[\d.]+) s(?:, of CPU time (?P<cpu_seconds>[\d.]+) s)?"
     r", peak memory (?P<peak_mib>\d+) MiB"
     r"(?:, on the GPU (?P<gpu_mib>\d+) MiB)?$",
@@ -63,21 +66,21 @@ class Usage:
 
 def report_usage() -> None:
     """Prints seconds since the process began to work, CPU time and peak memory (and the GPU's, where it used one)."""
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    kilobytes = own.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    process = resource.getrusage(resource.RUSAGE_SELF)
+    kilobytes = process.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
     torch = sys.modules.get("torch")
     used = torch is not None and torch.cuda.is_initialized()
     gpu = round(torch.cuda.max_memory_allocated() / 2**20) if torch is not None and used else None
-    usage = Usage(time.monotonic() - STARTED, round(kilobytes / 1024), gpu, own.ru_utime + own.ru_stime)
+    usage = Usage(time.monotonic() - STARTED, round(kilobytes / 1024), gpu, process.ru_utime + process.ru_stime)
     say(usage.line())
 
 
 def read_usage(log: str) -> Usage | None:
     """What the last such line of a log says; None: the job did not finish."""
-    found = list(LINE.finditer(log))
-    if not found:
+    lines = list(USAGE.finditer(log))
+    if not lines:
         return None
-    last = found[-1]
+    last = lines[-1]
     gpu, cpu = last["gpu_mib"], last["cpu_seconds"]
     return Usage(
         seconds=float(last["seconds"]),
@@ -128,3 +131,86 @@ def spelled_seconds(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
+TAIL = 2**16  # bytes at the end of a log, which say how it ended
+TRACEBACK = "Traceback (most recent call last):"
+PROGRESS = re.compile(r"^.+: \d+/\d+ \w+, [\d.]+ \w+/s")  # as `Progress` writes it
+STOPPED = re.compile(r"^medbench: .+; run again to go on$|^KeyboardInterrupt$|^Aborted[.!]$")
+# Lines of a job that goes on: about a checkpoint, or while it waits for a device.
+NOTICE = re.compile(r"^medbench: (waiting |.+: damaged checkpoint, )")
+
+
+class End(StrEnum):
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"  # by a signal that it obeyed
+    OPEN = "open"  # it is at work, or was killed
+
+
+@dataclass(frozen=True)
+class Log:
+    end: End
+    line: str  # the last one that is not empty; "" where all are
+    usage: Usage | None  # of a job that finished
+
+    @property
+    def message(self) -> str:
+        """The last line, without the program's name."""
+        return self.line.removeprefix("medbench: ")
+
+
+def read_log(path: Path) -> Log | None:
+    """None: the job was never started."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return None
+    return parse_log(text)
+
+
+def parse_log(text: str) -> Log:
+    usage, lines = read_usage(text), [line.strip() for line in text.splitlines() if line.strip()]
+    last = lines[-1] if lines else ""
+    if usage:
+        return Log(End.FINISHED, last, usage)
+    if STOPPED.match(last):
+        return Log(End.STOPPED, last, None)
+    failed = (last.startswith("medbench: ") and not NOTICE.match(last)) or _ends_in_traceback(lines)
+    return Log(End.FAILED if failed else End.OPEN, last, None)
+
+
+def _ends_in_traceback(lines: list[str]) -> bool:
+    """A library may print one and go on, which shows in progress."""
+    if TRACEBACK not in lines:
+        return False
+    after = lines[len(lines) - lines[::-1].index(TRACEBACK) :]
+    return not any(PROGRESS.match(line) for line in after)
+
+
+SILENT = "ended without a word, as a job does that is killed, for its memory or its time"
+
+
+def failures(folders: Sequence[Path], since: float, failed: Collection[Path]) -> list[str]:
+    """One line per job that failed or was stopped since then, in the order in which they ended.
+
+    Args:
+        folders: with one log per job, in one subfolder per stage or without any.
+        since: seconds since the epoch.
+        failed: logs of the jobs that failed: an empty one may be of a job that did not.
+    """
+    logs = [path for folder in folders for path in folder.rglob("*.log") if path.stat().st_mtime >= since]
+    lines = (_line(path, path in failed) for path in sorted(logs, key=lambda path: (path.stat().st_mtime_ns, path)))
+    return [line for line in lines if line]
+
+
+def _line(path: Path, failed: bool) -> str | None:
+    log = read_log(path)
+    if log is None or log.end is End.FINISHED or (log.end is End.OPEN and not failed):
+        return None
+    stage = path.parent.name
+    job = path.stem if stage == "logs" else f"{stage} {path.stem}"
+    cause = f"{SILENT}, after: {log.message}" if log.end is End.OPEN and log.line else log.message or SILENT
+    return f"medbench: {job}: {cause} (log: {path})"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from medbench.core.errors import UserError
 from medbench.system import cuda_devices
-from medbench.system.run_lock import claim, holder
+from medbench.system.folder_lock import claim, holder
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Set by a lease, so that what its holder starts computes on the same devices; set it to `off` and no job takes a lease.

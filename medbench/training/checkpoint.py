@@ -14,7 +14,7 @@ import torch
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
 from medbench.run.files import remove_all_stale, replacing
-from medbench.system.run_lock import is_mine, was_held
+from medbench.system.folder_lock import is_mine, was_held
 
 KEEP = 2  # the newest, and the one before in case the newest is damaged
 

@@ -14,9 +14,8 @@ from medbench.core.errors import UserError
 from medbench.core.rng import numpy_rng, seed_for
 from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.data.weights import load_state
-from medbench.run.arrays import write_npz
 from medbench.run.files import remove_folder, sha256_of
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json, write_npz
 from medbench.system.runtime import Runtime, start
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import evaluating, train_network

@@ -10,7 +10,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 from medbench.augmenters.model_card import write_model_card
 from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import Inputs, train
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json
 
 TINY = {"layers_per_stage": 1, "steps": 4, "batch_size": 8, "log_every": 2, "probe_images": 8}
 FIRST_STAGE = {"kind": "autoencoder", "widths": [8, 16], "discriminator_width": 8, **TINY}

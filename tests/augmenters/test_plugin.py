@@ -13,8 +13,8 @@ import pytest
 from medbench import cli
 from medbench.config.load import as_written
 from medbench.core.errors import UserError
-from medbench.run.arrays import read_npz
 from medbench.run.files import sha256_of
+from medbench.run.sealed_files import read_npz
 
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 FAULTY = """

@@ -11,8 +11,8 @@ from medbench.augmenters.sections import CDDPM, AnnotatedDDPM, AugmenterSection
 from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.augmenters.train import train
 from medbench.core.errors import Interrupted, UserError
-from medbench.run.arrays import read_npz
 from medbench.run.files import sha256_of
+from medbench.run.sealed_files import read_npz
 from tests.damage import flip
 
 TRAINING = {"timesteps": 12, "steps": 3, "batch_size": 8, "sample_batch_size": 4}

@@ -23,9 +23,8 @@ from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
 from medbench.data.dataset import Dataset, class_counts
-from medbench.run.arrays import read_npz
 from medbench.run.files import remove_folder, sha256_of
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json, read_npz
 from tests.damage import flip
 
 SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "conditioning": "label", "timesteps": 10}

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from medbench.config import stage_code
-from medbench.config.stage_code import STAGES, code_of
+from medbench.config.stage_code import MODULES, code_of
 from medbench.core import fingerprint as module
 
 HELPER = """
@@ -80,8 +80,8 @@ def test_code_reruns_a_stage_and_a_comment_does_not(package, name, old, new, rer
 
 def test_each_stage_has_a_fingerprint_of_its_own():
     clear()
-    hashes = {stage: code_of(stage) for stage in STAGES}
-    assert len(set(hashes.values())) == len(STAGES)
+    hashes = {stage: code_of(stage) for stage in MODULES}
+    assert len(set(hashes.values())) == len(MODULES)
     assert code_of("train", "annotated_ddpm") != code_of("train")
 
 
@@ -176,7 +176,7 @@ def test_a_stage_has_the_code_of_the_kind_that_it_runs(plug_in, monkeypatch):
 
 
 PAGES = {"audit_page", "neighbours_page", "tables", "figures", "report"}
-NUMBERS = set(STAGES) - PAGES
+NUMBERS = set(MODULES) - PAGES
 ON_A_DEVICE = {"train", "sample", "features", "utility"}
 SECTIONS = {"train", "sample"}  # stages that get an augmenter's section
 
@@ -191,7 +191,7 @@ def ours(tmp_path, monkeypatch):
     def hashes():
         clear()
         kinds = {"prepare": "folder", "train": "medienet", "sample": "medienet"}
-        return {stage: code_of(stage, kinds.get(stage)) for stage in STAGES}
+        return {stage: code_of(stage, kinds.get(stage)) for stage in MODULES}
 
     def rerun(name: str, old: str, new: str) -> set[str]:
         before, path = hashes(), copy / name
@@ -218,11 +218,11 @@ def test_styles_and_templates_draw_pages_and_compute_nothing_again(ours, name, s
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("run/damage.py", "is damaged", "is broken"),
+        ("run/seals.py", "is damaged", "is broken"),
         ("augmenters/train.py", "needs at least", "wants at least"),
         ("training/loop.py", "lower learning_rate", "give a lower learning_rate"),
         ("system/signals.py", "import", "import json\nimport"),
-        ("system/run_lock.py", "import", "import json\nimport"),
+        ("system/folder_lock.py", "import", "import json\nimport"),
         ("system/gpu_lock.py", "import", "import json\nimport"),
         ("run/logs.py", "BEAT = 30.0", "BEAT = 20.0"),
         ("run/logs.py", "done in", "ended in"),
@@ -240,8 +240,8 @@ def test_words_locks_logs_and_watches_compute_nothing_again(ours, name, old, new
     [
         ("core/rng.py", ">> 1", ">> 2", NUMBERS),
         ("system/threads.py", "threadpool_limits(count)", "threadpool_limits(2 * count)", NUMBERS),
-        ("run/arrays.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
-        ("run/json_files.py", "sort_keys=True", "sort_keys=False", NUMBERS),
+        ("run/sealed_files.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
+        ("run/sealed_files.py", "sort_keys=True", "sort_keys=False", NUMBERS),
         ("augmenters/sections.py", "COMPUTES = False", "COMPUTES = True", SECTIONS),
         ("system/runtime.py", '"bf16" if capable', '"fp32" if capable', ON_A_DEVICE),
         ("augmenters/sections.py", 'self.conditioning != "none"', 'self.conditioning == "label"', SECTIONS),

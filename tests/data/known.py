@@ -10,7 +10,7 @@ from medbench.data.manifest import manifest_path, write_manifest
 from medbench.data.record import Record
 from medbench.data.remote import Remote
 from medbench.run.files import sha256_of
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json
 
 
 def write_image(path: Path, seed: int, mode: str = "L", size: tuple[int, int] = (9, 8)) -> None:

@@ -15,7 +15,7 @@ from medbench.data.manifest import check_contents, manifest_of
 from medbench.data.record import fetched
 from medbench.data.remote import Remote
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from medbench.core.errors import UserError
 from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, known, medmnist
 from medbench.data.prepare import prepare
 from medbench.data.sections import ChestCtDataset, ChestXrayDataset, MedMnistDataset, TongueDataset
-from medbench.run.arrays import write_npz
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json, write_npz
 from tests.data.known import numbered, record, unpacked, write_image
 
 

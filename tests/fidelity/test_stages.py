@@ -9,9 +9,8 @@ from medbench.fidelity.features import features
 from medbench.fidelity.fidelity import fidelity
 from medbench.fidelity.frechet import frechet_distance
 from medbench.fidelity.sections import FeaturesStage, FidelityStage
-from medbench.run.arrays import write_npz
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json, write_npz
 from tests.damage import flip
 
 STAGE = FeaturesStage(weights_sha256=None, dimensions=(64,), batch_size=4, seed=0, torch_threads=1)

@@ -10,7 +10,7 @@ from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import Interrupted
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json
 from medbench.training import loop
 from medbench.utility.sections import UtilityStage
 from medbench.utility.utility import utility

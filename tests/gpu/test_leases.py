@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json
 
 SECTION = {"kind": "annotated_ddpm", "width": 16, "multipliers": [1, 2], "timesteps": 10, "steps": 20}
 SECTION |= {"batch_size": 24, "log_every": 10, "checkpoint_every": 5, "probe_images": 8, "horizontal_flip": False}

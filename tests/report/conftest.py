@@ -21,10 +21,9 @@ from medbench.data.dataset import Card, Dataset, Split, card_path, class_counts
 from medbench.data.digest import origins_of
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
-from medbench.run.arrays import write_npz
 from medbench.run.files import write_text
-from medbench.run.json_files import read_json, write_json
-from medbench.run.sums import write_sums
+from medbench.run.sealed_files import read_json, write_json, write_npz
+from medbench.run.seals import write_sums
 from medbench.utility.metrics import classification_metrics, val_thresholds
 
 STRENGTH = {"real": 1.2, "oversample": 1.3, "a": 1.6, "b": 1.0}  # how far a class's logit is raised on its images

@@ -6,7 +6,7 @@ from medbench.audit.report import Crossing, GroupCrossing
 from medbench.core.errors import UserError
 from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text, stays_text
 from medbench.run.files import write_text
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_an_audit_that_is_not_there_or_of_another_version_is_a_gap(results):
     [
         (
             lambda path: write_json(path, {"findings": []}),
-            r"is not what an audit of this version writes \(.*\); remove it and run again",
+            r"is not what this version of medbench writes \(.*\); remove it and run again",
         ),
         (lambda path: write_text(path, "{"), "it carries no sha256 of itself"),
     ],

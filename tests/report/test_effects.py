@@ -11,8 +11,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import Card
 from medbench.report.effects import EFFECT_COLUMNS, arm_label, between, direction, effects
 from medbench.report.results import StudyResults
-from medbench.run.arrays import write_npz
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json, write_npz
 
 LABELS = np.arange(120) % 2
 ARMS = ("real", "real+oversample@1", "real+oversample@0.5", "real+ann@1", "only-ann")

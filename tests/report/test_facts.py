@@ -4,8 +4,8 @@ import pytest
 
 from medbench.report.facts import evaluations, facts, sampler_steps, space
 from medbench.run.files import write_text
-from medbench.run.json_files import read_json, write_json
-from medbench.run.sums import write_sums
+from medbench.run.sealed_files import read_json, write_json
+from medbench.run.seals import write_sums
 
 DIFFUSION = {"kind": "ldm", "sampler": "ddim", "timesteps": 1000, "sample_steps": 20}
 

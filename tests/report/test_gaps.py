@@ -14,12 +14,11 @@ from medbench.report import results as results_module
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.results import StudyResults
 from medbench.report.tables.write import write_tables
-from medbench.run.arrays import write_npz
+from medbench.run.contents import made_with
 from medbench.run.files import write_text
-from medbench.run.json_files import write_json
-from medbench.run.layout import made_with
 from medbench.run.logs import Usage
-from medbench.run.sums import write_sums
+from medbench.run.sealed_files import write_json, write_npz
+from medbench.run.seals import write_sums
 from tests.damage import flip
 
 CONFIG = {

@@ -8,8 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from medbench.report.effects import between_datasets, effects
 from medbench.report.leakage import is_identical, leaks, n_test_images, pair_name, same_test_images, study_title
-from medbench.run.arrays import read_npz, write_npz
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
 
 
 def aurocs(results, dataset: str, arm: str) -> np.ndarray:

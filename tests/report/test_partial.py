@@ -10,8 +10,8 @@ from medbench.core.errors import UserError
 from medbench.report.results import StudyResults
 from medbench.report.tables.write import write_tables
 from medbench.run.files import write_text
-from medbench.run.json_files import read_json, write_json
-from medbench.run.sums import write_sums
+from medbench.run.sealed_files import read_json, write_json
+from medbench.run.seals import write_sums
 
 ARMS = ["real", "real+oversample@1"]
 RAW = {

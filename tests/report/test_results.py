@@ -5,8 +5,7 @@ import pytest
 
 from medbench.report.results import CURVE_COLUMNS
 from medbench.report.utility_results import arm_scores
-from medbench.run.arrays import write_npz
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json, write_npz
 
 ARMS = ("real", "real+oversample@1", "real+medienet@1", "only-cvae", "real+mixup@1", "only-mixup")
 

@@ -9,8 +9,7 @@ from medbench.core.errors import UserError
 from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.within_table import within_notes, within_rows, within_tables
 from medbench.report.within import within_models
-from medbench.run.arrays import read_npz, write_npz
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
 from medbench.utility.metrics import macro_auroc
 
 COPIED = [0, 3, 4, 6]  # classes 0, 0, 1, 0

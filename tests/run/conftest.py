@@ -14,14 +14,13 @@ from medbench.config.page_sections import page_section, report_section
 from medbench.config.study import Config
 from medbench.data.dataset import Dataset
 from medbench.data.feature_file import write_features
-from medbench.run.arrays import write_npz
-from medbench.run.files import sha256_of, sha256_of_folder, write_html, write_text
+from medbench.run.files import sha256_of, sha256_of_folder, write_text
 from medbench.run.jobs import Job, jobs_of, read_plan
-from medbench.run.json_files import write_json
 from medbench.run.layout import made_from
 from medbench.run.logs import Usage
-from medbench.run.sums import write_sums
-from medbench.system.run_lock import LOCK, claim
+from medbench.run.sealed_files import write_json, write_npz
+from medbench.run.seals import write_html, write_sums
+from medbench.system.folder_lock import LOCK, claim
 
 NOW = 1_000_000.0  # seconds since the epoch
 SECONDS = {"train": 100.0, "utility": 40.0}  # of a job; of other stages 2

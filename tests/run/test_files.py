@@ -1,3 +1,5 @@
+"""Files are written whole or not at all, and hashes that are remembered hold after every change."""
+
 import os
 import subprocess
 import sys
@@ -8,9 +10,17 @@ from safetensors import SafetensorError
 
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
-from medbench.run.arrays import read_npz, write_npz
-from medbench.run.files import files_below, remove_all_stale, replacing, sha256_of, sha256_of_folder, write_text
-from medbench.run.json_files import read_json
+from medbench.run import files
+from medbench.run.files import (
+    RememberedHashes,
+    files_below,
+    remove_all_stale,
+    replacing,
+    sha256_of,
+    sha256_of_folder,
+    write_text,
+)
+from medbench.run.sealed_files import read_json, read_npz, write_npz
 
 
 def test_same_arrays_same_bytes(tmp_path):
@@ -169,3 +179,47 @@ def test_a_full_disk_is_named_whatever_writes(tmp_path):
     with pytest.raises(UserError, match=r"model: cannot be written: .*No space left"), replacing(tmp_path / "model"):
         on_a_full_disk({}, "x")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The names of the files that were read."""
+    names: list[str] = []
+
+    def counted(path):
+        names.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr(files, "sha256_of", counted)
+    return names
+
+
+def test_a_file_is_read_again_only_where_it_may_have_changed(tmp_path, read):
+    path, memory = tmp_path / "a.png", tmp_path / "hashes.json"
+    path.write_bytes(b"one")
+    for _ in range(2):
+        known = RememberedHashes(memory)
+        assert known.sha256(path) == sha256_of(path)
+        known.save()
+    assert read == ["a.png"]
+    times = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # as rsync and cp -p do
+    assert RememberedHashes(memory).sha256(path) == sha256_of(path)
+    assert read == ["a.png"] * 2
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"a'])
+def test_a_damaged_memory_is_none(tmp_path, content):
+    (tmp_path / "hashes.json").write_text(content)
+    (tmp_path / "a.png").write_bytes(b"one")
+    known = RememberedHashes(tmp_path / "hashes.json")
+    assert known.sha256(tmp_path / "a.png") == sha256_of(tmp_path / "a.png")
+
+
+def test_where_nothing_can_be_written_nothing_is_remembered(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"one")
+    known = RememberedHashes(tmp_path / "nowhere" / "hashes.json")
+    known.sha256(tmp_path / "a.png")
+    known.save()
+    assert not (tmp_path / "nowhere").exists()

@@ -8,11 +8,11 @@ import pytest
 from safetensors.numpy import save_file
 
 from medbench.core.errors import UserError
-from medbench.run.arrays import write_npz
+from medbench.run.contents import made_with
 from medbench.run.files import write_text
-from medbench.run.json_files import write_json
-from medbench.run.layout import STAGES, log_of, made_from, made_with, stage_of
-from medbench.system.run_lock import LOCK, claim
+from medbench.run.layout import STAGES, log_of, made_from, stage_of
+from medbench.run.sealed_files import write_json, write_npz
+from medbench.system.folder_lock import LOCK, claim
 
 PATHS = (
     "datasets/ct.json",
@@ -40,10 +40,9 @@ def test_logs_are_where_the_rules_write_them(root):
 
 
 def test_a_file_is_made_from_earlier_stages_and_in_the_end_from_the_dataset():
-    order = [stage for stage, _ in STAGES.values()]
     for path in PATHS[1:]:
         needed = made_from(path, {}, {})
-        assert max(order.index(stage_of(other)) for other in needed) < order.index(stage_of(path))
+        assert max(STAGES.index(stage_of(other)) for other in needed) < STAGES.index(stage_of(path))
         while needed[0] != PATHS[0]:
             needed = made_from(needed[0], {}, {})
     assert made_from(PATHS[0], {}, {}) == []

@@ -7,19 +7,28 @@ import pytest
 
 from medbench.core.errors import UserError
 from medbench.data.feature_file import read_features, write_features
-from medbench.run.arrays import read_own_npz, write_npz
-from medbench.run.damage import Damaged, written_with
-from medbench.run.files import write_html, write_text
-from medbench.run.json_files import read_json, write_json
-from medbench.run.seals import HTML, KINDS, broken_seal, require_sealed
-from medbench.run.sums import SUMS, require_folder, require_member, write_sums
-from medbench.system.run_lock import LOCK, claim
+from medbench.run.files import write_text
+from medbench.run.sealed_files import read_json, read_sealed_npz, write_json, write_npz
+from medbench.run.seals import (
+    FORMATS,
+    HTML,
+    SUMS,
+    Damaged,
+    broken_seal,
+    require_folder,
+    require_member,
+    require_sealed,
+    write_html,
+    write_sums,
+    written_with,
+)
+from medbench.system.folder_lock import LOCK, claim
 
 VALUE = {"name": "größe", "seal of": [1, {"seal": "0" * 64}], "zero": 0.0}
 ARRAYS = {"images": np.arange(12, dtype=np.uint8).reshape(3, 2, 2), "64": np.ones((2, 4), np.float32)}
 READERS = {
     "a.json": read_json,
-    "a.npz": read_own_npz,
+    "a.npz": read_sealed_npz,
     "a.safetensors": read_features,
     "a.html": lambda path: require_sealed(path, HTML),
 }
@@ -37,7 +46,7 @@ def written(tmp_path):
 
 def test_what_is_read_is_what_was_written(written):
     assert read_json(written / "a.json") == VALUE
-    assert {name: array.tolist() for name, array in read_own_npz(written / "a.npz").items()} == {
+    assert {name: array.tolist() for name, array in read_sealed_npz(written / "a.npz").items()} == {
         name: array.tolist() for name, array in ARRAYS.items()
     }
     features, made_by = read_features(written / "a.safetensors")
@@ -49,7 +58,7 @@ def test_what_is_read_is_what_was_written(written):
 @pytest.mark.parametrize("name", READERS)
 def test_every_byte_counts(written, name):
     path = written / name
-    content, kind = path.read_bytes(), KINDS[path.suffix]
+    content, kind = path.read_bytes(), FORMATS[path.suffix]
     assert broken_seal(path, kind) is None
     for at in range(len(content)):
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])

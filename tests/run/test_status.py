@@ -11,13 +11,11 @@ from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.run.files import write_text
 from medbench.run.jobs import jobs_of, read_plan
-from medbench.run.json_files import read_json, write_json
 from medbench.run.layout import log_of, prepare_log
-from medbench.run.log_endings import End, parse_log
-from medbench.run.logs import Usage
-from medbench.run.states import State
-from medbench.run.status import estimates, status, status_text
-from medbench.system.run_lock import held
+from medbench.run.logs import End, Usage, parse_log
+from medbench.run.sealed_files import read_json, write_json
+from medbench.run.status import State, estimates, status, status_text
+from medbench.system.folder_lock import held
 from tests.run.conftest import CONFIG, NOW, age
 
 PROGRESS = "train ct medienet seed 0 unet: 35/170 steps, 2.28 steps/s, 59 s left, loss 0.2368"
@@ -203,11 +201,11 @@ def test_time_left_is_that_of_finished_jobs_alike(half_run):
     write_log(half_run, PROGRESS, 10)
     write_log(half_run, Usage(20.0, 100).line(), 3600, "logs/train/ct-classic-seed0.log")
     found = {stage.stage: stage for stage in estimates(status(half_run, NOW).jobs)}
-    assert (found["train"].median, found["train"].left) == (60.0, 60.0)  # of 100 s and 20 s
-    assert (found["sample"].jobs_left, found["sample"].left) == (2, 4.0)
-    assert (found["utility"].jobs_left, found["utility"].left) == (0, 0.0)
+    assert (found["train"].median, found["train"].seconds_left) == (60.0, 60.0)  # of 100 s and 20 s
+    assert (found["sample"].jobs_left, found["sample"].seconds_left) == (2, 4.0)
+    assert (found["utility"].jobs_left, found["utility"].seconds_left) == (0, 0.0)
     write_log(half_run, Usage(1000.0, 100).line(), 3600, "logs/train/ct-medienet-seed0.log")  # its model was removed
-    assert {stage.stage: stage.left for stage in estimates(status(half_run, NOW).jobs)}["train"] == 60.0
+    assert {stage.stage: stage.seconds_left for stage in estimates(status(half_run, NOW).jobs)}["train"] == 60.0
 
 
 def test_an_augmenter_is_judged_by_its_own_jobs_where_one_finished(whole_run):
@@ -217,7 +215,7 @@ def test_an_augmenter_is_judged_by_its_own_jobs_where_one_finished(whole_run):
     found = [one for one in status(whole_run, NOW).jobs if one.job.stage == "sample"]
     left = [replace(one, job=replace(one.job, key="x"), state=State.WAITING, seconds=None) for one in found]
     of = {one.job.parts[1]: one for one in left}
-    assert estimates([*found, of["medienet"], of["classic"]])[0].left == 905.0
+    assert estimates([*found, of["medienet"], of["classic"]])[0].seconds_left == 905.0
 
 
 def test_time_left_of_a_stage_that_never_finished_is_not_known(half_run):
@@ -263,7 +261,7 @@ def test_a_run_without_a_plan_says_what_to_run(whole_run):
     ("write", "message"),
     [
         (lambda path: write_text(path, "{"), r"is damaged .*; remove it: rm -r "),
-        (lambda path: write_json(path, {}), "is not what this version of medbench plans"),
+        (lambda path: write_json(path, {}), "is not what this version of medbench writes"),
     ],
 )
 def test_a_plan_that_cannot_be_read_is_named(whole_run, write, message):

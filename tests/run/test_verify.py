@@ -11,13 +11,11 @@ from safetensors.numpy import save_file
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.run.arrays import read_npz, write_npz
-from medbench.run.damage import Finding, Kind
 from medbench.run.files import write_text
-from medbench.run.json_files import read_json, write_json
-from medbench.run.sums import write_sums
-from medbench.run.verify import files_of, print_verified, verify
-from medbench.system.run_lock import held
+from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
+from medbench.run.seals import write_sums
+from medbench.run.verify import Finding, Verdict, files_of, print_verified, verify
+from medbench.system.folder_lock import held
 from tests.damage import flip
 
 MODEL, CLASSIC = "models/ct/medienet/seed0", "samples/ct/classic/seed0.npz"
@@ -95,11 +93,11 @@ def text(content: str):
 def test_damage_is_found_and_the_command_removes_it(whole_run, path, damage, problem, removed):
     damage(whole_run / path)
     (found,) = verify(whole_run)
-    assert (found.kind, found.path) == (Kind.DAMAGED, whole_run / path)
+    assert (found.verdict, found.path) == (Verdict.DAMAGED, whole_run / path)
     assert problem in found.problem
     assert list(found.remove) == [whole_run / each for each in removed]
     subprocess.run(found.command, shell=True, check=True)
-    assert [each for each in verify(whole_run) if each.kind is Kind.DAMAGED] == []
+    assert [each for each in verify(whole_run) if each.verdict is Verdict.DAMAGED] == []
 
 
 @pytest.mark.parametrize("at", [0, 0.3, 0.8, 1])
@@ -109,7 +107,7 @@ def test_a_flipped_bit_is_found_in_every_finished_file(whole_run, at):
         flip(whole_run / path, at)
         found = verify(whole_run)
         assert found, path
-        assert found[0].kind is Kind.DAMAGED
+        assert found[0].verdict is Verdict.DAMAGED
         assert whole_run / path == found[0].path or any((whole_run / path).is_relative_to(p) for p in found[0].remove)
         (whole_run / path).write_bytes(content)
     assert verify(whole_run) == []
@@ -140,18 +138,18 @@ def test_what_somebody_else_has_put_there_costs_nothing_that_is_whole(whole_run)
     (whole_run / MODEL / "unet" / "notes.txt").write_text("x")
     shutil.copy(whole_run / DATASET[1], whole_run / "datasets/ct_backup.npz")
     copy, notes = verify(whole_run)
-    assert (copy.kind, copy.remove) == (Kind.UNCHECKED, ())
+    assert (copy.verdict, copy.remove) == (Verdict.UNCHECKED, ())
     assert "a copy of yours?" in copy.problem
-    assert (notes.kind, notes.remove) == (Kind.DAMAGED, (whole_run / MODEL / "unet" / "notes.txt",))
+    assert (notes.verdict, notes.remove) == (Verdict.DAMAGED, (whole_run / MODEL / "unet" / "notes.txt",))
 
 
 def test_what_a_job_may_be_writing_is_no_damage(whole_run):
     (whole_run / f"{ARM}.npz").unlink()
     with held(whole_run):
         (finding,) = [each for each in verify(whole_run) if "written with it" in each.problem]
-        assert (finding.kind, finding.remove) == (Kind.UNCHECKED, ())
+        assert (finding.verdict, finding.remove) == (Verdict.UNCHECKED, ())
     (finding,) = [each for each in verify(whole_run) if "written with it" in each.problem]
-    assert finding.kind is Kind.DAMAGED
+    assert finding.verdict is Verdict.DAMAGED
 
 
 def test_a_whole_run_is_counted(whole_run, capsys):
@@ -232,7 +230,7 @@ def test_what_states_no_hash_cannot_be_checked(whole_run):
 def test_what_was_made_from_a_removed_file_cannot_be_checked(whole_run):
     gone(whole_run / CLASSIC)
     found = verify(whole_run)
-    assert {each.kind for each in found} == {Kind.UNCHECKED}
+    assert {each.verdict for each in found} == {Verdict.UNCHECKED}
     assert [each.path.name for each in found] == ["seed0.safetensors", "seed0.json"]
     assert found[0].problem == f"{CLASSIC}, which it was made from, is not there"
 
@@ -241,7 +239,7 @@ def test_what_was_made_from_a_removed_file_cannot_be_checked(whole_run):
 def test_a_file_of_somebody_else_where_folders_are_expected_is_left_alone(whole_run, path):
     (whole_run / path).write_text("mine")
     (found,) = verify(whole_run)
-    assert (found.kind, found.path, found.remove) == (Kind.UNCHECKED, whole_run / path, ())
+    assert (found.verdict, found.path, found.remove) == (Verdict.UNCHECKED, whole_run / path, ())
     assert found.problem == "is a file where folders are expected: not one of this run"
 
 
@@ -259,7 +257,7 @@ def test_leftovers_of_interrupted_writes_are_no_damage(whole_run):
     for folder in leftovers:
         write_text(folder / "seed0/medbench.json", "{")
     found = verify(whole_run)
-    assert [(each.kind, each.remove) for each in found] == [(Kind.LEFTOVER, (folder,)) for folder in leftovers]
+    assert [(each.verdict, each.remove) for each in found] == [(Verdict.LEFTOVER, (folder,)) for folder in leftovers]
     assert print_verified(whole_run).endswith("0 damaged, 2 left over, 0 cannot be checked")
 
 
@@ -275,7 +273,7 @@ def test_commands_are_quoted(whole_run, tmp_path, monkeypatch, name):
 
 
 def test_a_line_tells_how_to_remove_it():
-    found = Finding(Kind.DAMAGED, Path("a b/x.npz"), "is empty", (Path("a b/x.npz"), Path("a b/x.json")))
+    found = Finding(Verdict.DAMAGED, Path("a b/x.npz"), "is empty", (Path("a b/x.npz"), Path("a b/x.json")))
     assert found.line() == "damaged: a b/x.npz: is empty; remove it: rm -r 'a b/x.npz' 'a b/x.json'"
 
 
@@ -284,3 +282,10 @@ def test_what_is_no_run_is_refused(tmp_path):
         verify(tmp_path / "nothing")
     with pytest.raises(UserError, match="is no run, or an empty one"):
         verify(tmp_path)
+
+
+def test_a_folder_that_is_no_run_is_one_line_and_exit_code_2(medbench, tmp_path):
+    for verb in ("verify", "status"):
+        done = medbench(verb, tmp_path / "nowhere")
+        assert done.returncode == 2, done.stdout
+        assert done.stderr.startswith("medbench: ") and done.stderr.count("\n") == 1

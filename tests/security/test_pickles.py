@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from medbench.cli import main
-from medbench.run.arrays import write_npz
 from medbench.run.files import sha256_of
+from medbench.run.sealed_files import write_npz
 from medbench.run.seals import NPZ, UNSEALED, seal
 from medbench.training.checkpoint import CheckpointStore
 

@@ -11,8 +11,8 @@ from medbench.core.sections import RuntimeStage
 from medbench.system import device as devices
 from medbench.system import gpu_lock as leases
 from medbench.system import runtime
+from medbench.system.folder_lock import claim
 from medbench.system.gpu_lock import LEASED, SCHEDULED, VISIBLE, file_of, lease, visible_devices
-from medbench.system.run_lock import claim
 
 # A job on a machine of two GPUs: takes its lease, says which device it got, and keeps it until it is told to end.
 JOB = """

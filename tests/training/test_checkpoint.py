@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from medbench.core.errors import UserError
-from medbench.system.run_lock import LOCK, claim, held
+from medbench.system.folder_lock import LOCK, claim, held
 from medbench.training.checkpoint import CheckpointStore
 
 

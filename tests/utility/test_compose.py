@@ -9,7 +9,7 @@ from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
 from medbench.data.dataset import Dataset
-from medbench.run.arrays import write_npz
+from medbench.run.sealed_files import write_npz
 from medbench.utility.compose import Generated, read_generated, training_set
 from tests.damage import flip
 

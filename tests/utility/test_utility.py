@@ -14,9 +14,8 @@ import torch
 
 from medbench.core.errors import Interrupted, UserError
 from medbench.data.dataset import Dataset, Split, class_counts
-from medbench.run.arrays import read_npz, write_npz
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json, read_npz, write_npz
 from medbench.training.task import TrainingData
 from medbench.utility import classification
 from medbench.utility.sections import UtilityStage

@@ -14,10 +14,10 @@ from medbench.config.stage_code import code_of
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.run.files import remove_folder
-from medbench.run.hashes import Hashes
-from medbench.run.json_files import write_json
-from medbench.run.log_endings import failures
-from medbench.system import run_lock
+from medbench.run.files import RememberedHashes
+from medbench.run.sealed_files import write_json
+from medbench.run.logs import failures
+from medbench.system import folder_lock
 from medbench.system.gpu_lock import SCHEDULED
 from medbench.system.snakemake import (
     pass_on_sigterm,
@@ -79,7 +79,7 @@ onstart:
             executor = workflow.executor_plugin.name
             require_commands(executor, str(workflow.executor_settings))
         # In place of Snakemake's own lock, which stays behind after a SIGKILL: the kernel frees this one.
-        run_lock.hold(Path("results") / CONFIG.name)
+        folder_lock.hold(Path("results") / CONFIG.name)
     except UserError as error:
         sys.exit(f"medbench: {error}")
 
@@ -205,14 +205,14 @@ def given_file(wildcards):
     return needed(given)
 
 
-HASHES = Hashes(Path(".snakemake/medbench-hashes.json"))
+HASHES = RememberedHashes(Path(".snakemake/medbench-hashes.json"))
 
 
 @cache
 def state_of(function, *names):
     """What a dataset or an augmenter reads, hashed once for all jobs that share it."""
     state = function(CONFIG, *names, HASHES.sha256)
-    HASHES.remember()
+    HASHES.save()
     return state
 
 

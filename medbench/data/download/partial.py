@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt, ValidationError
 from medbench.core.errors import UserError
 from medbench.core.sections import Section
 from medbench.data.download.messages import no_space
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json
 
 
 class Notes(Section):

@@ -10,8 +10,8 @@ from medbench.report.audit.histogram import steps
 from medbench.report.audit.neighbours_findings import findings
 from medbench.report.audit.page import rendered
 from medbench.report.audit.pictures import MOST_SHOWN, Gallery, Shown, thumbnails
-from medbench.report.audit.read import read_neighbours
-from medbench.run.files import write_html
+from medbench.run.sealed_files import read_model
+from medbench.run.seals import write_html
 
 
 def draw_neighbours(dataset_path: Path, found: Path, page: Path) -> None:
@@ -25,7 +25,7 @@ def draw_neighbours(dataset_path: Path, found: Path, page: Path) -> None:
     Raises:
         UserError: a file cannot be read or written, or the two do not belong together.
     """
-    dataset, report = Dataset.load_audited(dataset_path), read_neighbours(found)
+    dataset, report = Dataset.load_audited(dataset_path), read_model(found, NeighboursReport)
     if report.dataset_sha256 != dataset.card.npz_sha256:
         raise UserError(f"{found}: is not about {dataset_path}; run `neighbours` again")
     write_html(page, neighbours_page(dataset, report))

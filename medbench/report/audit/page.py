@@ -12,8 +12,8 @@ from medbench.data.dataset import SPLITS, Dataset, class_counts
 from medbench.report.audit.findings import findings
 from medbench.report.audit.histogram import histogram
 from medbench.report.audit.pictures import across_splits, near_pairs, two_labels
-from medbench.report.audit.read import read_audit
-from medbench.run.files import write_html
+from medbench.run.sealed_files import read_model
+from medbench.run.seals import write_html
 
 MOST_LISTED = 200  # removals
 
@@ -29,7 +29,7 @@ def draw_audit(raw_path: Path, found: Path, output: Path) -> None:
     Raises:
         UserError: a file cannot be read or written, or the two do not belong together.
     """
-    raw, report = Dataset.load(raw_path), read_audit(found)
+    raw, report = Dataset.load(raw_path), read_model(found, AuditReport)
     counts = class_counts(raw.splits, len(raw.card.classes))
     if (report.source_sha256, report.before) != (raw.card.source_sha256, {name: counts[name] for name in SPLITS}):
         raise UserError(f"{found}: is not about {raw_path}; run `audit` again")

@@ -11,11 +11,10 @@ from typing import Any
 
 import medbench
 from medbench.report.results import StudyResults
-from medbench.run.json_files import read_json
-from medbench.run.layout import log_of, prepare_log, real_features
+from medbench.run.layout import STAGES, log_of, prepare_log, real_features
 from medbench.run.logs import Usage, read_usage
+from medbench.run.sealed_files import read_json
 
-STAGES = ("prepare", "audit", "train", "sample", "features", "fidelity", "utility", "tables", "figures")
 # What says how it was made, by the folder that it lies in, and the stages whose numbers it speaks for.
 DESCRIBED = {"models": "train", "fidelity": "features, fidelity", "utility": "utility"}
 CODE = ("medbench", "workflow", "Snakefile", "config.yaml")  # what a run depends on, of the repository

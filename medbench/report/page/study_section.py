@@ -29,7 +29,7 @@ from medbench.report.tables.utility_notes import utility_notes
 from medbench.report.tables.utility_table import utility_tables
 from medbench.report.tables.within_table import within_notes, within_tables
 from medbench.report.utility_results import utility_rows
-from medbench.run.sums import require_folder
+from medbench.run.seals import require_folder
 
 
 @dataclass(frozen=True)

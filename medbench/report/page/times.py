@@ -8,9 +8,9 @@ from medbench.report.gaps import MISSING
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.results import StudyResults
 from medbench.report.tables.markup import Table
-from medbench.run.arrays import read_own_npz
 from medbench.run.layout import log_of
 from medbench.run.logs import Usage, read_usage, spelled_seconds
+from medbench.run.sealed_files import read_sealed_npz
 
 COST_HEADER = [
     "training",
@@ -39,7 +39,7 @@ def _sampling(results: StudyResults, dataset: str, name: str) -> str:
     """Seconds per image. A job's start counts, so few images look slow; a resumed job counts from its last start."""
     paths = [f"samples/{dataset}/{name}/seed{seed}.npz" for seed in results.seeds]
     usages = {path: usage for path in paths if results.present(path) and (usage := _usage(results, path))}
-    return _mean([u.seconds / len(read_own_npz(results.folder / path)["labels"]) for path, u in usages.items()])
+    return _mean([u.seconds / len(read_sealed_npz(results.folder / path)["labels"]) for path, u in usages.items()])
 
 
 def _training(results: StudyResults, dataset: str, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from medbench.data.dataset import Dataset
 from medbench.report.audit.neighbours_findings import findings
 from medbench.report.audit.neighbours_page import draw_neighbours, neighbours_page
 from medbench.run.files import sha256_of
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json
 from tests.report.audit.test_page import Page, text_of
 
 

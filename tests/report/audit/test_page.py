@@ -12,7 +12,7 @@ from medbench.audit.stage import audit as audit_stage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
 from medbench.report.audit.page import draw_audit, page
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json
 from tests.parsed_page import Page
 
 

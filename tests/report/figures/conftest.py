@@ -11,11 +11,10 @@ from medbench.config.study import Config
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Card, Dataset, Split
 from medbench.report.results import StudyResults
-from medbench.run.arrays import write_npz
 from medbench.run.files import write_text
-from medbench.run.json_files import write_json
 from medbench.run.logs import Usage
-from medbench.run.sums import write_sums
+from medbench.run.sealed_files import write_json, write_npz
+from medbench.run.seals import write_sums
 
 SIZE = 12
 LATENT = {"first_stage": "ae", "fidelity_checks": 4, "select": "kid"}

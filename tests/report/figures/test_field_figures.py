@@ -12,7 +12,7 @@ from medbench.report.figures.fid import fid_by_augmenter
 from medbench.report.figures.fidelity_by_step import fidelity_by_step
 from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.write import write_figures
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json
 
 WAYS = tuple(f"steps{steps}_g{scale}" for steps in (10, 25, 50) for scale in (1, 2, 4))
 LATENTS = "latents of ae, linear, T = 1000"

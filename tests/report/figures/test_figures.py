@@ -23,10 +23,9 @@ from medbench.report.figures.fid import fid_by_augmenter
 from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.write import write_figures
 from medbench.report.results import StudyResults
-from medbench.run.arrays import write_npz
 from medbench.run.files import write_text
-from medbench.run.json_files import write_json
-from medbench.run.sums import write_sums
+from medbench.run.sealed_files import write_json, write_npz
+from medbench.run.seals import write_sums
 
 DATASETS = ("gray", "colour")
 CLASSES = ["normal", "squamous.cell.carcinoma"]

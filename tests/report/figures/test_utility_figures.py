@@ -23,8 +23,7 @@ from medbench.report.figures.roc import FPR, mean_roc, operating_point, roc_curv
 from medbench.report.figures.write import write_figures
 from medbench.report.results import StudyResults
 from medbench.report.utility_results import arm_scores
-from medbench.run.arrays import read_npz
-from medbench.run.json_files import read_json
+from medbench.run.sealed_files import read_json, read_npz
 
 CLASSES = {"chest": ["normal", "pneumonia"], "tongue": ["white", "yellow", "a.third.coating"]}
 ARMS = ("real", "real+oversample@1", "real+a@0.5", "real+a@1", "real+b@1", "only-a")

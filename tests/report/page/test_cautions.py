@@ -8,7 +8,7 @@ from medbench.report.page.arm_verdict import ArmVerdict
 from medbench.report.page.cautions import reading_notes, warnings
 from medbench.report.page.verdict import Verdict
 from medbench.report.results import StudyResults
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json
 
 
 def config(*datasets: str) -> Config:

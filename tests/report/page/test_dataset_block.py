@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from medbench.audit.neighbours import neighbours
+from medbench.audit.report import AuditReport
 from medbench.config.page_sections import PageStage, ReportStage
 from medbench.config.study import Config
 from medbench.data.dataset import Card
 from medbench.report.audit.findings import findings
-from medbench.report.audit.read import read_audit
 from medbench.report.page.regenerate import NeededFile, needed_files
 from medbench.report.page.write import write_page
 from medbench.run.files import write_text
-from medbench.run.json_files import read_json, write_json
-from medbench.run.sums import write_sums
+from medbench.run.sealed_files import read_json, read_model, write_json
+from medbench.run.seals import write_sums
 
 CONFIG = {
     "name": "r",
@@ -71,7 +71,7 @@ def text_of(html: str) -> str:
 def test_the_audit_of_a_dataset_is_told_with_its_worst_findings(page, tmp_path):
     html = page(lambda folder: write_text(folder / "audit/ct.html", "all of it"))
     published, clean = block(html, "ct_aspub"), block(html, "ct")
-    told = findings(read_audit(tmp_path / "run/audit/ct.json"))
+    told = findings(read_model(tmp_path / "run/audit/ct.json", AuditReport))
     assert len(told) > 3
     shown = re.findall(r"<li>(.*?)</li>", clean)
     assert shown[:3] == told[:3]

@@ -19,10 +19,9 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
 from medbench.report.page.pictures import strip
 from medbench.report.page.write import write_page
-from medbench.run.arrays import write_npz
 from medbench.run.files import write_text
-from medbench.run.json_files import read_json, write_json
-from medbench.run.sums import write_sums
+from medbench.run.sealed_files import read_json, write_json, write_npz
+from medbench.run.seals import write_sums
 from tests.parsed_page import Page
 
 CLASSES = ["<b>dark</b>", "bright"]

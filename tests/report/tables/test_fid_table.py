@@ -15,7 +15,7 @@ from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
 from medbench.report.tables.markup import tex
 from medbench.report.tables.write import write_tables
 from medbench.run.files import write_text
-from medbench.run.json_files import write_json
+from medbench.run.sealed_files import write_json
 
 # value against train by (augmenter, seed); against R it is 1 higher, against test 2 higher
 VALUES = {

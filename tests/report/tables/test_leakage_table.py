@@ -12,8 +12,7 @@ from medbench.report.leakage import leaks
 from medbench.report.tables.leakage_notes import leakage_notes
 from medbench.report.tables.leakage_table import leakage_tables, write_leakage_tables
 from medbench.report.tables.write import write_tables
-from medbench.run.arrays import read_npz
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, read_npz, write_json
 
 PAIR = "ct_aspub → ct (clean)"
 

@@ -11,7 +11,7 @@ from medbench.augmenters.sections import CutMix, MixUp
 from medbench.core.arms import Arm
 from medbench.report.results import StudyResults
 from medbench.report.tables.utility_table import write_utility_tables
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json
 from medbench.utility.metrics import macro_auroc
 
 ARMS = ("real", "real+oversample@1", "real+a@1", "real+mixup@1", "real+mixup@2", "only-cutmix")

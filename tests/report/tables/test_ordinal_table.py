@@ -11,7 +11,7 @@ from medbench.report.effects import effects
 from medbench.report.tables.utility_notes import utility_notes
 from medbench.report.tables.utility_table import utility_tables, write_utility_tables
 from medbench.report.utility_results import utility_rows
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json
 
 KAPPAS = {"real": [0.5, 0.6, 0.7], "real+a@1": [0.6, 0.6, 0.9]}
 

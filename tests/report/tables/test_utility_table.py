@@ -19,8 +19,7 @@ from medbench.report.results import StudyResults
 from medbench.report.tables import utility_table
 from medbench.report.tables.auroc_cells import ONE_GENERATOR
 from medbench.report.tables.write import write_tables
-from medbench.run.arrays import write_npz
-from medbench.run.json_files import read_json, write_json
+from medbench.run.sealed_files import read_json, write_json, write_npz
 
 ARMS = ("real", "real+oversample@1", "real+gen_l2@0.5", "real+gen_l2@1", "only-gen_l2")
 N = 40  # test images

@@ -10,13 +10,13 @@ import sys
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.system import run_lock
-from medbench.system.run_lock import held, hold
+from medbench.system import folder_lock
+from medbench.system.folder_lock import held, hold
 
 RUN = """
 import sys
 from pathlib import Path
-from medbench.system.run_lock import hold
+from medbench.system.folder_lock import hold
 hold(Path(sys.argv[1]))
 child = None
 if len(sys.argv) > 2:
@@ -29,7 +29,7 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def nothing_held(monkeypatch):
-    monkeypatch.setattr(run_lock, "_HELD", {})
+    monkeypatch.setattr(folder_lock, "_HELD", {})
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_holder_that_has_not_said_who_it_is_is_refused_all_the_same(tmp_path, 
 def test_one_who_only_asks_at_this_moment_keeps_nobody_out(tmp_path, monkeypatch):
     with open(tmp_path / ".lock", "w") as asking:
         fcntl.flock(asking, fcntl.LOCK_SH)
-        monkeypatch.setattr(run_lock.time, "sleep", lambda seconds: asking.close())
+        monkeypatch.setattr(folder_lock.time, "sleep", lambda seconds: asking.close())
         hold(tmp_path)
         assert asking.closed
 
@@ -137,7 +137,7 @@ def test_a_file_system_without_locks_is_said_and_the_run_goes_on(tmp_path, monke
     def flock(file: int, how: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(run_lock.fcntl, "flock", flock)
+    monkeypatch.setattr(folder_lock.fcntl, "flock", flock)
     hold(tmp_path)
     assert capsys.readouterr().err == (
         f"note: {tmp_path}: this file system knows no locks; start no second run in it\n"

@@ -1,17 +1,55 @@
-"""Arrays in npz files: the same bytes for the same arrays, and nothing pickled."""
+"""JSON and npz files of a run: the same bytes for the same content, sealed, and nothing pickled."""
 
+import json
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
 from medbench.core.errors import UserError
 from medbench.run.files import replacing
-from medbench.run.seals import NPZ, UNSEALED, require_sealed, seal
+from medbench.run.seals import JSON, NPZ, UNSEALED, require_sealed, seal
 
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: no clock in our bytes
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold: no clock in our bytes
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """With the hash of what is written as its last entry, see medbench.run.seals."""
+    body = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    comma = "," if value else ""
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(f'{body[:-1].rstrip()}{comma}\n "seal": "{UNSEALED}"\n}}\n', encoding="utf-8")
+        seal(temporary, JSON)
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote.
+
+    Raises:
+        UserError: no such file, or it was changed since.
+    """
+    require_sealed(Path(path), JSON)
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {key: value for key, value in content.items() if key != "seal"}
+
+
+def read_model(path: Path, model: type[Model]) -> Model:
+    """A JSON file as the model that it was written from.
+
+    Raises:
+        UserError: as `read_json`, or another version of medbench wrote it.
+    """
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        raise UserError(
+            f"{path}: is not what this version of medbench writes ({error.errors()[0]['msg']}); remove it and run again"
+        ) from error
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -25,7 +63,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         seal(temporary, NPZ)
 
 
-def read_own_npz(path: Path) -> dict[str, np.ndarray]:
+def read_sealed_npz(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file that `write_npz` wrote.
 
     Raises:
