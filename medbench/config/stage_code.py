@@ -55,7 +55,9 @@ SAMPLERS = {"medbench.augmenters.batches"}
 @cache
 def code_of(stage: str, kind: str | None = None) -> str:
     """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
-    registry = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
-    modules = [MODULES[stage], *sorted(ALWAYS), *([module_of(registry[kind])] if kind else [])]
+    modules = [MODULES[stage], *sorted(ALWAYS)]
+    if kind:
+        kinds = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
+        modules.append(module_of(kinds[kind]))
     without = IGNORED | (SAMPLERS if stage == "train" else set())
     return fingerprint(tuple(modules), frozenset(without), templates=stage in FILLS)

@@ -1,13 +1,19 @@
+"""Which edits of the code run a stage again: those that can change its numbers."""
+
 import json
 import shutil
 import subprocess
 import sys
+from functools import cache
+from pathlib import Path
 
 import pytest
 
+from medbench.augmenters.sections import CDDPM
 from medbench.config import stage_code
 from medbench.config.stage_code import MODULES, code_of
 from medbench.core import fingerprint as module
+from tests.checkout import ROOT
 
 HELPER = """
 from medbench.sections import limit
@@ -113,12 +119,7 @@ def plug_in(package, tmp_path, monkeypatch):
 
 def plug_in_hash(name="plug.kind"):
     clear()
-    return module.fingerprint(
-        (
-            "medbench.stage",
-            name,
-        )
-    )
+    return module.fingerprint(("medbench.stage", name))
 
 
 IMPORTED = ["kind", "net", "widths", "parts/deep", "parts/__init__", "parts/wide", "far", "near"]
@@ -179,40 +180,64 @@ PAGES = {"audit_page", "neighbours_page", "tables", "figures", "report"}
 NUMBERS = set(MODULES) - PAGES
 ON_A_DEVICE = {"train", "sample", "features", "utility"}
 SECTIONS = {"train", "sample"}  # stages that get an augmenter's section
+TEMPLATES = ["page/templates/report.css", "page/templates/report.html.j2", "audit/templates/audit.html.j2"]
 
 
-@pytest.fixture
-def ours(tmp_path, monkeypatch):
-    """A copy of medbench in which an edit shows which stages it would run again."""
-    copy = tmp_path / "copy/medbench"
-    shutil.copytree(module.MEDBENCH, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(module, "MEDBENCH", copy)
+class Copy:
+    """A copy of medbench in which an edit shows the stages that it would run again."""
 
-    def hashes():
-        clear()
+    def __init__(self, folder: Path):
+        self.folder = folder / "medbench"
+        shutil.copytree(ROOT / "medbench", self.folder, ignore=shutil.ignore_patterns("__pycache__"))
+        parse = module._read.__wrapped__
+        parsed = cache(lambda name, path, written: parse(name, path))
+        self.read = lambda name, path: parsed(name, path, path.stat().st_mtime_ns)  # what was not edited is known
+        with pytest.MonkeyPatch.context() as patch:
+            self.patch(patch)
+            self.before = self.hashes()
+
+    def patch(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(module, "MEDBENCH", self.folder)
+        patch.setattr(module, "_read", self.read)
+
+    def hashes(self) -> dict[str, str]:
+        for cached in (code_of, module.fingerprint, module._path):
+            cached.cache_clear()
         kinds = {"prepare": "folder", "train": "medienet", "sample": "medienet"}
         return {stage: code_of(stage, kinds.get(stage)) for stage in MODULES}
 
+    def changed(self) -> set[str]:
+        return {stage for stage, code in self.hashes().items() if code != self.before[stage]}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Copy:
+    return Copy(tmp_path_factory.mktemp("copy"))
+
+
+@pytest.fixture
+def edit(copy, monkeypatch):
+    """A function that edits the copy until the test ends, and says which stages would run again."""
+    originals = {}
+
     def rerun(name: str, old: str, new: str) -> set[str]:
-        before, path = hashes(), copy / name
-        assert old in path.read_text()
-        path.write_text(path.read_text().replace(old, new, 1))
-        return {stage for stage, code in hashes().items() if code != before[stage]}
+        path = copy.folder / name
+        originals[path] = path.read_text()
+        assert old in originals[path]
+        path.write_text(originals[path].replace(old, new, 1))
+        return copy.changed()
 
+    copy.patch(monkeypatch)
     yield rerun
-    clear()
+    for path, text in originals.items():
+        path.write_text(text)
+    for cached in (code_of, module.fingerprint, module._path):
+        cached.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("name", "stages"),
-    [
-        ("report/page/templates/report.css", {"audit_page", "neighbours_page", "report"}),
-        ("report/page/templates/report.html.j2", {"audit_page", "neighbours_page", "report"}),
-        ("report/audit/templates/audit.html.j2", {"audit_page", "neighbours_page", "report"}),
-    ],
-)
-def test_styles_and_templates_draw_pages_and_compute_nothing_again(ours, name, stages):
-    assert ours(name, "{", " {") == stages
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_styles_and_templates_draw_pages_and_compute_nothing_again(edit, name):
+    assert edit(f"report/{name}", "{", " {") == {"audit_page", "neighbours_page", "report"}
 
 
 @pytest.mark.parametrize(
@@ -231,8 +256,8 @@ def test_styles_and_templates_draw_pages_and_compute_nothing_again(ours, name, s
         ("report/audit/neighbours_findings.py", "a hint, not proof", "no proof"),
     ],
 )
-def test_words_locks_logs_and_watches_compute_nothing_again(ours, name, old, new):
-    assert ours(name, old, new) <= PAGES
+def test_words_locks_logs_and_watches_compute_nothing_again(edit, name, old, new):
+    assert edit(name, old, new) <= PAGES
 
 
 @pytest.mark.parametrize(
@@ -251,23 +276,18 @@ def test_words_locks_logs_and_watches_compute_nothing_again(ours, name, old, new
         ("audit/near.py", "import", "import json\nimport", {"audit"}),
     ],
 )
-def test_what_can_change_a_number_computes_it_again(ours, name, old, new, stages):
-    assert ours(name, old, new) - PAGES == stages
+def test_what_can_change_a_number_computes_it_again(edit, name, old, new, stages):
+    assert edit(name, old, new) - PAGES == stages
 
 
-def test_what_a_section_computes_is_data_of_the_stage(tmp_path):
+def test_what_a_section_computes_is_data_of_the_stage(edit, copy):
     """The number of sampling steps is chosen by code, and so another choice must show in what the stage gets."""
-    package = module.MEDBENCH
-    shutil.copytree(package, tmp_path / "medbench", ignore=shutil.ignore_patterns("__pycache__"))
-    steps = tmp_path / "medbench/augmenters/sampler_steps.py"
-    steps.write_text(steps.read_text().replace("USUAL_STEPS = 50", "USUAL_STEPS = 40"))
+    edit("augmenters/sampler_steps.py", "USUAL_STEPS = 50", "USUAL_STEPS = 40")
     show = "from medbench.augmenters.sections import CDDPM; print(CDDPM(kind='cddpm').model_dump_json())"
-    sections = [
-        json.loads(subprocess.run([sys.executable, "-c", show], cwd=at, capture_output=True, check=True).stdout)
-        for at in (package.parent, tmp_path)
-    ]
-    assert [section["sample_steps"] for section in sections] == [50, 40]
-    assert None not in [sections[0][key] for key in ("sample_steps", "clip_sample")]
+    run = subprocess.run([sys.executable, "-c", show], cwd=copy.folder.parent, capture_output=True, check=True)
+    section, edited = CDDPM(kind="cddpm").model_dump(), json.loads(run.stdout)
+    assert (section["sample_steps"], edited["sample_steps"]) == (50, 40)
+    assert None not in (section["sample_steps"], section["clip_sample"])
 
 
 def test_what_is_known_of_one_published_set_does_not_prepare_another_again(monkeypatch):
