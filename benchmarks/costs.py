@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fairness import SPEC, parameters, project_config
 
 from medbench.augmenters.base import ImageSpec
-from medbench.augmenters.sections import DiffusionSection
+from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.config import plan
 from medbench.config.inputs import fetches
 from medbench.config.study import Config

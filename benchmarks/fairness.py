@@ -15,7 +15,9 @@ import yaml
 
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
-from medbench.augmenters.sections import CGAN, AugmenterSection, Autoencoder, ConditionalDiffusion
+from medbench.augmenters.decoder_sections import CGAN, Autoencoder
+from medbench.augmenters.diffusion_sections import ConditionalDiffusion
+from medbench.augmenters.sections import AugmenterSection
 from medbench.config import plan
 from medbench.config.load import as_written
 from medbench.config.study import Config
@@ -86,7 +88,7 @@ def _networks(section: AugmenterSection, spec: ImageSpec, folder: Path, first_st
     try:
         augmenter.fit(images, images, job)
     except Built as built:
-        if section.CEILING:
+        if section.role == "first_stage":
             built.networks["vae"].save_pretrained(folder / "vae")
         return built.networks
     raise ValueError(f"{section.kind} trained nothing")
@@ -115,7 +117,7 @@ def _cells(config: Config, name: str, counted: dict[str, int]) -> list[str]:
         f"{section.ema_decay:g}" if section.ema_decay else "no",
         _changes(section),
         f"{section.guidance_scale:g}" if isinstance(section, ConditionalDiffusion) else NONE,
-        f"{evaluations(section.model_dump()):,}" if not section.CEILING else NONE,
+        f"{evaluations(section.model_dump()):,}" if section.role != "first_stage" else NONE,
         "; ".join(f"{part} {n / 1e6:.1f} M" for part, n in counted.items()),
     ]
 

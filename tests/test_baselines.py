@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.augmenters.diffusion_sections import AnnotatedDDPM
 from medbench.config.load import as_written, read_config
 from medbench.config.plan import warnings
 from medbench.config.study import Config

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from benchmarks.same_numbers import chosen, compare, summary
-from medbench.augmenters.sections import BUILT_IN, DiffusionSection
+from medbench.augmenters import built_in
+from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.config.load import parse
 from medbench.config.study import Config
 from medbench.core.arms import Arm
@@ -84,8 +85,7 @@ def test_the_study_holds_every_kind_loss_sampler_budget_and_protocol():
     studies = [config.studies[name] for name in config.run]
     augmenters = [config.augmenters[name] for study in studies for name in study.augmenters]
     first_stages = [config.augmenters[section.reads_model] for section in augmenters if section.reads_model]
-    kinds = {kind for section in BUILT_IN for kind in get_args(section.model_fields["kind"].annotation)}
-    assert {section.kind for section in [*augmenters, *first_stages]} == kinds
+    assert {section.kind for section in [*augmenters, *first_stages]} == set(built_in())
     for key in ("loss", "sampler"):
         allowed = set(get_args(DiffusionSection.model_fields[key].annotation))
         assert {getattr(section, key) for section in augmenters if hasattr(section, key)} == allowed

@@ -12,7 +12,7 @@ from medbench.augmenters.base import UNLABELLED, Augmenter, History, ImageSpec, 
 from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.denoising import Denoising
 from medbench.augmenters.diffusion import betas, noise_loss, scheduler_of, to_model_range
-from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.augmenters.diffusion_sections import AnnotatedDDPM
 from medbench.core.errors import UserError
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split

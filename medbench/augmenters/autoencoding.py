@@ -9,9 +9,9 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
 from medbench.augmenters.codec import Padding, drawn
+from medbench.augmenters.decoder_sections import Autoencoder
 from medbench.augmenters.diffusion import to_model_range, to_uint8
 from medbench.augmenters.discriminator import PatchDiscriminator
-from medbench.augmenters.sections import Autoencoder
 from medbench.augmenters.ssim import ssim
 from medbench.training.augmentation import mirrored
 from medbench.training.hinge import discriminator_hinge, generator_hinge

@@ -7,7 +7,7 @@ from torch import nn
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.codec import PixelCodec
 from medbench.augmenters.conditional import Codec, ConditionalAugmenter
-from medbench.augmenters.sections import CDDPM
+from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.augmenters.unets import PixelUNet
 
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples
 from medbench.augmenters.cgan_networks import ProjectionDiscriminator, orthogonal
 from medbench.augmenters.decode import decoded
+from medbench.augmenters.decoder_sections import CGAN
 from medbench.augmenters.diff_augment import POLICIES, diff_augment
 from medbench.augmenters.diffusion import to_model_range
 from medbench.augmenters.latent_decoder import LatentDecoder
-from medbench.augmenters.sections import CGAN
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored

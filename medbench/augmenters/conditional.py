@@ -13,9 +13,9 @@ from medbench.augmenters.batches import sample_in_batches
 from medbench.augmenters.codec import LatentCodec, PixelCodec
 from medbench.augmenters.denoising import Denoising, guided
 from medbench.augmenters.diffusion import Scheduler, scheduler_of
+from medbench.augmenters.diffusion_sections import ConditionalDiffusion
 from medbench.augmenters.fidelity_check import FidelityCheck
 from medbench.augmenters.noise_prediction import ConditionalTask
-from medbench.augmenters.sections import ConditionalDiffusion
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
 from medbench.training.checkpoint import CheckpointStore

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples, SectionT
-from medbench.augmenters.sections import Copy
+from medbench.augmenters.image_sections import Copy
 from medbench.core.labels import real_rows
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split

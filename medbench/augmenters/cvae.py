@@ -10,8 +10,8 @@ from torch import Tensor
 from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples
 from medbench.augmenters.cvae_network import ConditionalVAE, negative_bound
 from medbench.augmenters.decode import decoded
+from medbench.augmenters.decoder_sections import CVAE
 from medbench.augmenters.diffusion import to_model_range
-from medbench.augmenters.sections import CVAE
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored

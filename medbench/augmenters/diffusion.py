@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
 from medbench.augmenters import schedules
-from medbench.augmenters.sections import DiffusionSection
+from medbench.augmenters.diffusion_sections import DiffusionSection
 
 Scheduler: TypeAlias = DDPMScheduler | DDIMScheduler | DPMSolverMultistepScheduler
 

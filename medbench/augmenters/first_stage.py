@@ -13,8 +13,8 @@ from medbench.augmenters.base import History, ImageSpec, Job, Samples
 from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.codec import LatentCodec, Padding
 from medbench.augmenters.copying import StoredImages
+from medbench.augmenters.decoder_sections import Autoencoder
 from medbench.augmenters.diffusion import to_uint8
-from medbench.augmenters.sections import Autoencoder
 from medbench.core.errors import UserError
 from medbench.core.rng import seed_for
 from medbench.core.sections import WeightsFile

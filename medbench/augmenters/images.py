@@ -9,7 +9,7 @@ from tqdm import tqdm
 from medbench.augmenters.base import History, ImageSpec, Job, Samples
 from medbench.augmenters.checked import wrong_images
 from medbench.augmenters.copying import StoredImages
-from medbench.augmenters.sections import Images
+from medbench.augmenters.image_sections import Images
 from medbench.core.errors import UserError, spelled_shape
 from medbench.data.dataset import Split
 from medbench.data.images import RESAMPLE, ImageError, decode, to_channels

@@ -8,9 +8,9 @@ from torch import nn
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.codec import LatentCodec
 from medbench.augmenters.conditional import Codec, ConditionalAugmenter
+from medbench.augmenters.diffusion_sections import LDM, LatentDiffusion, MedIENet
 from medbench.augmenters.medienet import MedIENetUNet
 from medbench.augmenters.pipeline import MedIENetPipeline
-from medbench.augmenters.sections import LDM, LatentDiffusion, MedIENet
 from medbench.augmenters.unets import LatentUNet
 from medbench.core.errors import UserError
 

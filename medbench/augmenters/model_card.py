@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from medbench.augmenters.base import History
+from medbench.augmenters.sections import AugmenterSection
 from medbench.data.dataset import Card
 from medbench.run.files import write_text
 
@@ -21,7 +22,6 @@ NUMBERS = {  # columns of training.csv -> what a reader calls them
     "val_mse": "mean squared error of reconstructions",
 }
 
-HOLD_REAL = {"autoencoder", "copy", "classic", "images"}  # kinds whose folder has images.npz
 REAL = (
     "This folder holds real images (images.npz), and what it makes are these, changed or not: share it only as they may"
     " be shared. Not for diagnosis or for teaching it."
@@ -32,29 +32,32 @@ DRAWN = (
 )
 
 
-def write_model_card(path: Path, described: Mapping[str, Any], card: Card, rows: History) -> None:
+def write_model_card(
+    path: Path, section: AugmenterSection, described: Mapping[str, Any], card: Card, rows: History
+) -> None:
     """Writes README.md: the hub's metadata, then data, licence, choices, metrics, and what the model is not for.
 
     Source: Mitchell et al. 2019, "Model Cards for Model Reporting"; hub format as of huggingface_hub's ModelCard.
     """
-    kind, name = described["augmenter"]["kind"], described["name"]
+    name = described["name"]
     metadata = {
         "license": "other",
         "license_name": f"as of the training images: {card.licence}",
-        "library_name": "diffusers" if kind == "medienet" else "medbench",
+        "library_name": section.library,
         "pipeline_tag": "unconditional-image-generation",
-        "tags": ["medbench", "medical-imaging", "data-augmentation", kind],
+        "tags": ["medbench", "medical-imaging", "data-augmentation", section.kind],
         "datasets": [card.name],
     }
     parts = [
         f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)}---",
         f"# {name} on {card.title}",
         f"Makes images of {', '.join(card.classes)} at {_size(card)}, as extra training images for a classifier.",
-        f"**Not a medical device.** {REAL if kind in HOLD_REAL else DRAWN}",
+        f"**Not a medical device.** {REAL if section.holds_real_images else DRAWN}",
         _data(card),
+        _method(section),
         _choices(described),
         _metrics(rows),
-        *([_usage(card)] if kind == "medienet" else []),
+        *([_usage(card)] if section.library == "diffusers" else []),
     ]
     write_text(path, "\n\n".join(parts) + "\n")
 
@@ -66,6 +69,11 @@ def _data(card: Card) -> str:
         " Weights that were fitted to images can carry their restrictions, and can reproduce single training images.\n"
         f"- Citation: {card.citation}"
     )
+
+
+def _method(section: AugmenterSection) -> str:
+    paper = f": {section.citation}" if section.citation else ""
+    return f"## Method\n{section.label or section.kind}{paper}."
 
 
 def _choices(described: Mapping[str, Any]) -> str:

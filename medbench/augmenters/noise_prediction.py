@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from medbench.augmenters.base import Job
 from medbench.augmenters.denoising import Denoising
 from medbench.augmenters.diffusion import betas, noise_loss
+from medbench.augmenters.diffusion_sections import ConditionalDiffusion
 from medbench.augmenters.fidelity_check import FidelityCheck
 from medbench.augmenters.nonleaky import augmented
-from medbench.augmenters.sampler_steps import steps_up_to
-from medbench.augmenters.sections import ConditionalDiffusion
+from medbench.augmenters.schedules import steps_up_to
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
 from medbench.training.task import Batch, Task, TrainingData

@@ -1,4 +1,4 @@
-"""Noise schedules: how much noise the forward process adds at each timestep."""
+"""Noise schedules, and how many steps a sampler takes through them."""
 
 import numpy as np
 
@@ -38,3 +38,24 @@ def _cosine_betas(timesteps: int, s: float = 0.008) -> np.ndarray:
     x = np.linspace(0, 1, timesteps + 1)
     alphas_cumprod = np.cos((x + s) / (1 + s) * np.pi / 2) ** 2
     return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clip(1e-4, 0.9999)
+
+
+USUAL_STEPS = 50
+FEWEST_STEPS = 20  # that are taken without being asked for
+
+
+def steps_up_to(most: int, sampler: str, timesteps: int) -> int:
+    """As many steps as a sampler can take, at most so many.
+
+    diffusers' DDIM goes from t to t − ⌊T / n⌋: where n does not divide T, that is not the next of its timesteps.
+
+    >>> steps_up_to(50, "ddim", 300), steps_up_to(25, "ddim", 40), steps_up_to(25, "dpmsolver++", 40)
+    (50, 20, 25)
+    """
+    most = min(most, timesteps)
+    return next(n for n in range(most, 0, -1) if sampler != "ddim" or timesteps % n == 0)
+
+
+def usual_steps(sampler: str, timesteps: int) -> int:
+    """All timesteps for the ancestral sampler, about 50 for the others."""
+    return timesteps if sampler == "ancestral" else steps_up_to(USUAL_STEPS, sampler, timesteps)

@@ -1,26 +1,46 @@
-"""What a config may say of an augmenter: one section a kind."""
+"""What a config may say of any augmenter, and what a kind says of itself."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from medbench.augmenters.sampler_steps import FEWEST_STEPS, USUAL_STEPS, steps_up_to, usual_steps
-from medbench.core.sections import Fraction, Name, Probability, Section, TrainingSection, WeightsFile
+from medbench.core.sections import Name, Section, TrainingSection, WeightsFile
 from medbench.utility.sections import MixingSection
 
-OR_NULL: Any = lambda schema: schema.update(type=[schema["type"], "null"])  # noqa: E731  # null takes the default
+# first_stage: its images are reconstructions, the ceiling of what uses it. control: its answer is known. transform:
+# changes real images. on_the_fly: acts in the classifier's loop and makes no files.
+Role = Literal["generator", "first_stage", "control", "transform", "on_the_fly"]
+Space = Literal["pixels", "latents", "none"]
 Widths = Annotated[tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...], Field(min_length=1)]
 
 
+class Held(NamedTuple):
+    """Host memory that a network takes beside the libraries on a CPU, measured by benchmarks/memory.py."""
+
+    channel: float  # float32 numbers per image, pixel that the network sees, and channel of its first stage
+    pixel: float = 0  # the same, whatever the channels
+    network: float = 0  # MB: weights, gradients, Adam's moments, the average
+
+
 class AugmenterSection(Section):
-    """What every augmenter can set, and what the workflow asks of each."""
+    """What every augmenter can set, and what its kind says of itself.
+
+    Constants in capitals take part in what is computed; an edit of those in lower case trains nothing again.
+    """
 
     SAMPLING_ONLY: ClassVar[frozenset[str]] = frozenset({"model", "sample_batch_size"})  # train nothing again
-    MAKES_IMAGES: ClassVar[bool] = True  # false: acts on the fly in the classifier's loop
     SEEDED: ClassVar[bool] = True  # false: the same images for every generator seed
     COMPUTES: ClassVar[bool] = True  # false: it handles images as they are, for which no job takes a GPU
-    CEILING: ClassVar[bool] = False  # true: a first stage, whose images are reconstructions of real ones
+
+    label: ClassVar[str | None] = None  # how a report names the kind; None: by its name in a config
+    citation: ClassVar[str | None] = None  # its paper
+    role: ClassVar[Role] = "generator"
+    space: ClassVar[Space] = "none"  # what its network sees
+    training_memory: ClassVar[Held] = Held(200)  # an unknown network may be as heavy as ours in pixels
+    # Per pixel of the sampled image also in latent space, where decoding takes most: channels are the first stage's.
+    sampling_memory: ClassVar[Held] = Held(200)
+    holds_real_images: ClassVar[bool] = False  # whether real images lie in the folder of a trained model
+    library: ClassVar[str] = "medbench"  # that loads a trained model, for the hub's card
 
     kind: str
     model: Name | None = None  # the entry whose trained model this one samples with settings of its own
@@ -62,328 +82,3 @@ class TrainedSection(AugmenterSection, TrainingSection):
         if self.batch_size % self.gpu:
             raise ValueError(f"gpu {self.gpu}: batch_size {self.batch_size} must be a multiple of it")
         return self
-
-
-# Diffusion ------------------------------------------------------------------------------------------------------
-
-
-class DiffusionSection(TrainedSection):
-    """What every diffusion model can set: its noise, its loss, its sampler."""
-
-    SAMPLING_ONLY = AugmenterSection.SAMPLING_ONLY | {"sampler", "sample_steps", "clip_sample"}
-    BY_NULL: ClassVar[frozenset[str]] = frozenset({"sample_steps", "clip_sample"})
-
-    loss: Literal["l1", "l2", "huber"] = "l2"
-    huber_beta: PositiveFloat = 1.0  # smooth L1's corner; below it the loss is MSE / (2 beta)
-    schedule: Literal["linear", "cosine", "quadratic", "sigmoid"] = "linear"
-    timesteps: Annotated[int, Field(ge=2)] = 1000
-    sampler: Literal["ancestral", "ddim", "dpmsolver++"] = "ddim"
-    # Network evaluations per image, twice as many with guidance; by default all timesteps (ancestral), else about 50.
-    sample_steps: Annotated[PositiveInt, Field(json_schema_extra=OR_NULL)] = Field(
-        default_factory=lambda data: usual_steps(data["sampler"], data["timesteps"])
-    )
-    clip_sample: Annotated[bool, Field(json_schema_extra=OR_NULL)] = False  # clip x0 to [-1, 1]
-
-    # None: where the dataset says that a mirror keeps the meaning; true only to follow a study that mirrored its images
-    horizontal_flip: bool | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults(cls, value: Any) -> Any:
-        """Those that depend on other settings. A preset takes back what config.yaml sets by null."""
-        if not isinstance(value, Mapping):
-            return value
-        given = {key: item for key, item in value.items() if key not in cls.BY_NULL or item is not None}
-        return {**cls.defaults_for(given), **given}
-
-    @classmethod
-    def defaults_for(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a kind, where they are not the fields' own."""
-        return {}
-
-    @model_validator(mode="after")
-    def _steps_fit_the_sampler(self) -> "DiffusionSection":
-        if self.sampler == "ancestral" and self.sample_steps != self.timesteps:
-            raise ValueError(
-                f"sample_steps {self.sample_steps}: the ancestral sampler takes all {self.timesteps} timesteps; give"
-                " sampler: ddim or dpmsolver++"
-            )
-        if "sample_steps" not in self.model_fields_set and self.sample_steps < min(FEWEST_STEPS, self.timesteps):
-            raise ValueError(
-                f"timesteps {self.timesteps}: ddim strides evenly, and no divisor of it is near {USUAL_STEPS}; give"
-                " sample_steps, other timesteps, or sampler: dpmsolver++"
-            )
-        if self.sample_steps > self.timesteps:
-            raise ValueError(f"sample_steps {self.sample_steps}: more than there are timesteps ({self.timesteps})")
-        possible = steps_up_to(self.sample_steps, self.sampler, self.timesteps)
-        if possible != self.sample_steps:
-            raise ValueError(
-                f"sample_steps {self.sample_steps}: ddim strides evenly and needs a divisor of timesteps"
-                f" {self.timesteps}, such as {possible}; or give sampler: dpmsolver++"
-            )
-        return self
-
-
-class AnnotatedDDPM(DiffusionSection):
-    """The annotated diffusion model (Rogge and Rasul 2022).
-
-    Without labels as in the walk-through: 300 timesteps, ancestral sampling. With labels it is a baseline and must
-    reach the brightness of its data: 1000 timesteps, after which noise is all that is left, and x0 clipped.
-    """
-
-    kind: Literal["annotated_ddpm"]
-    width: Annotated[int, Field(ge=4, multiple_of=4)] | None = None  # None: the image size, as in the walk-through
-    multipliers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4)
-    weight_standardization: Literal["divide_by_std", "walkthrough"] = "divide_by_std"
-    conditioning: Literal["none", "label", "class"] = "none"
-
-    @classmethod
-    def defaults_for(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        if given.get("conditioning", "none") != "none":
-            return {"clip_sample": True}
-        # The first step of cosine divides by a hundredth: unclipped, it leaves no image.
-        return {"timesteps": 300, "sampler": "ancestral", "clip_sample": given.get("schedule") == "cosine"}
-
-    @property
-    def labelled(self) -> bool:
-        return self.conditioning != "none"
-
-
-class ConditionalDiffusion(DiffusionSection):
-    """Label-conditioned diffusion with classifier-free guidance, and what keeps it from over-fitting few images."""
-
-    SAMPLING_ONLY = DiffusionSection.SAMPLING_ONLY | {"guidance_scale"}
-
-    widths: Widths = (32, 64, 128)  # channels of the denoiser's stages; each but the last halves what it sees
-    learning_rate: PositiveFloat = 2e-4
-    ema_decay: Fraction | None = 0.999  # warms up: min(decay, (1 + step) / (10 + step))
-    prediction: Literal["epsilon", "v"] = "epsilon"
-    label_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # how often the label is replaced by the null class
-    guidance_scale: NonNegativeFloat = 2.0  # 1: none, the default where labels are never dropped; 0: the null class
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    augment_probability: Probability = 0.12  # of each transform of a training image, told to the network (EDM)
-    shift: Annotated[float, Field(ge=0, lt=0.5)] = 0.0625  # largest shift, of the side
-    fidelity_checks: Annotated[int, Field(ge=0, le=8)] = 0  # KID on val, evenly spaced over the training
-    check_steps: Annotated[int, Field(ge=1, le=25)] = 25  # of the sampler at a check
-    check_images: Annotated[int, Field(ge=30)] = 200  # generated, and validation images, at a check
-    check_dimension: Literal[768, 2048] = 768
-    select: Literal["last", "kid"] = "last"  # kid: an earlier check that is better by more than chance
-
-    @classmethod
-    def defaults_for(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Without a null class there is no guidance, also in the train stage, which gets no settings of sampling."""
-        return {"guidance_scale": 1.0} if given.get("label_dropout") == 0 else {}
-
-    @model_validator(mode="after")
-    def _settings_fit_together(self) -> "ConditionalDiffusion":
-        if self.guidance_scale != 1 and self.label_dropout == 0:
-            raise ValueError(
-                f"guidance_scale {self.guidance_scale:g} needs the null class, which label_dropout 0 never trains; give"
-                " label_dropout (0.1 is usual) or guidance_scale: 1"
-            )
-        if self.select == "kid" and self.fidelity_checks == 0:
-            raise ValueError("select kid needs fidelity_checks: 1 to 8")
-        if self.fidelity_checks > self.steps:
-            raise ValueError(f"fidelity_checks {self.fidelity_checks}: more than there are steps ({self.steps})")
-        return self
-
-    @property
-    def reads_inception(self) -> bool:
-        return self.fidelity_checks > 0
-
-
-class CDDPM(ConditionalDiffusion):
-    """Class-conditional DDPM in pixel space with diffusers' UNet2DModel (Ho et al. 2020; Dhariwal and Nichol 2021)."""
-
-    kind: Literal["cddpm"]
-    layers_per_stage: PositiveInt = 2
-    attention_stages: PositiveInt = 1  # the last so many, where images are smallest
-    clip_sample: Annotated[bool, Field(json_schema_extra=OR_NULL)] = True
-
-
-class LatentDiffusion(ConditionalDiffusion):
-    """Diffusion in the latent space of a first stage (Rombach et al. 2022)."""
-
-    first_stage: Name  # an entry of kind autoencoder, trained once for all that name it
-    widths: Widths = (64, 128, 256)
-    layers_per_stage: PositiveInt = 2
-    heads: PositiveInt = 4
-    tokens_per_class: PositiveInt = 4
-    context_dim: PositiveInt = 128  # width of a class token
-
-    @property
-    def reads_model(self) -> str | None:
-        return self.first_stage
-
-    @model_validator(mode="after")
-    def _latents_have_no_bounds(self) -> "LatentDiffusion":
-        if self.clip_sample:
-            raise ValueError("clip_sample: latents have no bounds to clip to, a third of them lies outside [-1, 1]")
-        if self.schedule == "cosine" and self.prediction == "epsilon":
-            raise ValueError(
-                "schedule cosine with prediction epsilon: the sampler's first step divides by almost nothing, and"
-                " latents have no bounds to clip to; give prediction: v, or another schedule"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _heads_fit_the_widths(self) -> "LatentDiffusion":
-        multiple = 4 * self.heads  # 2-D RoPE turns a head's channels in pairs, half by row, half by column
-        if any(width % multiple for width in self.widths):
-            raise ValueError(
-                f"widths {list(self.widths)} with heads {self.heads}: every width must be a multiple of 4 × heads ="
-                f" {multiple}"
-            )
-        return self
-
-
-class LDM(LatentDiffusion):
-    """A plain latent diffusion model with diffusers' UNet2DConditionModel: what MedIENet must beat."""
-
-    kind: Literal["ldm"]
-
-
-class MedIENet(LatentDiffusion):
-    """MedIENet (Yuan et al. 2025) as we declare it; each part of it is a switch for the ablation."""
-
-    kind: Literal["medienet"]
-    multi_attention: bool = True  # the encoder's whole module, of the following four
-    channel_attention: bool = True
-    spatial_attention: bool = True
-    self_attention: bool = True
-    rope: bool = True  # 2-D axial, in every self-attention
-    cross_attention: bool = True  # false: the label is added to the time embedding instead
-
-
-class Autoencoder(TrainedSection):
-    """A first stage: diffusers' AutoencoderKL, trained on the dataset or published."""
-
-    CEILING = True
-
-    kind: Literal["autoencoder"]
-    widths: Widths = (32, 64, 128)  # each but the first halves the image
-    layers_per_stage: PositiveInt = 2
-    latent_channels: PositiveInt = 4
-    learning_rate: PositiveFloat = 3e-4
-    ema_decay: Fraction | None = 0.999
-    kl_weight: NonNegativeFloat = 1e-6
-    color_whitening: Probability = 0.0  # 0: plain L1 of the channels; 1: a hue weighs as much as brightness
-    discriminator_weight: NonNegativeFloat = 0.1  # of the adversarial term against L1; 0: none
-    discriminator_from: Fraction = 0.5  # of the steps: the warm-up without it
-    discriminator_width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
-    horizontal_flip: bool | None = None
-    weights: WeightsFile | None = None  # of a published autoencoder with these widths: nothing is trained
-
-    @property
-    def reads_file(self) -> WeightsFile | str | None:
-        return self.weights
-
-    @model_validator(mode="after")
-    def _published_weights_need_one_gpu(self) -> "Autoencoder":
-        if self.weights is not None and self.gpu > 1:
-            raise ValueError(f"gpu {self.gpu}: published weights are not trained; leave gpu out")
-        return self
-
-
-# Others ---------------------------------------------------------------------------------------------------------
-
-
-class CVAE(TrainedSection):
-    """Conditional variational autoencoder (Kingma and Welling 2014; Sohn et al. 2015)."""
-
-    kind: Literal["cvae"]
-    width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
-    latent_dim: PositiveInt = 64
-    ema_decay: Fraction | None = 0.999
-    kl_weight: NonNegativeFloat = 1.0  # β of Higgins et al. 2017; 1 is the evidence bound
-    horizontal_flip: bool | None = None
-
-
-class CGAN(TrainedSection):
-    """Conditional GAN: hinge loss, spectral norm (Miyato et al. 2018), augmented for few images (Zhao et al. 2020)."""
-
-    kind: Literal["cgan"]
-    width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
-    latent_dim: PositiveInt = 64
-    learning_rate: PositiveFloat = 2e-4
-    ema_decay: Fraction | None = 0.999
-    color: bool | None = None  # DiffAugment's three policies; None: where the dataset says that hue has no meaning
-    translation: bool = True
-    cutout: bool = True
-    horizontal_flip: bool | None = None
-
-
-class RandAugment(Section):
-    """Cubuk et al. 2020. Of its 14 operations several recolour an image: solarize, posterize, equalize, color."""
-
-    operations: PositiveInt = 2  # N, drawn per image
-    magnitude: Annotated[int, Field(ge=0, le=30)] = 9  # M of 30
-
-
-class Classic(AugmenterSection):
-    """Real training images, mirrored where allowed, moved, brightened: small changes that keep the label."""
-
-    COMPUTES = False
-
-    kind: Literal["classic"]
-    rotation: Annotated[float, Field(ge=0, le=180)] = 10.0  # degrees, each way
-    shift: Annotated[float, Field(ge=0, lt=0.5)] = 0.0625  # of the side, each way
-    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.1  # sides scaled by 1 - zoom to 1 + zoom
-    brightness: Annotated[float, Field(ge=0, lt=1)] = 0.1  # scaled by 1 - brightness to 1 + brightness
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.1  # likewise
-    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05  # of the colour circle, each way, where hue_shift allows it
-    horizontal_flip: bool | None = None
-    hue_shift: bool | None = None  # None: where the dataset says that another hue keeps the meaning
-    randaugment: RandAugment | None = None  # after all this; it may destroy a label, and what it moves in is black
-
-
-class Copy(AugmenterSection):
-    """Real training images as if generated: the control that fidelity alone would crown."""
-
-    COMPUTES = False
-
-    kind: Literal["copy"]
-
-
-class Images(AugmenterSection):
-    """Ready images that another tool has made."""
-
-    SEEDED = False
-    COMPUTES = False
-
-    kind: Literal["images"]
-    path: str  # npz with images and labels, or a folder a class; {dataset} stands for the dataset's name
-
-    @property
-    def reads_file(self) -> WeightsFile | str | None:
-        return self.path
-
-
-class OnTheFly(AugmenterSection):
-    """Acts in the classifier's loop: it has no module, and makes no files."""
-
-    MAKES_IMAGES = False
-
-    kind: Literal["mixup", "cutmix"]
-    alpha: PositiveFloat
-
-    @property
-    def mixing(self) -> MixingSection | None:
-        return MixingSection(kind=self.kind, alpha=self.alpha)
-
-
-class MixUp(OnTheFly):
-    """Pairs of training images blended in the classifier's loop (Zhang et al. 2018)."""
-
-    kind: Literal["mixup"]
-    alpha: PositiveFloat = 0.2
-
-
-class CutMix(OnTheFly):
-    """A box of one training image pasted into another in the classifier's loop (Yun et al. 2019)."""
-
-    kind: Literal["cutmix"]
-    alpha: PositiveFloat = 1.0
-
-
-BUILT_IN = (AnnotatedDDPM, MedIENet, LDM, CDDPM, Autoencoder, CVAE, CGAN, Classic, Copy, Images, MixUp, CutMix)

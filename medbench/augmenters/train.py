@@ -89,7 +89,7 @@ def train(
         described |= {"parameters": augmenter.parameters(), "images_seen": _images_seen(rows)}
         write_json(temporary / "medbench.json", described)
         _write_csv(temporary / "training.csv", rows)
-        write_model_card(temporary / "README.md", described, card, rows)
+        write_model_card(temporary / "README.md", section, described, card, rows)
         write_sums(temporary)
     remove_folder(checkpoints)
 

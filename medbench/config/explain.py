@@ -5,7 +5,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from medbench.augmenters.any_kind import OWN_KINDS
 from medbench.core.sections import NAME
 
 
@@ -18,11 +17,7 @@ def explain(error: ValidationError, raw: Any) -> str:
     where = ".".join(_written_location(first["loc"], raw))
     match first["type"]:
         case "value_error":
-            cause = first["ctx"]["error"]
-            if isinstance(cause, ValidationError):  # of a section that was checked by itself
-                inside = explain(cause, _at(raw, first["loc"]))
-                return f"{where}.{inside}" if where else inside
-            what = str(cause)
+            what = str(first["ctx"]["error"])
         case "missing":
             what = "is required"
         case "string_pattern_mismatch" if first["ctx"]["pattern"] == NAME:
@@ -43,13 +38,6 @@ def explain(error: ValidationError, raw: Any) -> str:
     return f"{where}: {what}{more}" if where else f"{what}{more}"
 
 
-def _at(raw: Any, location: Sequence[str | int]) -> Any:
-    """The part of `raw` at a location, None where there is none."""
-    for part in location:
-        raw = raw.get(part) if isinstance(raw, Mapping) else None
-    return raw
-
-
 def _written_location(location: Sequence[str | int], raw: Any) -> list[str]:
     """Pydantic's location without the tags that it adds for unions, which the user never wrote."""
     written, here = [], raw
@@ -68,4 +56,4 @@ def _is_tag(part: str | int, here: Any, last: bool) -> bool:
         return True
     if not isinstance(here, Mapping) or part in here:
         return False
-    return not last or part in (here.get("kind"), *OWN_KINDS)  # an entry with a `model` has its kind from there
+    return not last or part == here.get("kind")

@@ -62,7 +62,7 @@ def report_section(config: Config, study: str) -> ReportStage:
         sections={name: _without_places(config.augmenters[name]) for name in names},
         first_stages={name: first for name in names if (first := first_stage_of(config, name))},
         models={name: trained_as(config, name) for name in names if config.augmenters[name].model},
-        ceilings=[name for name in names if config.augmenters[name].CEILING],
+        ceilings=[name for name in names if config.augmenters[name].role == "first_stage"],
         protocols=protocol_pairs(config, asked),
         ablation=asked.ablation,
         sampling=asked.sampling,

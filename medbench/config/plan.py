@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from medbench.audit.sections import AuditStage, NeighboursStage
+from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.augmenters.schedules import last_signal
-from medbench.augmenters.sections import DiffusionSection
 from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.config.study import Config, Study
 from medbench.core.arms import Arm
@@ -52,7 +52,7 @@ class ClassifierRun:
 
 def image_augmenters(config: Config, study: Study) -> list[str]:
     """The study's augmenters that make images, and the first stages that they use, in its own order."""
-    names = [name for name in study.augmenters if config.augmenters[name].MAKES_IMAGES]
+    names = [name for name in study.augmenters if config.augmenters[name].role != "on_the_fly"]
     first_stages = [first for name in names if (first := first_stage_of(config, name))]
     return list(dict.fromkeys([*names, *first_stages]))
 
@@ -80,7 +80,7 @@ def models(config: Config, study: str) -> list[Model]:
 
 def makes_images(config: Config, arm: Arm) -> bool:
     """Whether an arm needs generated images, as one that mixes on the fly or repeats real ones does not."""
-    return arm.augmenter is not None and config.augmenters[arm.augmenter].MAKES_IMAGES
+    return arm.augmenter is not None and config.augmenters[arm.augmenter].role != "on_the_fly"
 
 
 def classifier_runs(config: Config, study: str) -> list[ClassifierRun]:

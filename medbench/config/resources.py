@@ -5,21 +5,9 @@ through the network: both grow with the batch and the image. On a GPU that lies 
 holds CUDA's libraries instead.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
-from medbench.augmenters.sections import AnnotatedDDPM, AugmenterSection, LatentDiffusion, TrainedSection
+from medbench.augmenters.sections import AugmenterSection, Held, TrainedSection
 from medbench.config.study import Config
 from medbench.data.sections import DatasetSection, MedMnistDataset, NiftiDataset
-
-
-class Held(NamedTuple):
-    """What a network holds beside the libraries."""
-
-    channel: float  # float32 numbers, for each image, pixel that the network sees, and channel of its first stage
-    pixel: float = 0  # the same whatever its channels
-    network: float = 0  # MB: weights, gradients, Adam's moments, the average
-
 
 ROOM = 1.2
 PAGES = 1000  # tables, figures, report: 175 to 215 of a small study
@@ -32,28 +20,8 @@ CHECKS = 900  # Inception and the images by which checkpoints are compared
 ON_GPU = {"train": 2300, "sample": 1900, "features": 1400, "utility": 2350}  # with CUDA's libraries, on H100 and H200
 FEATURES = 38  # of an image: Inception sees one size, whatever the images' is
 UTILITY = Held(37, network=520)  # ResNet50 at half the image's side and 64 channels in its first stage
-TRAINING = {
-    "annotated_ddpm": Held(218),
-    "cddpm": Held(200),
-    "autoencoder": Held(72, pixel=1900),
-    "medienet": Held(195, network=290),
-    "ldm": Held(500, network=850),
-    "cvae": Held(46),
-    "cgan": Held(42),
-}
-# Of the sampled images, not of latents: decoding them is what takes most there, so that channels are the first stage's.
-SAMPLING = {
-    "annotated_ddpm": Held(48),
-    "cddpm": Held(65),
-    "autoencoder": Held(10, pixel=110),
-    "medienet": Held(19),
-    "ldm": Held(19),
-    "cvae": Held(6),
-    "cgan": Held(6),
-}
 UNKNOWN_SIDE = 64  # of an npz that states no image_size
-UNKNOWN_WIDTH = 64  # of a plug-in's network,
-UNKNOWN = Held(200)  # which may be as heavy as those in pixels
+UNKNOWN_WIDTH = 64  # of a plug-in's network
 
 
 def dataset(config: Config, name: str) -> int:
@@ -68,10 +36,10 @@ def train(config: Config, name: str, augmenter: str) -> int:
     side, stored = _side(config.datasets[name]), _stored(config.datasets[name])
     if not section.COMPUTES:
         return round(ROOM * (IMAGES + stored))
-    if isinstance(section, LatentDiffusion):
-        side >>= len(_widths(_first_stage(config, section))) - 1
+    if section.space == "latents":
+        side >>= len(getattr(_first_stage(config, section), "widths", (1,))) - 1
     batch, gpus = (section.batch_size, section.gpu) if isinstance(section, TrainedSection) else (0, 1)
-    held = _held(TRAINING, section.kind, batch * side**2, _width(section, side))
+    held = _megabytes(section.training_memory, batch * side**2, _width(section, side))
     more = stored + (CHECKS if section.reads_inception else 0)
     return _by_device(config, LIBRARIES + held + more, gpus * (ON_GPU["train"] + more))
 
@@ -81,8 +49,8 @@ def sample(config: Config, name: str, augmenter: str) -> int:
     if not section.COMPUTES:
         return round(ROOM * IMAGES)
     side = _side(config.datasets[name])
-    decoder = _first_stage(config, section) if isinstance(section, LatentDiffusion) else section
-    held = _held(SAMPLING, section.kind, section.sample_batch_size * side**2, _width(decoder, side))
+    decoder = _first_stage(config, section)
+    held = _megabytes(section.sampling_memory, section.sample_batch_size * side**2, _width(decoder, side))
     return _by_device(config, LIBRARIES + held, ON_GPU["sample"])
 
 
@@ -102,27 +70,20 @@ def _by_device(config: Config, on_cpu: float, on_gpu: float) -> int:
     return round(ROOM * asked)
 
 
-def _held(table: Mapping[str, Held], kind: str, pixels: int, width: int) -> float:
-    return _megabytes(table.get(kind, UNKNOWN), pixels, width)
-
-
 def _megabytes(held: Held, pixels: int, width: int) -> float:
     """For so many pixels of all images of a batch."""
     return held.network + 4 * pixels * (held.channel * width + held.pixel) / 1e6
 
 
-def _first_stage(config: Config, section: LatentDiffusion) -> AugmenterSection:
-    return config.augmenters[section.first_stage]
+def _first_stage(config: Config, section: AugmenterSection) -> AugmenterSection:
+    """The entry that turns what the augmenter's network sees into pixels: itself in pixel space."""
+    return config.augmenters[section.reads_model] if section.reads_model else section
 
 
 def _width(section: AugmenterSection, side: int) -> int:
-    """Channels of the first stage of the network; the annotated model's is the side of its images."""
-    return (section.width or side) if isinstance(section, AnnotatedDDPM) else _widths(section)[0]
-
-
-def _widths(section: AugmenterSection) -> tuple[int, ...]:
-    widths: tuple[int, ...] = getattr(section, "widths", (getattr(section, "width", UNKNOWN_WIDTH),))
-    return widths
+    """Channels at full resolution; a width that is left open is the side of the images, as in the walk-through."""
+    widths: tuple[int | None, ...] = getattr(section, "widths", (getattr(section, "width", UNKNOWN_WIDTH),))
+    return widths[0] or side
 
 
 def _side(section: DatasetSection) -> int:

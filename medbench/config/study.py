@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from medbench.augmenters.any_kind import AnyAugmenter
-from medbench.augmenters.inherit import require_same_training, with_models_settings
+from medbench.augmenters.stage_sections import AnyAugmenter, require_same_training, with_models_settings
 from medbench.core.arms import Arm, ArmName
 from medbench.core.sections import Budget, Device, Name, Precision, Section, Seed, require_once
 from medbench.data.sections import AnyDataset
@@ -158,7 +157,7 @@ class Config(Section):
                 _require(f"{where}.first_stage", [needed], self.augmenters, "augmenters")
                 if self.augmenters[needed].model is not None:
                     raise ValueError(f"{where}.first_stage: {needed} has no model of its own; name the one it samples")
-                if not self.augmenters[needed].CEILING:
+                if self.augmenters[needed].role != "first_stage":
                     raise ValueError(
                         f"{where}.first_stage: {needed} is no autoencoder ({self.augmenters[needed].kind})"
                     )

@@ -96,7 +96,7 @@ def _package(name: str) -> Path | None:
 
 
 def _without_fields(tree: ast.Module) -> ast.Module:
-    """Of a module of sections: what its classes hold beside fields and their validators."""
+    """Of a module of sections: methods and constants in capitals; those in lower case say what a kind is."""
     parts = [part for section in tree.body if isinstance(section, ast.ClassDef) for part in section.body]
     return ast.Module(body=[part for part in parts if not _is_field(part)], type_ignores=[])
 
@@ -104,7 +104,10 @@ def _without_fields(tree: ast.Module) -> ast.Module:
 def _is_field(part: ast.stmt) -> bool:
     if isinstance(part, ast.FunctionDef):
         return any("validator" in ast.unparse(decorator) for decorator in part.decorator_list)
-    return isinstance(part, ast.AnnAssign) and "ClassVar" not in ast.unparse(part.annotation)
+    if isinstance(part, ast.Assign | ast.AnnAssign):
+        names = part.targets if isinstance(part, ast.Assign) else [part.target]
+        return not all(ast.unparse(name).lstrip("_").isupper() for name in names)
+    return False
 
 
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold other statements

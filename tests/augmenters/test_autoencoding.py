@@ -6,7 +6,7 @@ from torch.distributions import Normal, kl_divergence
 
 from medbench.augmenters.autoencoding import Autoencoding, color_whitening, reconstruction_scores
 from medbench.augmenters.codec import Padding
-from medbench.augmenters.sections import Autoencoder
+from medbench.augmenters.decoder_sections import Autoencoder
 from medbench.core.rng import numpy_rng
 from medbench.training.draws import Draws
 from medbench.training.task import Batch

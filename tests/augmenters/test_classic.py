@@ -7,7 +7,7 @@ import torch
 
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.classic import ClassicAugmenter
-from medbench.augmenters.sections import Classic
+from medbench.augmenters.image_sections import Classic
 from medbench.data.dataset import Split
 from medbench.data.phantoms import render_split
 from medbench.system.runtime import Runtime

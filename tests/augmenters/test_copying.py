@@ -3,7 +3,7 @@ import pytest
 
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.copying import CopyAugmenter
-from medbench.augmenters.sections import Copy
+from medbench.augmenters.image_sections import Copy
 from medbench.system.runtime import Runtime
 
 LABELS = np.array([0, 1, 1, 0, 1, 0, 1, 1, 1, 0] * 5)

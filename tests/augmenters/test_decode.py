@@ -9,8 +9,8 @@ import torch
 
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.decoder_sections import CGAN, CVAE
 from medbench.augmenters.latent_decoder import LatentDecoder, halved_sizes
-from medbench.augmenters.sections import CGAN, CVAE
 from medbench.core.errors import Interrupted
 from medbench.system.runtime import Runtime
 from medbench.training import loop

@@ -8,8 +8,8 @@ from torch import nn
 from medbench.augmenters.base import UNLABELLED
 from medbench.augmenters.denoising import SNAPSHOTS, Denoising, guided
 from medbench.augmenters.diffusion import betas, scheduler_of
+from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.augmenters.image_noise import noise
-from medbench.augmenters.sections import DiffusionSection
 from medbench.system.runtime import Runtime
 
 RUNTIME = Runtime("cpu", "fp32", 1, False)

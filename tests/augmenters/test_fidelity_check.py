@@ -11,8 +11,8 @@ from torch import nn
 from medbench.augmenters import fidelity_check
 from medbench.augmenters.base import Inception, Job
 from medbench.augmenters.batches import Drawn
+from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.augmenters.fidelity_check import FidelityCheck
-from medbench.augmenters.sections import CDDPM
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from medbench.fidelity.kid import kernels, kid

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from medbench.augmenters.autoencoding import Autoencoding
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.codec import LatentCodec
+from medbench.augmenters.decoder_sections import Autoencoder
 from medbench.augmenters.first_stage import AutoencoderAugmenter
-from medbench.augmenters.sections import Autoencoder
 from medbench.core.errors import Interrupted, UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split

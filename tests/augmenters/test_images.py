@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.image_sections import Images
 from medbench.augmenters.images import ImagesAugmenter
-from medbench.augmenters.sections import Images
 from medbench.core.errors import UserError
 from medbench.system.runtime import Runtime
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
+from medbench.augmenters.image_sections import Copy
 from medbench.augmenters.model_card import write_model_card
 from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import Inputs, train
@@ -93,7 +94,7 @@ def test_the_three_lines_of_use_make_images(model):
 def test_any_text_of_a_dataset_leaves_the_header_readable(tmp_path, tiny_dataset, licence, title):
     card = tiny_dataset().card.model_copy(update={"licence": licence, "title": title})
     described = {"name": "mine", "augmenter": {"kind": "copy"}, "parameters": {}, "images_seen": 0, "generator_seed": 0}
-    write_model_card(tmp_path / "README.md", described, card, [])
+    write_model_card(tmp_path / "README.md", Copy(kind="copy"), described, card, [])
     read = ModelCard.load(tmp_path / "README.md")
     assert licence in read.data.license_name
     assert title in read.text

@@ -8,9 +8,10 @@ from sklearn.linear_model import LogisticRegression
 
 from medbench import MedIENetPipeline
 from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.decoder_sections import Autoencoder
+from medbench.augmenters.diffusion_sections import LDM, MedIENet
 from medbench.augmenters.first_stage import AutoencoderAugmenter
 from medbench.augmenters.latent import LDMAugmenter, MedIENetAugmenter
-from medbench.augmenters.sections import LDM, Autoencoder, MedIENet
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from medbench.system.runtime import Runtime

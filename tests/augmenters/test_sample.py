@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from medbench.augmenters.denoising import Denoising
+from medbench.augmenters.diffusion_sections import CDDPM, AnnotatedDDPM
 from medbench.augmenters.sample import sample
-from medbench.augmenters.sections import CDDPM, AnnotatedDDPM, AugmenterSection
+from medbench.augmenters.sections import AugmenterSection
 from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.augmenters.train import train
 from medbench.core.errors import Interrupted, UserError

@@ -16,8 +16,8 @@ import pytest
 from medbench.augmenters import train as stage_module
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
+from medbench.augmenters.diffusion_sections import AnnotatedDDPM
 from medbench.augmenters.sample import sample
-from medbench.augmenters.sections import AnnotatedDDPM
 from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import UserError

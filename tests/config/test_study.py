@@ -51,7 +51,7 @@ def changed(path: str, value: object) -> dict:
             r" package brings its own by an entry point medbench\.augmenters\)",
         ),
         ("augmenters.ddpm", {"loss": "l2"}, r"augmenters\.ddpm: kind is required"),
-        ("augmenters.ddpm", "l2", r"augmenters\.ddpm: 'l2': .*valid dictionary"),
+        ("augmenters.ddpm", "l2", r"augmenters\.ddpm: 'l2' is no section"),
         (
             "datasets.ct.kind",
             "slides",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medbench.augmenters.sections import CDDPM
+from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.config import stage_code
 from medbench.config.stage_code import MODULES, code_of
 from medbench.core import fingerprint as module
@@ -249,6 +249,8 @@ def test_styles_and_templates_draw_pages_and_compute_nothing_again(edit, name):
         ("system/signals.py", "import", "import json\nimport"),
         ("system/folder_lock.py", "import", "import json\nimport"),
         ("system/gpu_lock.py", "import", "import json\nimport"),
+        ("augmenters/diffusion_sections.py", 'label = "MedIENet"', 'label = "MedIE-Net"'),
+        ("augmenters/sections.py", "Held(200)", "Held(201)"),
         ("run/logs.py", "BEAT = 30.0", "BEAT = 20.0"),
         ("run/logs.py", "done in", "ended in"),
         ("run/seals.py", "PIECE = 2**20", "PIECE = 2**21"),
@@ -267,9 +269,9 @@ def test_words_locks_logs_and_watches_compute_nothing_again(edit, name, old, new
         ("system/threads.py", "threadpool_limits(count)", "threadpool_limits(2 * count)", NUMBERS),
         ("run/sealed_files.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
         ("run/sealed_files.py", "sort_keys=True", "sort_keys=False", NUMBERS),
-        ("augmenters/sections.py", "COMPUTES = False", "COMPUTES = True", SECTIONS),
+        ("augmenters/sections.py", "COMPUTES: ClassVar[bool] = True", "COMPUTES: ClassVar[bool] = False", SECTIONS),
         ("system/runtime.py", '"bf16" if capable', '"fp32" if capable', ON_A_DEVICE),
-        ("augmenters/sections.py", 'self.conditioning != "none"', 'self.conditioning == "label"', SECTIONS),
+        ("augmenters/diffusion_sections.py", "self.fidelity_checks > 0", "self.fidelity_checks > 1", SECTIONS),
         ("augmenters/batches.py", "import", "import json\nimport", {"sample"}),  # serves sampling alone
         ("augmenters/denoising.py", "import", "import json\nimport", {"train", "sample"}),  # also checks of a training
         ("utility/metrics.py", "import", "import json\nimport", {"utility"}),
@@ -282,8 +284,8 @@ def test_what_can_change_a_number_computes_it_again(edit, name, old, new, stages
 
 def test_what_a_section_computes_is_data_of_the_stage(edit, copy):
     """The number of sampling steps is chosen by code, and so another choice must show in what the stage gets."""
-    edit("augmenters/sampler_steps.py", "USUAL_STEPS = 50", "USUAL_STEPS = 40")
-    show = "from medbench.augmenters.sections import CDDPM; print(CDDPM(kind='cddpm').model_dump_json())"
+    edit("augmenters/schedules.py", "USUAL_STEPS = 50", "USUAL_STEPS = 40")
+    show = "from medbench.augmenters.diffusion_sections import CDDPM; print(CDDPM(kind='cddpm').model_dump_json())"
     run = subprocess.run([sys.executable, "-c", show], cwd=copy.folder.parent, capture_output=True, check=True)
     section, edited = CDDPM(kind="cddpm").model_dump(), json.loads(run.stdout)
     assert (section["sample_steps"], edited["sample_steps"]) == (50, 40)

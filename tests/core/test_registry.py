@@ -5,10 +5,8 @@ import sys
 
 import pytest
 
-from medbench.augmenters import GROUP, KINDS, augmenter_class
-from medbench.augmenters.any_kind import OWN_KINDS
+from medbench.augmenters import GROUP, KINDS, augmenter_class, built_in, section_class
 from medbench.augmenters.base import Augmenter
-from medbench.augmenters.sections import BUILT_IN
 from medbench.config.load import load
 from medbench.core.errors import UserError
 from medbench.core.registry import imported, module_of, plugged_in
@@ -68,9 +66,9 @@ def test_an_entry_is_a_module_and_an_object_in_it():
 
 
 def test_every_kind_that_makes_images_has_a_class_and_every_class_a_section():
-    assert {section.model_fields["kind"].annotation.__args__[0] for section in BUILT_IN} == OWN_KINDS
-    making = {section.model_fields["kind"].annotation.__args__[0] for section in BUILT_IN if section.MAKES_IMAGES}
-    assert making == set(KINDS)
+    sections = {kind: section_class(kind) for kind in built_in()}
+    assert all(section.model_fields["kind"].annotation.__args__ == (kind,) for kind, section in sections.items())
+    assert {kind for kind, section in sections.items() if section.role != "on_the_fly"} == set(KINDS)
     for kind in KINDS:
         assert issubclass(augmenter_class(kind), Augmenter)
         assert not augmenter_class(kind).__abstractmethods__
@@ -95,7 +93,7 @@ def test_a_package_brings_a_kind(package):
 
 def test_ours_cannot_be_replaced(package):
     package(copy="other_tool:Mine")
-    assert type(load(raw(kind="copy")).augmenters["own"]).__module__ == "medbench.augmenters.sections"
+    assert type(load(raw(kind="copy")).augmenters["own"]).__module__ == "medbench.augmenters.image_sections"
     assert augmenter_class("copy").__module__ == "medbench.augmenters.copying"
 
 
@@ -118,7 +116,7 @@ def test_ours_cannot_be_replaced(package):
         ({"kind": "bare"}, r"own: kind 'bare': its entry point 'other_tool:Bare' cannot be used: .*no attribute 'Sect"),
         (
             {"kind": "strange"},
-            r"own: kind 'strange': other_tool:Strange\.Section is no medbench\.augmenters\.",
+            r"own: kind 'strange': other_tool:Strange\.Section is no medbench\.augmenters\.Aug",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from medbench.augmenters.sections import AnnotatedDDPM
+from medbench.augmenters.diffusion_sections import AnnotatedDDPM
 from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import train
 from medbench.run.files import sha256_of

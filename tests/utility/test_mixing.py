@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import stats
 
-from medbench.augmenters.sections import CutMix, MixUp
+from medbench.augmenters.image_sections import CutMix, MixUp
 from medbench.core.arms import Arm
 from medbench.training.draws import Draws
 from medbench.utility.mixing import Mixing

@@ -1,6 +1,8 @@
 """What the abstract of Yuan et al. 2025 leaves open about the classifier study, and what this run does."""
 
-from medbench.augmenters.sections import AugmenterSection, CutMix, MedIENet, MixUp
+from medbench.augmenters.diffusion_sections import MedIENet
+from medbench.augmenters.image_sections import CutMix, MixUp
+from medbench.augmenters.sections import AugmenterSection
 from medbench.config.study import Config, Study
 from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.report.page.choices import (

@@ -3,13 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from medbench.augmenters.sections import (
-    AnnotatedDDPM,
-    AugmenterSection,
-    Classic,
-    ConditionalDiffusion,
-    DiffusionSection,
-)
+from medbench.augmenters.diffusion_sections import AnnotatedDDPM, ConditionalDiffusion, DiffusionSection
+from medbench.augmenters.image_sections import Classic
+from medbench.augmenters.sections import AugmenterSection
 from medbench.config.plan import image_augmenters, trained_as
 from medbench.config.study import Config
 from medbench.core.sections import TrainingSection, WeightsFile
@@ -126,7 +122,7 @@ def _networks(config: Config) -> list[Choice | None]:
 
 def _with_labels(used: Mapping[str, AugmenterSection]) -> dict[str, AugmenterSection]:
     """Without first stages, whose images are real ones again."""
-    return {name: section for name, section in used.items() if not section.CEILING}
+    return {name: section for name, section in used.items() if section.role != "first_stage"}
 
 
 def _width(section: AnnotatedDDPM) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from medbench.augmenters.sections import AugmenterSection, Autoencoder, MedIENet
+from medbench.augmenters.decoder_sections import Autoencoder
+from medbench.augmenters.diffusion_sections import MedIENet
+from medbench.augmenters.sections import AugmenterSection
 from medbench.config.study import Config
 from medbench.report.ablation import difference_from
 from medbench.report.page.choices import NOT_IN_ABSTRACT, Cards, Choice, Choices, datasets_of, each, titles
@@ -151,7 +153,7 @@ def _study(config: Config) -> list[Choice | None]:
 
 
 def _is_of_it(section: AugmenterSection) -> bool:
-    return isinstance(section, MedIENet) or section.CEILING
+    return isinstance(section, MedIENet) or section.role == "first_stage"
 
 
 def _ablation(config: Config) -> str:

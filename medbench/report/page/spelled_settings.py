@@ -1,16 +1,16 @@
 """Settings of an augmenter in words, by what its kind has."""
 
-from medbench.augmenters.sections import (
+from medbench.augmenters.decoder_sections import Autoencoder
+from medbench.augmenters.diffusion_sections import (
     CDDPM,
     AnnotatedDDPM,
-    AugmenterSection,
-    Autoencoder,
-    Classic,
     ConditionalDiffusion,
     DiffusionSection,
     LatentDiffusion,
     MedIENet,
 )
+from medbench.augmenters.image_sections import Classic
+from medbench.augmenters.sections import AugmenterSection
 from medbench.core.sections import TrainingSection
 from medbench.report.results import LOSS_NAMES
 
@@ -42,7 +42,7 @@ def learns(section: AugmenterSection) -> bool:
 
 def kind_text(section: AugmenterSection) -> str:
     if section.kind not in KINDS:
-        return f"kind {section.kind} of another package"
+        return section.label or f"kind {section.kind} of another package"
     first = f" of {section.first_stage}" if isinstance(section, LatentDiffusion) else ""
     return KINDS[section.kind] + first
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medbench.augmenters.sections import CutMix, MixUp
+from medbench.augmenters.image_sections import CutMix, MixUp
 from medbench.core.arms import Arm
 from medbench.report.results import StudyResults
 from medbench.report.tables.utility_table import write_utility_tables
