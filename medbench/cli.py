@@ -18,7 +18,7 @@ from medbench.data.sections import FetchStage, PrepareStage
 from medbench.fidelity.sections import FeaturesStage, FidelityStage
 from medbench.run.logs import keep_log_fresh, report_usage, say
 from medbench.system.folder_lock import held
-from medbench.system.launch import end_with_launcher, is_one_of_several, launch, processes_for
+from medbench.system.launcher import end_with_launcher, is_one_of_several, launch, processes_for
 from medbench.system.signals import end_on_signals
 from medbench.system.threads import use_threads
 from medbench.utility.sections import UtilityStage

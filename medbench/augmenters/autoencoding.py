@@ -14,8 +14,7 @@ from medbench.augmenters.diffusion import to_model_range, to_uint8
 from medbench.augmenters.discriminator import PatchDiscriminator
 from medbench.augmenters.ssim import ssim
 from medbench.training.augmentation import mirrored
-from medbench.training.hinge import discriminator_hinge, generator_hinge
-from medbench.training.task import Batch, Task
+from medbench.training.task import Batch, Task, discriminator_hinge, generator_hinge
 
 MIN_VARIANCE = 1e-3  # of the largest: the weight of a hue is at most some thirty times that of brightness
 

@@ -18,9 +18,8 @@ from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
-from medbench.training.hinge import discriminator_hinge, generator_hinge
 from medbench.training.loop import Schedule, count_parameters, train_network
-from medbench.training.task import Batch, Task, TrainingData
+from medbench.training.task import Batch, Task, TrainingData, discriminator_hinge, generator_hinge
 
 BETAS = (0.0, 0.99)  # of Adam: momentum makes the two networks chase each other (Karras et al. 2018)
 

@@ -17,7 +17,7 @@ from medbench.data.dataset import Card, Dataset
 from medbench.run.files import remove_folder, replacing, sha256_of, sha256_of_folder
 from medbench.run.sealed_files import read_json, write_json
 from medbench.run.seals import require_folder, write_sums
-from medbench.system.launch import is_follower
+from medbench.system.launcher import is_follower
 from medbench.system.runtime import start
 from medbench.training.team import join, leave
 

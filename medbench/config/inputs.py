@@ -16,7 +16,7 @@ from medbench.core.sections import WeightsFile
 from medbench.data.remote import Remote
 from medbench.data.sections import FetchStage, HuggingFaceDataset, NpzDataset, OwnFilesDataset
 from medbench.run.files import sha256_of_folder
-from medbench.system.file_owner import require_own
+from medbench.system.file_owner import require_trusted
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def _check_owners(config: Config) -> None:
         path = Path(_weights(weights).path)
         try:
             if path.exists():
-                require_own(path)
+                require_trusted(path)
         except UserError as error:
             raise UserError(f"config: {where}: {error}") from error
 

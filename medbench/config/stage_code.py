@@ -43,7 +43,7 @@ IGNORED = {
     "medbench.core.registry",
     "medbench.system.folder_lock",
     "medbench.run.seals",
-    "medbench.system.launch",
+    "medbench.system.launcher",
     "medbench.system.signals",
 }
 # An augmenter's class holds both fit and sample; these modules serve only the latter, and train leaves them out.

@@ -13,13 +13,14 @@ OVERSAMPLE = "oversample"
 class Arm:
     """One composition of a training set.
 
-    `real`; `real+<augmenter>@<ratio>` with ratio generated images a real one; `only-<augmenter>` with as many generated
-    images as there are real ones; and the control `real+oversample@<ratio>`, whose extra images are real ones repeated.
+    `real`; `real+<augmenter>@<ratio>` with `ratio` generated images per real one; `only-<augmenter>` with as many
+    generated images as there are real ones; and the control `real+oversample@<ratio>`, whose extra images are real ones
+    repeated.
     """
 
     real: bool
     extra: str | None = None  # an augmenter's name, or OVERSAMPLE
-    ratio: float = 0.0  # extra images a real training image
+    ratio: float = 0.0  # extra images per real training image
 
     @staticmethod
     def parse(name: str) -> "Arm":
@@ -31,7 +32,7 @@ class Arm:
         if not match or match[3] == OVERSAMPLE or (match[2] and float(match[2]) == 0):
             raise ValueError(f"{name!r} is no arm (real, real+<augmenter>@<ratio>, only-<augmenter>)")
         arm = Arm(False, match[3], 1.0) if match[3] else Arm(True, match[1], float(match[2] or 0))
-        if arm.name != name:  # one spelling an arm: it names files
+        if arm.name != name:  # one spelling per arm: it names files
             raise ValueError(f"{name!r} is written {arm.name!r}")
         return arm
 
@@ -43,7 +44,7 @@ class Arm:
 
     @property
     def augmenter(self) -> str | None:
-        """The augmenter that it needs images of, if any."""
+        """The augmenter whose images it needs, if any."""
         return None if self.extra == OVERSAMPLE else self.extra
 
     def extra_images(self, n_real: int) -> int:
@@ -56,7 +57,7 @@ class Arm:
 
     @property
     def size(self) -> float:
-        """Images of the training set, in those of the real one."""
+        """Size of the training set, in sizes of the real one."""
         return float(self.real) + self.ratio
 
     def steps(self, real_steps: int, budget: str) -> int:
@@ -64,7 +65,7 @@ class Arm:
         return round(real_steps * self.size) if budget == "epochs" else real_steps
 
     def trained_under(self, budget: str) -> str:
-        """The budget that stands for this one: both mean the same steps where the set is as large as the real one."""
+        """The budget to train under: both mean the same steps where the set is as large as the real one."""
         return "steps" if self.size == 1 else budget
 
 

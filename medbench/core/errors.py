@@ -8,7 +8,7 @@ class UserError(Exception):
 class Interrupted(BaseException):
     """SIGTERM or SIGINT arrived; everything needed to go on has been saved (exit code 128 + signal).
 
-    No Exception, as KeyboardInterrupt is none: other packages' `except Exception` must not swallow it.
+    Not an Exception, like KeyboardInterrupt: other packages' `except Exception` must not swallow it.
     """
 
     def __init__(self, signal_number: int, message: str):

@@ -8,22 +8,21 @@ from importlib.util import find_spec
 from pathlib import Path
 
 MEDBENCH = Path(__file__).parents[1]
-SECTIONS = (
-    "sections"  # how modules of sections end: a stage gets their fields and validators, what else they hold is code
-)
+# How names of modules of sections end: a stage gets their fields and validators as data; what else they hold is code.
+SECTIONS = "sections"
 
 
 @cache
 def fingerprint(modules: tuple[str, ...], without: frozenset[str] = frozenset(), templates: bool = False) -> str:
     """Hash of what computes in these modules and in all of medbench that they import.
 
-    That is their syntax trees, without docstrings, the words of errors and lines for the log. Of another package, a
-    plug-in, all that the named module imports from it counts too.
+    That is their syntax trees, without docstrings, the words of errors and lines for the log. Of a plug-in's package,
+    all that the named module imports counts too.
 
     Args:
         modules: by full name.
         without: modules that are left out, and what only they import.
-        templates: whether what a folder of modules keeps in `templates` counts as theirs.
+        templates: whether the files in a folder's `templates` count for its modules.
     """
     seen: dict[str, str] = {}
     waiting = list(modules)
@@ -60,8 +59,8 @@ def _names(imports: list[ast.Import | ast.ImportFrom], module: str) -> Iterator[
             yield from (alias.name for alias in node.names)
         else:
             for base in _bases(module, node.level):
-                whole = ".".join(part for part in (base, node.module) if part)
-                yield from (whole, *(f"{whole}.{alias.name}" for alias in node.names))
+                source = ".".join(part for part in (base, node.module) if part)
+                yield from (source, *(f"{source}.{alias.name}" for alias in node.names))
 
 
 def _bases(module: str, level: int) -> list[str]:
@@ -87,12 +86,12 @@ def _path(module: str) -> Path | None:
 
 def _package(name: str) -> Path | None:
     """The folder of another package, or its file where it is a single module."""
-    found = find_spec(name)
-    if found is None:
+    spec = find_spec(name)
+    if spec is None:
         return None
-    if found.submodule_search_locations:  # also of a namespace package, which has no __init__
-        return Path(next(iter(found.submodule_search_locations)))
-    return Path(found.origin) if found.origin else None
+    if spec.submodule_search_locations:  # also of a namespace package, which has no __init__
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin) if spec.origin else None
 
 
 def _without_fields(tree: ast.Module) -> ast.Module:

@@ -9,7 +9,7 @@ def proportional_labels(counts: np.ndarray, n: int) -> np.ndarray:
     """The first n labels of the one fixed sequence that belongs to these class counts.
 
     Args:
-        counts: training images a class (K,), not all zero.
+        counts: training images per class (K,), not all zero.
         n: how many labels.
 
     Returns:
@@ -24,13 +24,13 @@ def proportional_labels(counts: np.ndarray, n: int) -> np.ndarray:
         return np.full(n, present[0], dtype=np.int64)
     share = share[present]
     slack = 1 / (2 * len(share) - 2)
-    given, labels = np.zeros(len(share)), np.empty(n, dtype=np.int64)
+    assigned, labels = np.zeros(len(share)), np.empty(n, dtype=np.int64)
     for m in range(1, n + 1):
-        owed = share * m - given
+        owed = share * m - assigned
         # Among the classes that may come now, the one whose deadline is nearest.
         deadline = np.where(owed >= slack - 1e-9, (1 - slack - owed) / share, np.inf)
         chosen = int(np.argmin(deadline))
-        given[chosen] += 1
+        assigned[chosen] += 1
         labels[m - 1] = present[chosen]
     return labels
 
@@ -44,7 +44,7 @@ def real_rows(labels: np.ndarray, available: np.ndarray, rng: np.random.RandomSt
         rng: for the order.
 
     Returns:
-        (N,) int64 rows of `available`; the first labels alone, with an equal rng, would be given the same rows.
+        (N,) int64 rows of `available`; with an equal rng, the first labels alone would get the same rows.
 
     Raises:
         UserError: no real image has a wanted label.
@@ -52,9 +52,9 @@ def real_rows(labels: np.ndarray, available: np.ndarray, rng: np.random.RandomSt
     order = rng.permutation(len(available))
     rows = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
-        own = order[available[order] == label]
-        if len(own) == 0:
+        candidates = order[available[order] == label]
+        if len(candidates) == 0:
             raise UserError(f"no training image has label {label}; ask for {', '.join(map(str, np.unique(available)))}")
-        places = np.flatnonzero(labels == label)
-        rows[places] = np.resize(own, len(places))  # np.resize repeats
+        positions = np.flatnonzero(labels == label)
+        rows[positions] = np.resize(candidates, len(positions))  # np.resize repeats
     return rows

@@ -1,4 +1,4 @@
-"""Kinds found by name: a registry maps each to "module:object", imported only when it is asked for."""
+"""Kinds by name: a registry maps each to "module:object", which is imported only when it is needed."""
 
 from importlib import import_module
 from importlib.metadata import entry_points

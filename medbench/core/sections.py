@@ -1,4 +1,4 @@
-"""What sections of the config are made of: the base class, and types with their bounds."""
+"""Base classes of the config's sections, and types with their bounds."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ Budget = Literal["steps", "epochs"]
 
 
 class Section(BaseModel):
-    """A part of the config; a key that it does not know is refused together with the list of those it does."""
+    """A part of the config; an unknown key is refused with a list of the allowed ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,14 +41,14 @@ def canonical_json(value: Any) -> str:
 
 
 class Stage(Section):
-    """What one stage gets of the config: passed as canonical JSON, named in what the stage makes."""
+    """What one stage gets of the config: passed as canonical JSON, its hash in what the stage writes."""
 
     def canonical(self) -> str:
         """The section as JSON, one spelling per content."""
         return canonical_json(self.model_dump(mode="json"))
 
     def made_with(self) -> str:
-        """A hash of the section, which the stage's files carry: two with the same were asked for the same."""
+        """A hash of the section, which the stage's files carry: equal hashes mean equal requests."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
 
@@ -77,27 +77,25 @@ class WeightsFile(Section):
     @property
     def address(self) -> str | None:
         """Where it is downloaded from; None for a file that is here."""
-        return (
-            f"https://huggingface.co/{self.hub}/resolve/main/diffusion_pytorch_model.safetensors"
-            if self.hub
-            else self.url
-        )
+        if self.hub is None:
+            return self.url
+        return f"https://huggingface.co/{self.hub}/resolve/main/diffusion_pytorch_model.safetensors"
 
 
 class TrainingSection(Section):
-    """What every trained network can set. Lengths are in optimiser steps, never in epochs."""
+    """Settings of every trained network. Lengths are in optimiser steps, never in epochs."""
 
     steps: PositiveInt = 2800
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 1e-3
     ema_decay: Fraction | None = None
     log_every: PositiveInt = 50  # steps between two rows of training.csv
-    probe_images: PositiveInt = 256  # validation images that what is logged is measured on
+    probe_images: PositiveInt = 256  # validation images on which the logged values are measured
     checkpoint_every: PositiveInt = 200
 
 
 def require_once(where: str, listed: Sequence[Any]) -> None:
     """Raises ValueError where something is listed twice."""
-    twice = [item for place, item in enumerate(listed) if item in listed[:place]]
+    twice = [item for index, item in enumerate(listed) if item in listed[:index]]
     if twice:
         raise ValueError(f"{where}: {twice[0]!r} is listed twice")

@@ -12,10 +12,10 @@ from typing import Any
 
 
 def devices_of(library: Any) -> list[str]:
-    """An id of each GPU, or MIG instance, that CUDA shows, in the order of its indices; empty: none.
+    """An id for each GPU, or MIG instance, that CUDA shows, in the order of its indices; empty: none.
 
-    The id names the physical device: its UUID as 32 hexadecimal digits, or its place on the PCI bus with a driver that
-    tells no UUID.
+    The id names the physical device: its UUID as 32 hexadecimal digits, or its place on the PCI bus where the driver
+    knows no UUID.
 
     Args:
         library: the CUDA driver, libcuda. No context is created on any device.

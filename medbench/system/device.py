@@ -8,8 +8,8 @@ import torch
 from medbench.core.errors import UserError
 from medbench.system.gpu_lock import lease
 
-# `device` of the config. Not in a stage's section: where there is a GPU, `cuda` asks for what `auto` has made, and an
-# edit would make everything again. What a number was computed on is recorded beside it (Runtime.conditions).
+# `device` of the config. It is not in a stage's section: where there is a GPU, `cuda` and `auto` mean the same, and
+# an edit would compute everything again. What a number was computed on is recorded beside it (Runtime.conditions).
 DEVICE = "MEDBENCH_DEVICE"
 
 
@@ -18,31 +18,31 @@ def take(gpus: int = 1, key: str = "the job") -> str:
 
     Args:
         gpus: how many, all or none.
-        key: who asks for so many: a place in the config.
+        key: the place in the config that asks for so many.
 
     Returns:
         cuda, or cpu where the config says so, or says `auto` and there is no GPU.
 
     Raises:
-        UserError: the config says `cuda` and there is no GPU; there are fewer than asked for; see also leases.lease.
+        UserError: the config says `cuda` and there is no GPU; there are fewer than asked for; see also gpu_lock.lease.
     """
-    wanted = os.environ.get(DEVICE, "auto")
-    if wanted not in ("auto", "cuda", "cpu"):
-        raise UserError(f"{DEVICE}={wanted}: is not a device; set it to auto, cuda or cpu")
-    if wanted == "cpu":
+    requested = os.environ.get(DEVICE, "auto")
+    if requested not in ("auto", "cuda", "cpu"):
+        raise UserError(f"{DEVICE}={requested}: is not a device; set it to auto, cuda or cpu")
+    if requested == "cpu":
         return "cpu"
     built = torch.backends.cuda.is_built()
     if built:
         lease(gpus, key)
     if not torch.cuda.is_available():
-        if wanted == "cuda":
+        if requested == "cuda":
             raise UserError(
-                f"device: cuda: {_lack(built)}; say device: auto or cpu in the config to compute on the CPU"
+                f"device: cuda: {_reason(built)}; say device: auto or cpu in the config to compute on the CPU"
             )
         return "cpu"
-    shown = torch.cuda.device_count()
-    if shown < gpus:
-        raise UserError(f"{key}: asks for {gpus} GPUs, but this job is given {shown}; ask for {shown}")
+    available = torch.cuda.device_count()
+    if available < gpus:
+        raise UserError(f"{key}: asks for {gpus} GPUs, but this job is given {available}; ask for {available}")
     return "cuda"
 
 
@@ -50,8 +50,9 @@ def say_where(device: str) -> None:
     """Prints a line where a job that might have had a GPU computes on the CPU."""
     if device == "cpu" and os.environ.get(DEVICE) != "cpu":
         built = torch.backends.cuda.is_built()
-        print(f"note: device auto: {_lack(built)}, computing on the CPU", file=sys.stderr, flush=True)
+        print(f"note: device auto: {_reason(built)}, computing on the CPU", file=sys.stderr, flush=True)
 
 
-def _lack(built: bool) -> str:
+def _reason(built: bool) -> str:
+    """Why this job cannot compute on a GPU."""
     return "there is no GPU here (nvidia-smi lists those that work)" if built else "this torch is built without CUDA"

@@ -1,7 +1,7 @@
 """Whether somebody else could have put a file where it lies, or put another in its place.
 
-A file of weights is believed for its hash alone; that it lies where only its user and root can write is the second
-lock. Folders that a group writes together are usual in a lab, and pass.
+A file of weights is trusted for its hash; that only its user and root can write where it lies is the second lock.
+Folders that a group writes together are usual in a lab, and pass.
 """
 
 import os
@@ -13,14 +13,14 @@ from shlex import quote
 from medbench.core.errors import UserError
 
 
-def require_own(path: Path) -> None:
+def require_trusted(path: Path) -> None:
     """Refuses a file of another user, in another user's folder, or at a place that everybody can write.
 
-    Root's files are as good as one's own, and a folder whose sticky bit is set, as /tmp has it, is no such place.
+    Root's files are as good as the user's, and a folder with a sticky bit, as /tmp has it, is no such place.
 
     Raises:
         UserError: the first such file or folder, and what to do.
-        OSError: there is no such file.
+        OSError: the file does not exist.
     """
     file = Path(path).resolve(strict=True)
     for place in (file, *file.parents, *Path(path).absolute().parents):

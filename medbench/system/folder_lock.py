@@ -1,4 +1,4 @@
-"""One process at a time works in a folder: a lock that the kernel frees, however the process ends."""
+"""The lock of a folder in which one process at a time works; the kernel frees it, however the process ends."""
 
 import contextlib
 import errno
@@ -14,13 +14,13 @@ from medbench.core.errors import UserError
 
 NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK}  # Lustre and NFS, where they are mounted without
 LOCK = ".lock"
-ASKED = 0.1  # seconds, far more than it takes to ask
-_HELD: dict[Path, int] = {}  # by this process: the lock's file, open
+ASKED = 0.1  # seconds, far more than `is_held` takes
+_HELD: dict[Path, int] = {}  # by this process: path of the lock -> its open file
 
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Within the block the folder is this process's alone; afterwards it is gone where nothing was put into it.
+    """Within the block the folder is this process's alone; afterwards an empty one is removed.
 
     Raises:
         UserError: as `hold`.
@@ -54,12 +54,12 @@ def hold(folder: Path) -> None:
         print(f"note: {folder}: this file system knows no locks; start no second run in it", file=sys.stderr)
         return
     if file is None:
-        raise UserError(_refusal(folder, holder(path)))
+        raise UserError(_refusal(folder, *holder(path)))
     _HELD[path] = file
 
 
 def was_held(folder: Path) -> bool:
-    """Whether a process of ours has ever held the folder as a whole, as a run's or a job's: a lock stays behind."""
+    """Whether a process of medbench has ever held the folder, as a run's or a job's: a lock stays behind."""
     return all(holder(Path(folder) / LOCK))
 
 
@@ -69,7 +69,7 @@ def is_mine(folder: Path) -> bool:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds the folder at this moment; False also where there is no knowing."""
+    """Whether a process holds the folder at this moment; False also where that cannot be known."""
     with contextlib.suppress(OSError), open(Path(folder) / LOCK, "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -79,7 +79,7 @@ def is_held(folder: Path) -> bool:
 
 
 def _claim_in(folder: Path) -> int | None:
-    """`claim` of the lock that is in a folder, not of one that whoever held it is about to remove."""
+    """`claim` of the lock that is in a folder, not of one that its holder is about to remove."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # removed at this moment
@@ -124,17 +124,16 @@ def claim(path: Path) -> int | None:
 
 
 def holder(path: Path) -> tuple[str, str]:
-    """Process id and machine of the one that holds a lock; empty texts: it has not said so yet, or is just gone."""
+    """Process id and machine of a lock's holder; empty texts: not written yet, or the lock is just gone."""
     try:
-        said = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        said = ""
-    pid, _, machine = said.strip().partition(" ")
+        text = ""
+    pid, _, machine = text.strip().partition(" ")
     return pid, machine
 
 
-def _refusal(folder: Path, by: tuple[str, str]) -> str:
-    pid, machine = by
+def _refusal(folder: Path, pid: str, machine: str) -> str:
     who = f"process {pid} on {machine}" if pid else "another process"
-    stop = f"stop it there, which saves what it did: kill {pid}; or " if pid else ""
+    stop = f"stop it there, which saves its work: kill {pid}; or " if pid else ""
     return f"{folder}: {who} is working in this folder; {stop}wait until it ends"

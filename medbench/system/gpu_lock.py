@@ -1,4 +1,4 @@
-"""A GPU for this process alone among one user's jobs: a locked file a device, which the kernel frees with the process.
+"""A GPU for this process alone among one user's jobs: one locked file per device, which the kernel frees at its end.
 
 Snakemake's `--resources gpu=2` only counts: without a lease, both jobs would compute on the first device. Other users
 and other programs take no leases; CUDA_VISIBLE_DEVICES keeps medbench off their GPUs.
@@ -18,11 +18,11 @@ from medbench.system import cuda_devices
 from medbench.system.folder_lock import claim, holder
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-# Set by a lease, so that what its holder starts computes on the same devices; set it to `off` and no job takes a lease.
+# Set by a lease, so that what its holder starts computes on the same devices; `off` in the environment: no leases.
 LEASED = "MEDBENCH_GPU_LEASE"
 SCHEDULED = "MEDBENCH_SCHEDULED"  # set by the rules in a job that a scheduler started
-TEMPORARY = "/tmp"  # nosec B108 # what is made there is looked at before it is believed
-REMIND = 60  # seconds between two lines of one that waits
+TEMPORARY = "/tmp"  # nosec B108 # the folder made there is checked before it is used
+REMIND = 60  # seconds between two lines of a job that waits
 
 
 def visible_devices() -> list[str]:
@@ -36,7 +36,7 @@ def visible_devices() -> list[str]:
     if done.returncode != 0:
         raise UserError(
             f"the CUDA driver does not say which GPUs there are (exit code {done.returncode}): see what nvidia-smi"
-            f" says, or compute on the CPU with {VISIBLE} set to nothing"
+            f" prints, or compute on the CPU with {VISIBLE} set to nothing"
         )
     return done.stdout.split()
 
@@ -49,12 +49,12 @@ def lease(
 ) -> None:
     """Gives this process the first free GPUs until it ends, and sets CUDA_VISIBLE_DEVICES to them.
 
-    To be called before CUDA is asked anything. Waits, with a line a minute, while all are taken. Does nothing where
+    To be called before CUDA is asked anything. Waits, with one line per minute, while all are taken. Does nothing where
     there is no GPU, where this process or the one that started it holds a lease, and where a scheduler chose.
 
     Args:
         count: how many GPUs, all or none.
-        who: asks for so many, for errors.
+        who: what asks for so many, for errors.
         visible: the devices that CUDA would show, in its order.
         sleep: how to wait so many seconds.
 
@@ -67,8 +67,8 @@ def lease(
     if not devices:
         return
     if count > len(devices):
-        shown = f"{VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else "this machine"
-        raise UserError(f"{who}: asks for {count} GPUs, but {shown} has {len(devices)}; ask for {len(devices)}")
+        source = f"{VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else "this machine"
+        raise UserError(f"{who}: asks for {count} GPUs, but {source} has {len(devices)}; ask for {len(devices)}")
     taken = _wait_for(count, [file_of(device) for device in devices], sleep)
     spelled = _spellings(len(devices))
     os.environ[VISIBLE] = os.environ[LEASED] = ",".join(spelled[number] for number in taken)
@@ -82,9 +82,9 @@ def file_of(device: str) -> Path:
 def _scheduler_chose() -> bool:
     """Whether a scheduler gave exactly one GPU to this job.
 
-    Who else may compute on that one is then the scheduler's to say: a site may let jobs share a GPU. Of several, which
-    a group of jobs gets, each process still needs its own, and so it does in an allocation in which Snakemake runs
-    jobs side by side. No other job's stand in the way: a lease is on the physical device.
+    Who else may compute on it is then up to the scheduler: a site may let jobs share a GPU. Of several, which a group
+    of jobs gets, each process still needs its own; so it does in an allocation in which Snakemake runs jobs side by
+    side. Leases of other allocations do not stand in the way: each is on a physical device.
     """
     given = os.environ.get(VISIBLE, "").split(",")
     return len(given) == 1 and given[0] != "" and SCHEDULED in os.environ
@@ -129,17 +129,17 @@ def _spellings(count: int) -> list[str]:
 
 
 def _folder() -> Path:
-    """This user's alone, and the same for every job of the user on this machine.
+    """The folder of the leases: this user's alone, and the same for every job of the user on this machine.
 
-    XDG_RUNTIME_DIR is not: it is removed, leases and all, when the user logs out, and cron jobs have none. Nor does
-    tempfile.gettempdir() always answer the same: it turns elsewhere while the disk is full.
+    XDG_RUNTIME_DIR is not: it is removed, leases and all, when the user logs out, and cron jobs have none. Nor is
+    tempfile.gettempdir(): it names another folder while the disk is full.
     """
     folder = Path(os.environ.get("TMPDIR") or TEMPORARY) / f"medbench-{os.geteuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror} (set TMPDIR to a writable folder)") from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise UserError(f"{folder}: is not a folder that you alone can write; remove it, or set TMPDIR to another")
     return folder

@@ -22,7 +22,7 @@ class Runtime:
     precision: str  # fp32 or bf16, resolved
     torch_threads: int
     deterministic: bool
-    processes: int = 1  # that train together, a GPU each
+    processes: int = 1  # that train together, each on its GPU
 
     @property
     def torch_device(self) -> torch.device:
@@ -38,7 +38,7 @@ class Runtime:
 
 
 def start(section: RuntimeStage, computes: bool = True, join: Callable[[str], int] = lambda device: 1) -> Runtime:
-    """Applies the section to this process; on a GPU, one that it has for itself (medbench.system.gpu_lock).
+    """Applies the section to this process, which gets a GPU for itself where there is one (medbench.system.gpu_lock).
 
     `auto` precision follows the hardware's capability, never a timing.
 
@@ -68,9 +68,9 @@ def start(section: RuntimeStage, computes: bool = True, join: Callable[[str], in
 
 def _have_bf16(processes: int) -> bool:
     """Whether all GPUs that compute have it: the same precision in every process."""
-    others = range(processes) if processes > 1 else []
-    own = torch.cuda.is_bf16_supported(including_emulation=False)
-    return own and all(torch.cuda.get_device_properties(gpu).major >= 8 for gpu in others)
+    gpus = range(processes) if processes > 1 else []
+    supported = torch.cuda.is_bf16_supported(including_emulation=False)
+    return supported and all(torch.cuda.get_device_properties(gpu).major >= 8 for gpu in gpus)
 
 
 def _gpus(processes: int) -> str:

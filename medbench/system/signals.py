@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: what can be done again ends at once, what would be lost ends where it can be saved."""
+"""SIGTERM and SIGINT: work that costs little to repeat ends at once, other work where it can be saved."""
 
 import contextlib
 import signal
@@ -25,7 +25,7 @@ class StopRequest:
     def __call__(self, signal_number: int, frame: FrameType | None) -> None:
         self.signal_number = signal_number
         if self._breaks_off:
-            self._breaks_off = False  # a second one must not break off what this one leads to
+            self._breaks_off = False  # a second signal must not break off the saving
             raise self.interrupted()
 
     def interrupted(self, what: str = "stopped") -> Interrupted:
@@ -33,7 +33,7 @@ class StopRequest:
 
     @contextlib.contextmanager
     def breaking_off(self) -> Iterator[None]:
-        """Within the block, which changes nothing that is kept, a signal, also one from before, raises Interrupted."""
+        """Within the block, which changes nothing that is kept, a signal, also an earlier one, raises Interrupted."""
         try:
             self._breaks_off = True
             if self:
@@ -82,9 +82,9 @@ def _handled_by(handler: Handler | signal.Handlers) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return
-    before = [signal.signal(number, handler) for number in HANDLED]
+    earlier_handlers = [signal.signal(number, handler) for number in HANDLED]
     try:
         yield
     finally:
-        for number, earlier in zip(HANDLED, before, strict=True):
+        for number, earlier in zip(HANDLED, earlier_handlers, strict=True):
             signal.signal(number, earlier)

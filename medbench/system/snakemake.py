@@ -1,14 +1,12 @@
 """What Snakemake cannot do by itself: signals to its stages, names that a shell would misread, a cluster's commands.
 
-SIGTERM to Snakemake reaches the stages that it runs. Snakemake itself waits for them and passes nothing on: `kill`
-would change nothing for hours. A scheduler that tracks processes by cgroups, as SLURM usually does, sends SIGTERM to
-the first process of a job step alone, which is Snakemake, and SIGKILL to all of them a little later: a stage would be
-killed with what it did since its last checkpoint.
+Signals: Snakemake waits for its stages and does not pass SIGTERM on, so that `kill` would change nothing for hours. A
+scheduler that tracks processes by cgroups, as SLURM usually does, sends SIGTERM to the first process of a job step
+alone, which is Snakemake, and SIGKILL to all a little later: a stage would lose its work since the last checkpoint.
 
-Names: a job on a cluster is started by a command line in which Snakemake spells names as Python does, in single quotes
-or double ones, and a shell reads them: within double quotes it runs `$(...)`. What it spells for jobs on this machine,
-by way of `:q`, is quoted as a shell wants it. Every job finds the code and its Python by search paths, in which no name
-can hold a colon.
+Names: in the command line of a cluster's job Snakemake spells names as Python does, in single or double quotes, and a
+shell reads them: within double quotes it runs `$(...)`. For jobs on this machine, `:q` quotes names as a shell needs
+it. Every job finds the code and its Python by search paths, in which no name can hold a colon.
 """
 
 import contextlib
@@ -26,13 +24,13 @@ import psutil
 from medbench.core.errors import UserError
 
 VERB = ["-m", "medbench"]  # how the rules call every stage, after the name of their Python
-REACHED = 1.0  # seconds: who was signalled itself, as by systemd, is not ended by a second one while it tidies up
+REACHED = 1.0  # seconds in which a stage that was signalled itself, as by systemd, tidies up before a second signal
 
 
 def pass_on_sigterm() -> None:
-    """From now on SIGTERM also goes to each verb that this process runs, whatever handles it here.
+    """From now on SIGTERM also goes to each verb that this process runs, whatever handles it in this process.
 
-    To be called in the main thread. A handler must be set by the time that the signal arrives, or it ends the process.
+    To be called in the main thread. A handler must be set before the signal arrives, or it ends the process.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -41,28 +39,28 @@ def pass_on_sigterm() -> None:
 
 
 def _pass_on(numbers: int) -> None:
-    """Reads signal numbers, a byte each."""
+    """Reads signal numbers, one byte each."""
     while number := os.read(numbers, 1):
         if number[0] == signal.SIGTERM:
             time.sleep(REACHED)
             for verb in verbs_of(psutil.Process()):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     verb.terminate()
-                    verb.resume()  # a suspended one, as the scheduler does with those that it signals itself
+                    verb.resume()  # if it is suspended: schedulers do the same with what they signal
 
 
 def verbs_of(process: psutil.Process) -> list[psutil.Process]:
-    """The stages that a process runs, through whatever shells. What a stage starts is its own to signal."""
-    found = []
+    """The stages that a process runs, through whatever shells. What a stage starts, the stage signals itself."""
+    verbs = []
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in process.children():
             with contextlib.suppress(psutil.NoSuchProcess):
-                found += [child] if child.cmdline()[1:3] == VERB else verbs_of(child)
-    return found
+                verbs += [child] if child.cmdline()[1:3] == VERB else verbs_of(child)
+    return verbs
 
 
-def require_handed_on(paths: Iterable[str], values: Iterable[str], python: str) -> None:
-    """Refuses what a shell would not read as it stands.
+def require_shell_safe(paths: Iterable[str], values: Iterable[str], python: str) -> None:
+    """Refuses names that a shell would misread.
 
     Args:
         paths: of folders and config files.
@@ -89,7 +87,7 @@ def require_handed_on(paths: Iterable[str], values: Iterable[str], python: str) 
         )
 
 
-def require_searched(folders: Iterable[str]) -> None:
+def require_on_search_path(folders: Iterable[str]) -> None:
     """Refuses folders that no search path can name.
 
     Raises:
@@ -111,19 +109,19 @@ def _is_misread(text: str) -> bool:
     return not kept or (spelled.startswith('"') and not {"$", "`"}.isdisjoint(text))
 
 
-KNOWN = re.compile(r"\b(sbatch|squeue|sacct|scancel|bsub|bjobs|bkill|qsub|qstat|qdel)\b")  # SLURM's, LSF's, PBS's
-OF_SLURM = "sbatch squeue scancel"  # what Snakemake's own executor calls
+COMMANDS = re.compile(r"\b(sbatch|squeue|sacct|scancel|bsub|bjobs|bkill|qsub|qstat|qdel)\b")  # SLURM's, LSF's, PBS's
+OF_SLURM = "sbatch squeue scancel"  # what Snakemake's executor for SLURM calls
 
 
 def require_commands(executor: str, settings: str) -> None:
     """Raises UserError where a command that an executor would call is not on this machine.
 
     Args:
-        executor: Snakemake's name of it.
+        executor: by Snakemake's name.
         settings: its settings as text, in which the commands stand.
     """
-    named = OF_SLURM if executor == "slurm" else settings
-    missing = [name for name in dict.fromkeys(KNOWN.findall(named)) if shutil.which(name) is None]
+    text = OF_SLURM if executor == "slurm" else settings
+    missing = [name for name in dict.fromkeys(COMMANDS.findall(text)) if shutil.which(name) is None]
     if missing:
         raise UserError(
             f"executor {executor}: there is no command {missing[0]} on this machine; run Snakemake on a node that"

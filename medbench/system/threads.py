@@ -11,9 +11,9 @@ VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECL
 def use_threads(count: int) -> None:
     """Holds this process, and what it starts, to `count` threads of computation.
 
-    Sums depend on the number of threads, so it overrides what the machine or its user has set; and jobs that each took
-    every core would only get in each other's way.
+    Sums depend on the number of threads, so it overrides what the machine or its user has set; and jobs that each take
+    every core only get in each other's way.
     """
     for name in VARIABLES:
-        os.environ[name] = str(count)  # for libraries that are not loaded yet, as torch
-    threadpool_limits(count)  # for those that are, as numpy
+        os.environ[name] = str(count)  # for libraries that are not loaded yet, such as torch
+    threadpool_limits(count)  # for those that are, such as numpy

@@ -8,7 +8,7 @@ from medbench.training.draws import Draws
 
 
 def shifted(images: Tensor, most: int, draws: Draws) -> Tensor:
-    """Each image moved by its own whole number of pixels, at most `most` each way; what comes in is a reflection.
+    """Each image moved by a random whole number of pixels, at most `most` each way; the border is a reflection.
 
     Args:
         images: (B, C, H, W), any type.
@@ -22,7 +22,7 @@ def shifted(images: Tensor, most: int, draws: Draws) -> Tensor:
 
 
 def moved(images: Tensor, offsets: Tensor, most: int) -> Tensor:
-    """Each image moved by its own whole number of pixels; what comes in is a reflection.
+    """Each image moved by its own whole number of pixels; the border is a reflection.
 
     Args:
         images: (B, C, H, W), any type.
@@ -43,6 +43,6 @@ def moved(images: Tensor, offsets: Tensor, most: int) -> Tensor:
 
 
 def mirrored(images: Tensor, draws: Draws) -> Tensor:
-    """Half of the images (B, C, H, W), by chance, left and right exchanged."""
+    """The images (B, C, H, W), each with left and right exchanged at a probability of one half."""
     flip = draws.rand((len(images), 1, 1, 1)) < 0.5
     return torch.where(flip, images.flip(-1), images)

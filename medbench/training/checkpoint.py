@@ -43,10 +43,10 @@ class CheckpointStore:
         path = self.folder / f"step{step:08d}-{_digest(content)}.pt"
         with replacing(path) as temporary:
             temporary.write_bytes(content)
-        # One of a later step is damaged: the job went on from an earlier one, and is here only now.
-        older = [each for each in self._newest_first() if each.name[:12] < path.name[:12]]
-        for other in set(self._newest_first()) - {path, *older[: KEEP - 1]}:
-            other.unlink(missing_ok=True)
+        # One of a later step is damaged: the job went on from an earlier one, and has not come that far again.
+        older = [checkpoint for checkpoint in self._newest_first() if checkpoint.name[:12] < path.name[:12]]
+        for obsolete in set(self._newest_first()) - {path, *older[: KEEP - 1]}:
+            obsolete.unlink(missing_ok=True)
 
     def latest(self) -> tuple[int, dict[str, Any]] | None:
         """Step and state of the newest undamaged checkpoint, or None.
@@ -65,17 +65,17 @@ class CheckpointStore:
         return None
 
     def discard(self) -> None:
-        """Removes what led nowhere, so that other settings start anew.
+        """Removes checkpoints that led nowhere, so that other settings start anew.
 
-        Where this process holds a job's folder, what other components of the job have saved goes too: it belongs to
-        the same settings.
+        Where this process holds a job's folder, those of the job's other components go too: they belong to the same
+        settings.
         """
         folder = next(filter(is_mine, (self.folder, *self.folder.parents)), self.folder)
         for path in folder.rglob("step*.pt"):
             path.unlink(missing_ok=True)
 
     def _of_job(self) -> Path:
-        """The folder that the job holds, with what its other components have saved: they belong to the same."""
+        """The folder that the job holds, with the checkpoints of its other components."""
         return next(filter(was_held, (self.folder, *self.folder.parents)), self.folder)
 
     def _newest_first(self) -> list[Path]:
@@ -83,12 +83,12 @@ class CheckpointStore:
 
     def _undamaged(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         paths = self._newest_first()
-        for place, path in enumerate(paths, start=1):
+        for count, path in enumerate(paths, start=1):
             checkpoint = _loaded(path, _read(path))
             if checkpoint is not None:
                 yield path, checkpoint
             else:
-                instead = "going back to the one before" if place < len(paths) else "no other is left, starting anew"
+                instead = "going back to the one before" if count < len(paths) else "no other is left, starting anew"
                 print(f"medbench: {path}: damaged checkpoint, {instead}", file=sys.stderr)
 
 
@@ -105,14 +105,15 @@ def _loaded(path: Path, content: bytes) -> dict[str, Any] | None:
         return None
     try:
         # Our own tensors and plain values; weights_only keeps a planted file from running code.
-        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
         return None
-    return found if isinstance(found, dict) and {"belongs_to", "step", "state"} <= found.keys() else None
+    is_ours = isinstance(checkpoint, dict) and {"belongs_to", "step", "state"} <= checkpoint.keys()
+    return checkpoint if is_ours else None
 
 
 def _difference(theirs: str, ours: str) -> str:
-    """The first entry in which two of what `canonical_json` writes differ, both values.
+    """The first entry in which two texts of `canonical_json` differ, with both values.
 
     >>> _difference('{"runtime":{"torch_threads":2},"seed":0}', '{"runtime":{"torch_threads":4},"seed":0}')
     'runtime.torch_threads 2, not 4'
@@ -129,7 +130,7 @@ def _short(value: str | None, most: int = 40) -> str:
 
 
 def _entries(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Path -> value, of all that is no mapping."""
+    """Path and value of all that is not a mapping."""
     if not isinstance(value, dict):
         yield name, canonical_json(value)
         return

@@ -29,10 +29,10 @@ class Share:
 
 
 class Draws:
-    """Draws for the images of one step, each made for the whole batch by every process, which keeps its share.
+    """Draws for the images of one step: every process draws for the whole batch and keeps its share.
 
     Args:
-        generator: on the device where the numbers are wanted, in the same state in every process.
+        generator: on the device of the numbers, in the same state in every process.
         share: None: the whole batch, with exactly the numbers that torch's functions give.
     """
 

@@ -82,7 +82,7 @@ def train_network(
     from the global generator, dropout, draws other masks.
 
     Returns:
-        one row a logging interval: step, images_seen, loss (mean over the interval), loss_<name> for every network but
+        one row per logging interval: step, images_seen, loss (mean over the interval), loss_<name> for each network but
         the first, and the probe's numbers.
 
     Raises:

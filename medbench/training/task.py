@@ -17,7 +17,7 @@ class Batch:
     """What one step learns from: images (B, C, H, W) uint8, labels (B,) int64; every draw comes from `draws`.
 
     Of several processes each has its share of a batch, and the mean of their losses is descended. A loss that is a mean
-    over images is then that of the whole batch; what else it takes of the batch it asks of `mean`.
+    over images is then that of the whole batch; any other mean over the batch is taken by `mean`.
     """
 
     images: Tensor
@@ -28,13 +28,13 @@ class Batch:
 
 
 class Task:
-    """What is to be learned: networks, the loss of each, and a probe that means the same for every loss.
+    """What is learned: networks, the loss of each, and a probe that means the same for every loss.
 
-    `networks` and `losses` have the same keys. The first network is the one that is wanted; any other is its adversary,
-    descends its own loss in the same step, and is not averaged. A loss of None leaves its network as it is.
+    `networks` and `losses` have the same keys. The first network is the product; any other is its adversary, descends
+    its own loss in the same step, and is not averaged. A loss of None leaves its network as it is.
 
-    A signal may break off a probe or a check anywhere; the same is then asked again after the resume, from what `state`
-    gives at that moment.
+    A signal may break off a probe or a check anywhere; it is then made again after the resume, from what `state` gives
+    at that moment.
     """
 
     networks: dict[str, Any]  # of nn.Module; the loop puts the prepared ones in their place
@@ -49,11 +49,11 @@ class Task:
         return {}
 
     def state(self) -> dict[str, Any]:
-        """What the task itself must have back after a resume, beside the networks: plain values and tensors."""
+        """What the task needs after a resume, beside the networks: plain values and tensors."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes back what `state` gave; the default has nothing to take, as every draw comes from the step."""
+        """Takes back what `state` gave; the default needs nothing, as every draw comes from the step."""
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,13 @@ def channels_first(images: np.ndarray) -> Tensor:
     """(N, H, W) or (N, H, W, 3) -> (N, C, H, W), of the same memory."""
     tensor = torch.from_numpy(images)
     return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
+
+
+def discriminator_hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """mean max(0, 1 − real) + mean max(0, 1 + fake), scores (B,) (Lim and Ye 2017)."""
+    return torch.relu(1 - real.float()).mean() + torch.relu(1 + fake.float()).mean()
+
+
+def generator_hinge(fake: Tensor) -> Tensor:
+    """−mean of the scores (B,) of generated images (Lim and Ye 2017)."""
+    return -fake.float().mean()

@@ -1,7 +1,7 @@
-"""Several processes that train one network, a GPU each: each takes its share of every batch, and they stay equal.
+"""Several processes that train one network, one per GPU: each takes its share of every batch, and they stay equal.
 
 The network is not wrapped (DistributedDataParallel): tasks call other methods than `forward`, and adversaries descend
-through each other. Gradients are averaged after each backward pass instead, in one buffer, whatever led to them.
+through each other. Instead gradients are averaged in one buffer after each backward pass, wherever they come from.
 """
 
 import os
@@ -16,7 +16,7 @@ from accelerate.utils import broadcast, check_cuda_p2p_ib_support
 from torch import Tensor, nn
 
 from medbench.core.errors import UserError
-from medbench.system.launch import RENDEZVOUS, is_one_of_several
+from medbench.system.launcher import RENDEZVOUS, is_one_of_several
 from medbench.system.signals import ended_by_signals
 from medbench.training.draws import Share
 
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 
 def join(device: str) -> int:
-    """Meets the other processes that medbench.system.launch has started, each with the GPU of its rank.
+    """Meets the other processes that medbench.system.launcher has started, each with the GPU of its rank.
 
     Returns:
         how many there are; 1 without a launcher.
@@ -39,22 +39,22 @@ def join(device: str) -> int:
         torch.cuda.set_device(rank)
         if not check_cuda_p2p_ib_support():  # as `accelerate launch` does for such GPUs
             os.environ |= {"NCCL_P2P_DISABLE": "1", "NCCL_IB_DISABLE": "1"}
-    # On GPUs too, what is agreed on between steps is a number in memory: it must not wait for the GPU.
+    # On GPUs too, what the processes agree on between steps is a number in memory: it must not wait for the GPU.
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
-    with ended_by_signals():  # it waits for the others within torch, and one of them may be gone
+    with ended_by_signals():  # torch waits for the others, and one of them may be gone
         store = dist.FileStore(os.environ[RENDEZVOUS], size)  # a file: no port to meet at
-        _or_ended(lambda: dist.init_process_group(backend, store=store, rank=rank, world_size=size))
+        _or_wait_for_end(lambda: dist.init_process_group(backend, store=store, rank=rank, world_size=size))
     return size
 
 
 def leave() -> None:
-    """Ends the exchange; all have learned, and only the first has something to write."""
+    """Ends the exchange after the training: only the first process has something to write."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 class Team:
-    """What the processes of one training do together; alone, nothing of it changes a number."""
+    """What the processes of one training do together; with one process, it changes no number."""
 
     def __init__(self, accelerator: Accelerator):
         self.accelerator = accelerator
@@ -62,7 +62,7 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes what all have learned."""
+        """Whether this is the process that writes the result of all."""
         return self.rank == 0
 
     def share(self, batch_size: int) -> Share:
@@ -78,13 +78,13 @@ class Team:
     def start_equal(self, network: nn.Module) -> None:
         """Gives every process the first one's weights, should anything have drawn others."""
         if self.size > 1:
-            _or_ended(lambda: broadcast([tensor.detach() for tensor in network.state_dict().values()]))
+            _or_wait_for_end(lambda: broadcast([tensor.detach() for tensor in network.state_dict().values()]))
 
     def average(self, network: nn.Module, loss: Tensor) -> Tensor:
         """Replaces gradients by their means over the processes. Returns the mean of the loss, a scalar."""
         if self.size == 1:
             return loss
-        gradients = [each.grad for each in network.parameters() if each.grad is not None]
+        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
         flat = torch.cat([loss.detach().reshape(1), *(gradient.flatten() for gradient in gradients)])
         mean = self._mean(flat)
         parts = mean[1:].split([gradient.numel() for gradient in gradients])
@@ -97,22 +97,22 @@ class Team:
         return value if self.size == 1 else value + (self._mean(value.detach()) - value.detach())
 
     def largest(self, number: int) -> int:
-        """Of the processes' numbers: what one knows, such as a signal, all know after the same step."""
+        """Largest of the processes' numbers: what one knows, such as a signal, all know after the same step."""
         if self.size == 1:
             return number
-        known = torch.tensor(number)
-        _or_ended(lambda: dist.all_reduce(known, dist.ReduceOp.MAX))
-        return int(known)
+        largest = torch.tensor(number)
+        _or_wait_for_end(lambda: dist.all_reduce(largest, dist.ReduceOp.MAX))
+        return int(largest)
 
     def _mean(self, tensor: Tensor) -> Tensor:
-        mean: Tensor = _or_ended(lambda: self.accelerator.reduce(tensor, "mean"))
+        mean: Tensor = _or_wait_for_end(lambda: self.accelerator.reduce(tensor, "mean"))
         return mean
 
 
-def _or_ended(exchange: Callable[[], Answer]) -> Answer:
-    """What the exchange gives. Where another process is gone, this one waits to be ended by the launcher.
+def _or_wait_for_end(exchange: Callable[[], Answer]) -> Answer:
+    """The result of the exchange. Where another process is gone, this one waits until the launcher ends it.
 
-    The launcher says why the other one is gone: what this one knows is only that nobody answers.
+    The launcher reports why the other one is gone: this process only knows that nobody answers.
     """
     try:
         return exchange()

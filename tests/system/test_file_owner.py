@@ -9,7 +9,7 @@ import pytest
 from medbench.config import inputs
 from medbench.config.load import load
 from medbench.core.errors import UserError
-from medbench.system.file_owner import require_own
+from medbench.system.file_owner import require_trusted
 from tests.config.test_study import changed
 
 STRANGER = 54321  # the number of no user
@@ -26,13 +26,13 @@ def weights(tmp_path):
 
 def test_ones_own_file_passes_also_below_a_folder_for_everybody_with_a_sticky_bit(weights):
     weights.parent.chmod(0o1777)
-    require_own(weights)
+    require_trusted(weights)
 
 
 def test_what_a_group_writes_together_passes(weights):
     weights.chmod(0o664)
     weights.parent.chmod(0o2775)
-    require_own(weights)
+    require_trusted(weights)
 
 
 @pytest.mark.parametrize("which", ["file", "folder", "folder above"])
@@ -41,10 +41,10 @@ def test_what_everybody_can_write_is_refused_with_the_command_that_closes_it(wei
     place.chmod(place.stat().st_mode | 0o002)
     spelled = str(place) if which == "folder above" else f"'{place}'"
     with pytest.raises(UserError) as refused:
-        require_own(weights)
+        require_trusted(weights)
     assert str(refused.value).startswith(f"{weights}: everybody can write {place}: chmod o-w {spelled}, or copy the")
     subprocess.run(["sh", "-c", f"chmod o-w {spelled}"], check=True)
-    require_own(weights)
+    require_trusted(weights)
 
 
 def test_a_link_from_a_place_that_everybody_can_write_is_refused(weights, tmp_path):
@@ -52,7 +52,7 @@ def test_a_link_from_a_place_that_everybody_can_write_is_refused(weights, tmp_pa
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "open" / "w.pth").symlink_to(weights)
     with pytest.raises(UserError, match=r"everybody can write .*open"):
-        require_own(tmp_path / "open" / "w.pth")
+        require_trusted(tmp_path / "open" / "w.pth")
 
 
 @only_root
@@ -61,13 +61,13 @@ def test_what_another_user_owns_is_refused(weights, which):
     place = weights if which == "file" else weights.parent
     os.chown(place, STRANGER, -1)
     with pytest.raises(UserError, match=rf"w\.pth: {place} belongs to user {STRANGER}, who may change it: copy the"):
-        require_own(weights)
+        require_trusted(weights)
 
 
 @only_root
 def test_roots_files_are_as_good_as_ones_own(weights, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
-    require_own(weights)
+    require_trusted(weights)
 
 
 @pytest.mark.parametrize("place", ["given", "fetched"])

@@ -57,7 +57,7 @@ def test_a_second_run_is_refused_in_one_line_that_says_what_to_do(tmp_path, run)
         hold(folder)
     assert str(error.value) == (
         f"{folder}: process {first.pid} on {platform.node()} is working in this folder;"
-        f" stop it there, which saves what it did: kill {first.pid}; or wait until it ends"
+        f" stop it there, which saves its work: kill {first.pid}; or wait until it ends"
     )
     hold(tmp_path / "results" / "another")
 

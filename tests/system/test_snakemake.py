@@ -11,7 +11,7 @@ import pytest
 from snakemake_interface_executor_plugins.utils import format_cli_arg
 
 from medbench.core.errors import UserError
-from medbench.system.snakemake import require_commands, require_handed_on, require_searched, verbs_of
+from medbench.system.snakemake import require_commands, require_on_search_path, require_shell_safe, verbs_of
 
 HARMLESS = ["/home/me/study", "/home/me/my study", "/ü/ß", "/a $(touch pwned)", '/a "b"', "/a;b&c", "/it's"]
 MISREAD = ["/it's $(touch pwned)", "/it's `touch pwned`", '/it\'s "b"', "/a\\b", "/a\nb"]
@@ -26,28 +26,28 @@ def as_a_shell_reads_it(text: str, folder) -> str:
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_a_shell_reads_as_it_stands_passes(text, tmp_path):
     assert as_a_shell_reads_it(text, tmp_path) == text
-    require_handed_on([text], [f"name={text}"], "/usr/bin/python")
+    require_shell_safe([text], [f"name={text}"], "/usr/bin/python")
 
 
 @pytest.mark.parametrize("text", MISREAD)
 def test_what_a_shell_misreads_is_refused_in_one_line(text, tmp_path):
     assert as_a_shell_reads_it(text, tmp_path) != text
     with pytest.raises(UserError, match=r"this name reaches jobs on a cluster.*; rename it") as refused:
-        require_handed_on([text], [], "/usr/bin/python")
+        require_shell_safe([text], [], "/usr/bin/python")
     assert "\n" not in str(refused.value)
     with pytest.raises(UserError, match=r"^--config .* by --configfile$"):
-        require_handed_on([], [f"name={text}"], "/usr/bin/python")
+        require_shell_safe([], [f"name={text}"], "/usr/bin/python")
 
 
 def test_a_python_in_a_folder_with_a_blank_is_refused():
     with pytest.raises(UserError, match=r"^'/my study/\.venv/bin/python': jobs on a cluster are started by this name"):
-        require_handed_on([], [], "/my study/.venv/bin/python")
+        require_shell_safe([], [], "/my study/.venv/bin/python")
 
 
 def test_a_folder_that_no_search_path_can_name_is_refused():
-    require_searched(["/home/me/my study", "/usr/bin"])
+    require_on_search_path(["/home/me/my study", "/usr/bin"])
     with pytest.raises(UserError, match=r"^'/home/a:b': jobs find what is in this folder by PATH, .* at :; rename it$"):
-        require_searched(["/usr/bin", "/home/a:b"])
+        require_on_search_path(["/usr/bin", "/home/a:b"])
 
 
 # Called as a stage is; it starts another of its name, as a training on several GPUs does.

@@ -15,7 +15,7 @@ from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import train
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json
-from medbench.system.launch import ON_CPU
+from medbench.system.launcher import ON_CPU
 from tests.checkpoints import newest_step
 from tests.training.together import together
 

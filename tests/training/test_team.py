@@ -18,7 +18,7 @@ from medbench.core.errors import Interrupted, UserError
 from medbench.core.rng import numpy_rng
 from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
-from medbench.system.launch import RENDEZVOUS
+from medbench.system.launcher import RENDEZVOUS
 from medbench.system.runtime import Runtime
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, train_network

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from accelerate.state import AcceleratorState
 
-from medbench.system.launch import RENDEZVOUS
+from medbench.system.launcher import RENDEZVOUS
 from medbench.system.runtime import Runtime
 from medbench.training.team import join
 

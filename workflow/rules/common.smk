@@ -22,8 +22,8 @@ from medbench.system.gpu_lock import SCHEDULED
 from medbench.system.snakemake import (
     pass_on_sigterm,
     require_commands,
-    require_handed_on,
-    require_searched,
+    require_shell_safe,
+    require_on_search_path,
 )
 
 # A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.
@@ -42,7 +42,7 @@ if workflow.remote_exec:
     EXPORTS += [f"{SCHEDULED}=yes"]
 
 try:
-    require_searched(
+    require_on_search_path(
         [workflow.basedir, *([] if USES_CONDA else [str(Path(sys.executable).parent)])]
     )
     # Read here, as Snakemake's own merging loses which file says what: the folder's config.yaml, else the one beside the
@@ -74,7 +74,7 @@ onstart:
         if workflow.non_local_exec or not workflow.execution_settings.use_threads:
             paths = [Path.cwd(), workflow.basedir, *workflow.overwrite_configfiles]
             values = workflow.config_settings.config_args or []
-            require_handed_on(map(str, paths), values, sys.executable)
+            require_shell_safe(map(str, paths), values, sys.executable)
         if workflow.non_local_exec:
             executor = workflow.executor_plugin.name
             require_commands(executor, str(workflow.executor_settings))

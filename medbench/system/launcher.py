@@ -1,7 +1,7 @@
-"""Starts one process a GPU, which train one augmenter together, and ends all of them with the first that fails.
+"""Starts one process per GPU, which train one augmenter together, and ends all of them with the first that fails.
 
-They are this very command again, told by environment variables which of them each is. They meet at a file
-(medbench.training.team) and talk to each other over the loopback interface, which no other machine can reach.
+Each runs this very command again; environment variables tell it which of them it is. They meet at a file
+(medbench.training.team) and communicate over the loopback interface, which no other machine can reach.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ from medbench.system.signals import HANDLED, stop_on_signals
 
 RENDEZVOUS = "MEDBENCH_RENDEZVOUS"  # the file at which they meet; set: this process is one of several
 LAUNCHER = "MEDBENCH_LAUNCHER"  # its process id
-ON_CPU = "MEDBENCH_PROCESSES_ON_CPU"  # set: on a CPU too there are as many processes, which only tests want
+ON_CPU = "MEDBENCH_PROCESSES_ON_CPU"  # set: as many processes on a CPU too, for tests
 POLL = 0.05  # seconds
-LEFT = {0, *(128 + number for number in HANDLED)}  # exit codes of a process that all have agreed to end
-ENDED = {-number for number in HANDLED}  # of one that a signal ended which was sent to all, a second one perhaps
+AGREED_EXITS = {0, *(128 + number for number in HANDLED)}  # exit codes of a process that all have agreed to end
+SIGNALLED_EXITS = {-number for number in HANDLED}  # of one that a signal to all has ended, perhaps a second one
 ENDS_WITHIN = 10.0  # seconds after the first has ended well
 USER_ERROR = 2  # exit code of one whose last line says what is wrong
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
@@ -63,23 +63,23 @@ def processes_for(gpus: int, key: str) -> int:
 
 
 def end_with_launcher() -> None:
-    """The kernel kills this process when its launcher ends, however it does. Linux alone knows how."""
+    """Lets the kernel kill this process when its launcher ends, however it does. Only Linux can."""
     if not is_one_of_several():
         return
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(os.environ[LAUNCHER]):
-        sys.exit(1)  # it ended before it could be watched
+        sys.exit(1)  # the launcher ended before it could be watched
 
 
 def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
-    """Runs a command in so many processes and ends as the first of them, which speaks for all.
+    """Runs a command in several processes and ends as the first of them, which speaks for all.
 
     SIGTERM and SIGINT are passed on: all stop after the same step, and the first writes a checkpoint.
 
     Args:
         processes: how many.
-        command: arguments of Python; none: this process's own.
+        command: arguments of Python; none: those of this process.
 
     Raises:
         UserError: one was killed, or another than the first failed.
@@ -89,7 +89,7 @@ def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
     with tempfile.TemporaryDirectory(prefix="medbench-") as name, stop_on_signals() as stop:
         folder, passed_on = Path(name), 0
         with _started(command or sys.orig_argv[1:], processes, folder) as started:
-            while (ended := _who_ends_it(started, LEFT | ENDED if stop else LEFT)) is None:
+            while (ended := _first_to_end(started, AGREED_EXITS | SIGNALLED_EXITS if stop else AGREED_EXITS)) is None:
                 if stop.signal_number != passed_on:
                     passed_on = stop.signal_number
                     for process in started:
@@ -101,12 +101,12 @@ def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
             raise stop.interrupted()
         if ended == 0 and code >= 0:
             sys.exit(code)
-        raise UserError(_cause(f"process {ended + 1} of {processes}", code, _said_by(ended, folder)))
+        raise UserError(_cause(f"process {ended + 1} of {processes}", code, _log_of(ended, folder)))
 
 
 @contextlib.contextmanager
 def _started(command: Sequence[str], count: int, folder: Path) -> Iterator[list[Process]]:
-    """The processes, the first with this one's output; what still runs at the end of the block is killed."""
+    """The processes, of which the first writes to this one's output; those alive at the end of the block are killed."""
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     shared = {RENDEZVOUS: str(folder / "meet"), LAUNCHER: str(os.getpid())}
     shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}  # these names are torch's and accelerate's
@@ -114,12 +114,12 @@ def _started(command: Sequence[str], count: int, folder: Path) -> Iterator[list[
     started: list[Process] = []
     try:
         for rank in range(count):
-            own = {**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            with open(_said_by(rank, folder), "wb") as file:
+            environment = {**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            with open(_log_of(rank, folder), "wb") as file:
                 output = file if rank else None
                 process = subprocess.Popen(
                     [sys.executable, *command],
-                    env=own,
+                    env=environment,
                     stdout=output,
                     stderr=output,
                     start_new_session=True,  # Ctrl-C reaches it once, through this process
@@ -133,12 +133,12 @@ def _started(command: Sequence[str], count: int, folder: Path) -> Iterator[list[
             process.wait()
 
 
-def _who_ends_it(started: Sequence[Process], left: Set[int]) -> int | None:
-    """The first process once it has ended, or one with another code than those who have left; None: they work."""
+def _first_to_end(started: Sequence[Process], agreed: Set[int]) -> int | None:
+    """Rank 0 once it has ended, or the rank of a process that ended with none of the `agreed` codes; None: all work."""
     codes = [process.poll() for process in started]
     if codes[0] is not None:
         return 0
-    return next((rank for rank, code in enumerate(codes) if code not in (None, *left)), None)
+    return next((rank for rank, code in enumerate(codes) if code not in (None, *agreed)), None)
 
 
 def _wait_for_all(started: Sequence[Process]) -> None:
@@ -149,17 +149,17 @@ def _wait_for_all(started: Sequence[Process]) -> None:
 
 
 def _cause(who: str, code: int, log: Path) -> str:
-    """Why a process has failed, in one line; what it wrote besides goes to this one's output."""
+    """Why a process has failed, in one line; a traceback goes to this one's output."""
     if code < 0:
         name = signal.Signals(-code).name
         return f"{who} was ended by {name} (out of memory?); run again to go on from the last checkpoint"
-    said = log.read_text(encoding="utf-8", errors="replace").rstrip()
-    last = said.splitlines()[-1] if said else "without a word"
+    text = log.read_text(encoding="utf-8", errors="replace").rstrip()
+    last = text.splitlines()[-1] if text else "without a word"
     if code == USER_ERROR:
         return last.removeprefix("medbench: ")
-    print(said, file=sys.stderr)
+    print(text, file=sys.stderr)
     return f"{who} failed: {last} (see above)"
 
 
-def _said_by(rank: int, folder: Path) -> Path:
+def _log_of(rank: int, folder: Path) -> Path:
     return folder / f"process{rank}.log"

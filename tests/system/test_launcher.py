@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.system import launch as launch_module
-from medbench.system.launch import LAUNCHER, ON_CPU, RENDEZVOUS, end_with_launcher, launch, processes_for
+from medbench.system import launcher as launch_module
+from medbench.system.launcher import LAUNCHER, ON_CPU, RENDEZVOUS, end_with_launcher, launch, processes_for
 
 # Each process notes that it is there, and then does what its rank is told.
 SCRIPT = """
@@ -105,7 +105,7 @@ def test_a_killed_first_process_ends_the_others(tmp_path):
 LAUNCH = """
 import sys
 from medbench.core.errors import Interrupted, UserError
-from medbench.system.launch import launch
+from medbench.system.launcher import launch
 try:
     launch(2, sys.argv[1:])
 except Interrupted as stop:
@@ -154,7 +154,7 @@ def test_a_signal_before_they_can_answer_ends_them_too(tmp_path):
 
 @linux
 def test_a_killed_launcher_takes_all_with_it(tmp_path):
-    watch = f"from medbench.system.launch import end_with_launcher; end_with_launcher(); {WAIT}"
+    watch = f"from medbench.system.launcher import end_with_launcher; end_with_launcher(); {WAIT}"
     watched = f"Path({str(tmp_path)!r}, f'ready{{rank}}').write_text(''); {WAIT}"
     body = watch.replace(WAIT, watched)
     with launcher(script(tmp_path, body, body)) as process:
