@@ -24,7 +24,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
 from medbench.data.dataset import SPLITS, Dataset
-from medbench.data.feature_file import read_features
+from medbench.data.feature_vectors import read_features
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.run.sealed_files import read_json, read_sealed_npz
 

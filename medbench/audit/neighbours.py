@@ -35,7 +35,7 @@ from medbench.audit.report import ImageName
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset, SplitName
 from medbench.data.digest import pixel_digest
-from medbench.data.nearest import DIGITS, Features, nearest
+from medbench.data.feature_vectors import DIGITS, Vectors, nearest
 
 FLOORS = {768: 0.99, 2048: 0.99}  # by dimension
 CHOSEN_AT = 768  # dimension
@@ -69,7 +69,7 @@ def neighbours(
     return _report(dataset, _pairs(dataset, own, known, rows, to_known), among_known, dimension, extractor)
 
 
-def _features(dataset: Dataset, name: SplitName, given: np.ndarray, dimension: int) -> Features:
+def _features(dataset: Dataset, name: SplitName, given: np.ndarray, dimension: int) -> Vectors:
     rows, images = np.asarray(given, dtype=np.float32), dataset.splits[name].images
     where = f"{dataset.card.name}: {name} features"
     if rows.shape != (len(images), dimension):
@@ -83,10 +83,10 @@ def _features(dataset: Dataset, name: SplitName, given: np.ndarray, dimension: i
                 f"{where}: row {wrong.argmax()} is {what}; check the extractor's weights and make them anew"
             )
     # 64 of the digest's bits compare fast; that any two of 100,000 images share them by chance is below 1e-9.
-    return Features(rows, norms, np.array([int(pixel_digest(image)[:16], 16) for image in images], dtype=np.uint64))
+    return Vectors(rows, norms, np.array([int(pixel_digest(image)[:16], 16) for image in images], dtype=np.uint64))
 
 
-def _distinct(dataset: Dataset, known: Features) -> np.ndarray:
+def _distinct(dataset: Dataset, known: Vectors) -> np.ndarray:
     """Rows of distinct training images, of each the first copy; of very many some, evenly spaced."""
     rows = np.sort(np.unique(known.pixels, return_index=True)[1])
     if len(rows) < 2:
@@ -95,7 +95,7 @@ def _distinct(dataset: Dataset, known: Features) -> np.ndarray:
 
 
 def _pairs(
-    dataset: Dataset, own: Features, known: Features, rows: np.ndarray, similarities: np.ndarray
+    dataset: Dataset, own: Vectors, known: Vectors, rows: np.ndarray, similarities: np.ndarray
 ) -> list[NeighbourPair]:
     """Of all test images, closest first."""
     return [

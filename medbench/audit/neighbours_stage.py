@@ -9,7 +9,7 @@ from medbench.audit.neighbours import neighbours
 from medbench.audit.sections import NeighboursStage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.data.feature_file import read_features, require_features_of, require_same_extractor
+from medbench.data.feature_vectors import read_features, require_features_of, require_same_extractor
 from medbench.run.sealed_files import write_json
 
 

@@ -9,8 +9,7 @@ from medbench.audit.audit import audit as audited
 from medbench.audit.sections import AuditStage
 from medbench.core.errors import UserError
 from medbench.core.rng import numpy_rng
-from medbench.data.dataset import Dataset, class_counts
-from medbench.data.source import absent_classes
+from medbench.data.dataset import Dataset, absent_classes, class_counts
 from medbench.data.subset import take_fraction
 from medbench.run.sealed_files import write_json
 

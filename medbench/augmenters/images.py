@@ -12,8 +12,8 @@ from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.image_sections import Images
 from medbench.core.errors import UserError, spelled_shape
 from medbench.data.dataset import Split
+from medbench.data.folders import Item, key_of, list_folder, require_most_read
 from medbench.data.images import RESAMPLE, ImageError, decode, to_channels
-from medbench.data.listing import Item, key_of, list_folder, require_most_read
 from medbench.run.sealed_files import read_npz
 
 
@@ -73,8 +73,9 @@ def _read_npz(path: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_folder(root: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
-    items, folders, unread, _ = list_folder(root)
-    require_most_read(str(root), unread, len(items))
+    listing = list_folder(root)
+    items, folders = listing.items, listing.classes
+    require_most_read(str(root), listing.unread, len(items))
     number = {key_of(name): label for label, name in enumerate(spec.classes)}
     unknown = [name for name in folders if key_of(name) not in number]
     if unknown or any(item.split for item in items):

@@ -13,7 +13,7 @@ from medbench.config.plan import image_augmenters
 from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.core.sections import WeightsFile
-from medbench.data.remote import Remote
+from medbench.data.published import Remote
 from medbench.data.sections import FetchStage, HuggingFaceDataset, NpzDataset, OwnFilesDataset
 from medbench.run.files import sha256_of_folder
 from medbench.system.file_owner import require_trusted
@@ -210,7 +210,7 @@ def dataset_state(config: Config, name: str, hash_of: Callable[[Path], str]) -> 
     section = config.datasets[name]
     try:
         if isinstance(section, OwnFilesDataset):
-            from medbench.data.listing import state_of
+            from medbench.data.tables import state_of
 
             return state_of(section, hash_of)
         path = section.path if isinstance(section, NpzDataset | HuggingFaceDataset) else None

@@ -1,9 +1,9 @@
 """Datasets: labelled images in MedMNIST's layout, with a card. A kind is imported only when it is asked for."""
 
 KINDS = {
-    "phantom": "medbench.data.phantom:load_phantom",
+    "phantom": "medbench.data.phantoms:load_phantom",
     "npz": "medbench.data.npz:load_npz",
-    "folder": "medbench.data.folder:load_folder",
+    "folder": "medbench.data.image_files:load_folder",
     "dicom": "medbench.data.dicom:load_dicom",
     "nifti": "medbench.data.nifti:load_nifti",
     "huggingface": "medbench.data.huggingface:load_huggingface",

@@ -56,7 +56,7 @@ class Limits:
 
 
 def extract(archive: Path, folder: Path, limits: Limits = Limits(), seal: Seal | None = None) -> tuple[int, int]:
-    """Unpacks a zip or tar (plain, gz, bz2 or xz; told by content) into `folder`, which is replaced whole.
+    """Unpacks a zip or tar (plain, gz, bz2 or xz, by its content) into `folder`, which is replaced whole.
 
     Modes and times in it are not applied, what macOS adds (`__MACOSX`, `.DS_Store`, `._*`) is left out, and `seal` is
     called with what was unpacked before that takes its place. Returns files and bytes written.
@@ -100,7 +100,7 @@ class _Judge:
     members: int = 0
     bytes: int = 0
     files: list[tuple[_Member, str]] = field(default_factory=list)  # with the path below the folder
-    seen: dict[str, tuple[str, bool]] = field(default_factory=dict)  # by folded path: path, is it a folder
+    places: dict[str, tuple[str, bool]] = field(default_factory=dict)  # by folded path: path, is it a folder
 
     def take(self, member: _Member) -> None:
         parts = _parts(self.archive, member)
@@ -131,7 +131,7 @@ class _Judge:
         """Refuses a path that would meet another one, on this file system or on one that ignores case."""
         entry = path, folder
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
-        known = self.seen.setdefault(folded, entry)
+        known = self.places.setdefault(folded, entry)
         if known is entry or (known == entry and folder):
             return
         what = "holds two files of one name"
@@ -155,7 +155,7 @@ def _parts(archive: Path, member: _Member) -> list[str]:
         f"holds a name of more than {PARTS} parts": len(parts) > PARTS,
     }
     if True in problems.values():
-        raise _refusal(archive, next(what for what, found in problems.items() if found), member.name)
+        raise _refusal(archive, next(what for what, holds in problems.items() if holds), member.name)
     return parts
 
 
@@ -251,14 +251,14 @@ def _tar_chunks(file: io.BufferedReader, offset: int, size: int) -> Iterator[byt
 def _check_room(archive: Path, folder: Path, files: int, size: int) -> None:
     if not files:
         raise UserError(f"{archive}: holds no file; {DOWNLOAD}, or choose another file")
-    there = next(parent for parent in folder.absolute().parents if parent.is_dir())
-    if size > (free := shutil.disk_usage(there).free):
-        what = f"unpacks to {size / 2**20:,.1f} MiB, but {there} has {free / 2**20:,.1f} MiB left"
+    parent = next(parent for parent in folder.absolute().parents if parent.is_dir())
+    if size > (free := shutil.disk_usage(parent).free):
+        what = f"unpacks to {size / 2**20:,.1f} MiB, but {parent} has {free / 2**20:,.1f} MiB left"
         raise UserError(f"{archive}: {what}; free the disk or choose another folder")
 
 
 def _unpack(archive: Path, judge: _Judge, folder: Path) -> None:
-    for path in ["", *(path for path, is_folder in judge.seen.values() if is_folder)]:
+    for path in ["", *(path for path, is_folder in judge.places.values() if is_folder)]:
         (folder / path).mkdir()
     with contextlib.closing(Progress(f"unpacking {archive.name}", len(judge.files), "file")) as progress:
         for done, (member, path) in enumerate(judge.files, 1):

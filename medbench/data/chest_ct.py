@@ -1,15 +1,14 @@
 """Chest CT-Scan images: folders of splits, of classes, with staging in some of their names."""
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 from medbench.core.errors import UserError
-from medbench.data.archived import read_known, split_root
+from medbench.data.folders import Item, Listing, list_folder
 from medbench.data.known.chest_ct import CLASSES
-from medbench.data.listing import Item, list_folder
-from medbench.data.reading import Listing
+from medbench.data.known_archive import read_known, split_root
+from medbench.data.prepare import Source
 from medbench.data.sections import ChestCtDataset
-from medbench.data.source import Source
 
 
 def load_chest_ct(section: ChestCtDataset, seed: int) -> Source:
@@ -21,7 +20,7 @@ def load_chest_ct(section: ChestCtDataset, seed: int) -> Source:
 
     def listing(folder: Path) -> Listing:
         root = split_root(folder)
-        items = [dataclasses.replace(item, label=_class_of(root, item)) for item in list_folder(root).items]
+        items = [replace(item, label=_class_of(root, item)) for item in list_folder(root).items]
         return Listing(root, items, list(CLASSES), where=str(section.facts.remote.path))
 
     return read_known(section, listing, seed)

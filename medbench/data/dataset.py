@@ -1,6 +1,6 @@
 """A dataset in memory and on disk: MedMNIST's npz layout and, beside it, a card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -33,7 +33,7 @@ class Card(BaseModel):
     classes: list[str]  # label k is classes[k]
     channels: Literal[1, 3]
     image_size: tuple[int, int]  # height, width in pixels
-    counts: dict[str, list[int]]  # images a class, by split
+    counts: dict[str, list[int]]  # images per class, by split
     horizontal_flip: bool = False  # whether mirroring an image keeps its meaning
     patients: Patients = "unknown"  # whether the source says which images are of one patient
     hue_shift: bool = False  # whether another hue keeps the meaning: not where colour is the label, or all is grey
@@ -158,3 +158,14 @@ def card_path(npz: Path) -> Path:
 
 def class_counts(splits: Mapping[SplitName, Split], n_classes: int) -> dict[str, list[int]]:
     return {name: np.bincount(split.labels, minlength=n_classes).tolist() for name, split in splits.items()}
+
+
+def absent_classes(splits: Mapping[SplitName, Split], classes: Sequence[str]) -> list[str]:
+    """Notes on classes that val or test lack: allowed, though scores of that class are undefined there."""
+    counts = class_counts(splits, len(classes))
+    return [
+        f"class {cls!r} has no image in {name}"
+        for name in SPLITS[1:]
+        for label, cls in enumerate(classes)
+        if counts[name][label] == 0
+    ]

@@ -1,4 +1,4 @@
-"""DICOM files: a slice per file, shown as its VOI LUT says or in the dataset's window; a patient's are one group."""
+"""DICOM files: one slice per file, shown as its VOI LUT says or in the dataset's window; one group per patient."""
 
 import dataclasses
 import warnings
@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medbench.data.folder import load_files
-from medbench.data.images import ImageError, Picture, deep_image
-from medbench.data.listing import key_of
+from medbench.data.folders import key_of
+from medbench.data.image_files import load_files
+from medbench.data.images import ImageError, Picture, deep_image, eight_bits
+from medbench.data.prepare import Source
 from medbench.data.sections import DicomDataset
-from medbench.data.source import Source
-from medbench.data.window import eight_bits
 
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
@@ -69,13 +68,13 @@ def _refuse(file: Any, frames: int, section: DicomDataset) -> None:
     kind = file.PhotometricInterpretation
     colour = file.SamplesPerPixel == 3 and file.BitsAllocated == 8
     per_frame = any("PixelValueTransformationSequence" in item for key in GROUPS for item in file.get(key) or [])
-    refused = {
+    problems = {
         f"{frames} frames; set frames: all to take each, or save one per file": frames > 1 and section.frames == "one",
         f"{file.Columns} x {file.Rows} pixels, too many": file.Rows * file.Columns > (Image.MAX_IMAGE_PIXELS or np.inf),
         "values rescaled per frame (enhanced DICOM); save it as one classic file per slice": per_frame,
         f"pixels of type {kind}; save it as gray or as 8-bit RGB": not (colour or kind in GRAYS),
     }
-    for reason, holds in refused.items():
+    for reason, holds in problems.items():
         if holds:
             raise ImageError(f"has {reason}")
 

@@ -57,13 +57,13 @@ def origins_of(images: np.ndarray | Sequence[np.ndarray], names: Sequence[str]) 
         names: N, such as `train 17`.
     """
     hashed = tqdm(images, desc="hashing", unit="image", disable=None)
-    found = [(image.shape[1::-1], pixel_digest(image), perceptual_hash(image), grey_levels(image)) for image in hashed]
+    rows = [(image.shape[1::-1], pixel_digest(image), perceptual_hash(image), grey_levels(image)) for image in hashed]
     return Origins(
         names=np.array(names, dtype=np.str_),
-        sizes=np.array([size for size, _, _, _ in found], dtype=np.int64).reshape(-1, 2),
-        digests=np.array([digest for _, digest, _, _ in found], dtype=np.str_),
-        phashes=np.array([phash for _, _, phash, _ in found], dtype=np.uint64),
-        levels=np.array([levels for _, _, _, levels in found], dtype=np.int64),
+        sizes=np.array([size for size, _, _, _ in rows], dtype=np.int64).reshape(-1, 2),
+        digests=np.array([digest for _, digest, _, _ in rows], dtype=np.str_),
+        phashes=np.array([phash for _, _, phash, _ in rows], dtype=np.uint64),
+        levels=np.array([levels for _, _, _, levels in rows], dtype=np.int64),
     )
 
 

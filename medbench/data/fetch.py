@@ -1,17 +1,28 @@
 """The stage `fetch`: a published file is here, proved, and unpacked if it is an archive; a record says so."""
 
 from functools import partial
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medbench.core.errors import UserError
 from medbench.data.archive import extract
-from medbench.data.download import Network, alone, mismatch, obtain
-from medbench.data.download.partial import Partial
-from medbench.data.manifest import is_whole, manifest_path, read_manifest, write_manifest
-from medbench.data.provenance import came_from, provenance_path
-from medbench.data.record import Record
-from medbench.data.remote import Remote
+from medbench.data.download import PLACED, lock_file, mismatch, obtain
+from medbench.data.download.request import Partial
+from medbench.data.download.sources import Network
+from medbench.data.published import Remote
+from medbench.data.record import Record, is_whole, read_manifest, write_manifest
 from medbench.run.files import remove_stale, sha256_of
-from medbench.run.sealed_files import write_json
+from medbench.run.sealed_files import read_json, write_json
+
+
+class Provenance(BaseModel):
+    """Where a file came from, in `<file>.from.json`: the record is deleted before each new fetch, this is not."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: str
+    sha256: str  # of the file that came from there
 
 
 def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
@@ -21,27 +32,27 @@ def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
 
     Args:
         remote: the file.
-        accept_changed: whether one goes on with a file of another hash or size than the published one.
+        accept_changed: whether to go on with a file of another hash or size than the published one.
         network: offline, a mirror, waits.
 
     Raises:
         UserError: it cannot be had, is not what it should be, is an archive that is not safe to unpack, or a folder
             lies where it would be unpacked.
     """
-    with alone(remote.path):
-        _clear(remote)
-        asked = remote.model_copy(update={"hash": None, "size": None}) if accept_changed else remote
-        address = obtain(asked, network)
-        wrong = mismatch(remote, remote.path) if accept_changed else None  # else it was proved on its way
-        proof = None if wrong else remote.hash
+    with lock_file(remote.path):
+        _remove_leftovers(remote)
+        wanted = remote.model_copy(update={"hash": None, "size": None}) if accept_changed else remote
+        address = obtain(wanted, network)
+        problem = mismatch(remote, remote.path) if accept_changed else None  # else it was proved on its way
+        proof = None if problem else remote.hash
         sha256 = _sha256(remote, proof)
         record = Record(
             file=remote.file,
             size=remote.path.stat().st_size,
             sha256=sha256,
-            address=came_from(remote, address, sha256),
+            address=_first_address(remote, address, sha256),
             proved_by=proof,
-            differs=f"{remote.file} {wrong}" if wrong else None,
+            differs=f"{remote.file} {problem}" if problem else None,
         )
         if remote.extract:
             record = record.model_copy(update=_unpacked(remote, sha256))
@@ -49,16 +60,15 @@ def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
     return record
 
 
-def _clear(remote: Remote) -> None:
+def _remove_leftovers(remote: Remote) -> None:
     """Removes what a killed process left half written, and nothing that a user has put here."""
-    manifest = manifest_path(remote)
-    if remote.extract and remote.folder.exists() and not manifest.is_file():
+    if remote.extract and remote.folder.exists() and not remote.manifest.is_file():
         raise UserError(
-            f"{remote.folder}: is in the way: {remote.file} is unpacked there, and without {manifest.name} beside it"
-            " it may be a folder of yours; move it away and run again"
+            f"{remote.folder}: is in the way: {remote.file} is unpacked there, and without {remote.manifest.name}"
+            " beside it this may be a folder of yours; move it away and run again"
         )
     notes = Partial(remote.path).notes_path
-    for path in (remote.folder, manifest, notes, provenance_path(remote), remote.record):
+    for path in (remote.folder, remote.manifest, notes, _provenance_path(remote), remote.record):
         remove_stale(path)
 
 
@@ -67,9 +77,26 @@ def _sha256(remote: Remote, proof: str | None) -> str:
     return digits if algorithm == "sha256" else sha256_of(remote.path)
 
 
+def _first_address(remote: Remote, address: str, sha256: str) -> str:
+    """Where the file with this hash came from: just now, or else as noted when it came."""
+    path = _provenance_path(remote)
+    if address != PLACED:
+        write_json(path, Provenance(address=address, sha256=sha256).model_dump(mode="json"))
+        return address
+    try:
+        provenance = Provenance.model_validate(read_json(path))
+    except (UserError, ValidationError):  # a user has put the file there
+        return PLACED
+    return provenance.address if provenance.sha256 == sha256 else PLACED
+
+
+def _provenance_path(remote: Remote) -> Path:
+    return remote.path.with_name(f"{remote.file}.from.json")
+
+
 def _unpacked(remote: Remote, sha256: str) -> dict[str, int | str]:
     """Unpacks the archive, unless that was done before and nothing has changed since."""
     if not is_whole(remote, sha256):
         # The manifest comes first: a folder never lies here without one.
         extract(remote.path, remote.folder, seal=partial(write_manifest, remote, archive=sha256))
-    return {"members": len(read_manifest(remote).files), "manifest": sha256_of(manifest_path(remote))}
+    return {"members": len(read_manifest(remote).files), "manifest": sha256_of(remote.manifest)}

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from medbench.core.errors import UserError
-from medbench.data.listing import ALIASES, Item, Listed, group_of, one_spelled
-from medbench.data.reading import Listing, read_listing
+from medbench.data.folders import ALIASES, Item, Listing, group_of, one_spelled
+from medbench.data.image_files import read_listing
+from medbench.data.prepare import Source
 from medbench.data.sections import HuggingFaceDataset
-from medbench.data.source import Source
 from medbench.data.tables import Table, cell, columns_of
 
 
@@ -23,15 +23,13 @@ def load_huggingface(section: HuggingFaceDataset, seed: int) -> Source:
     where = section.path or f"{section.name}@{str(section.revision)[:12]}"
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary, "images")
-        parts = _loaded(section, where, temporary)
+        splits = _loaded(section, where, temporary)
         items = [
-            item for name, rows in parts.items() for item in _written(root, section, f"{where}, {name}", name, rows)
+            item for name, rows in splits.items() for item in _written(root, section, f"{where}, {name}", name, rows)
         ]
-        found = one_spelled(Listed(sorted(items, key=lambda item: item.name), []))
-        listing = Listing(root, found.items, found.classes, where, notes=tuple(found.notes))
-        return read_listing(
-            section, listing, seed, f"Hugging Face dataset {where if section.name else Path(where).name}"
-        )
+        listing = one_spelled(Listing(root, sorted(items, key=lambda item: item.name), [], where))
+        origin = where if section.name else Path(where).name
+        return read_listing(section, listing, seed, f"Hugging Face dataset {origin}")
 
 
 def _loaded(section: HuggingFaceDataset, where: str, temporary: str) -> dict[str, Any]:
@@ -48,11 +46,11 @@ def _loaded(section: HuggingFaceDataset, where: str, temporary: str) -> dict[str
         if section.path is None:
             return dict(datasets.load_dataset(section.name, section.subset, revision=section.revision))
         if any(Path(section.path, file).exists() for file in ("dataset_dict.json", "state.json")):
-            found = datasets.load_from_disk(section.path)
-            return dict(found) if isinstance(found, datasets.DatasetDict) else {"train": found}
+            dataset = datasets.load_from_disk(section.path)
+            return dict(dataset) if isinstance(dataset, datasets.DatasetDict) else {"train": dataset}
         # In a cache of its own: an older one may be stale.
-        found = datasets.load_dataset(section.path, section.subset, cache_dir=temporary)  # nosec B615 # a folder
-        return dict(found)
+        folder = datasets.load_dataset(section.path, section.subset, cache_dir=temporary)  # nosec B615 # a folder
+        return dict(folder)
     except Exception as error:  # of whatever reads or fetches it
         raise UserError(f"{where}: cannot be loaded: {str(error).strip().partition(chr(10))[0]}") from error
 
@@ -64,12 +62,12 @@ def _written(root: Path, section: HuggingFaceDataset, where: str, name: str, row
     split, features = ALIASES.get(name.lower()), rows.features
     if split is None:
         raise UserError(f"{where}: the split {name!r} is not known (allowed: train, val, validation, test)")
-    images = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
-    given = {("path" if what == "image" else what): column for what, column in section.columns.items()}
-    if given.setdefault("path", next(iter(images), None)) not in images:
-        raise UserError(f"{where}: no images in {given['path'] or 'any column'} (found {', '.join(features)})")
-    cells = [{key: cell(value) for key, value in row.items()} for row in rows.remove_columns(images)]
-    columns = columns_of(Table(Path(where), list(features), cells), {**given, "split": None}, ("path", "label"))
+    image_columns = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
+    chosen = {("path" if what == "image" else what): column for what, column in section.columns.items()}
+    if chosen.setdefault("path", next(iter(image_columns), None)) not in image_columns:
+        raise UserError(f"{where}: no images in {chosen['path'] or 'any column'} (found {', '.join(features)})")
+    cells = [{key: cell(value) for key, value in row.items()} for row in rows.remove_columns(image_columns)]
+    columns = columns_of(Table(Path(where), list(features), cells), {**chosen, "split": None}, ("path", "label"))
     label, group = features[columns["label"]], columns.get("group")
     if not isinstance(label, datasets.ClassLabel | datasets.Value):
         raise UserError(f"{where}: {columns['label']} holds several labels per image; give a column with one")

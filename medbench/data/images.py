@@ -1,8 +1,9 @@
-"""One image file to a plain 8-bit picture, and pictures to one size and one number of channels."""
+"""One image file to a plain 8-bit picture, in a window of grey values, at one size and one number of channels."""
 
 import struct
 import warnings
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,10 +11,8 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from medbench.data.window import Window, eight_bits
-
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # told by content, not by suffix; no other decoder ever runs
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # by content, not by suffix; no other decoder ever runs
 RESAMPLE = Image.Resampling.BICUBIC  # PIL's, antialiased when shrinking (Parmar et al. 2022)
 
 # What Pillow's decoders raise on damaged bytes (found by flipping bytes in files of each format).
@@ -21,8 +20,13 @@ DAMAGED = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EO
 
 BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339  # tags of TIFF
 
+PIXELS = (0.1, 99.9)  # percentiles within an image: a burnt-in letter or a hot pixel lies outside
+IMAGES = (1, 99)  # percentiles of these over the images: so does one odd image in a hundred
+LEAST_SHARE = 1 / 4  # of the 256 levels, for what lies inside
+
 Channels = Literal[1, 3]
 Fit = Literal["pad", "crop"]
+Window = tuple[float, float]  # centre, width: centre - width / 2 becomes 0, centre + width / 2 becomes 255
 
 
 class ImageError(Exception):
@@ -106,7 +110,7 @@ def _refuse_altered(image: ImageFile.ImageFile) -> None:
     deep_png = image.format == "PNG" and ";16" in str(raw)
     bare_jpeg = image.format == "JPEG" and "adobe" not in image.info
     clear = "transparency" in image.info
-    refused = {
+    problems = {
         "16 bits per channel; save it with 8": (len(bits) > 1 and max(bits) > 8) or (deep_png and mode != "I;16"),
         "16 bits and a transparent grey value; save it without transparency": clear and mode == "I;16",
         "few grey levels, one transparent; save it without transparency": clear and raw in ("L;2", "L;4"),
@@ -115,7 +119,7 @@ def _refuse_altered(image: ImageFile.ImageFile) -> None:
         "alpha in a plane of its own; save it without alpha": len(bits) == 2 and tags.get(PLANES) == 2,
         "CMYK without Adobe's mark, perhaps inverted; save it as RGB": mode == "CMYK" and bare_jpeg,
     }
-    for reason, holds in refused.items():
+    for reason, holds in problems.items():
         if holds:
             raise ImageError(f"has {reason}")
 
@@ -177,11 +181,11 @@ def convert_all(images: np.ndarray, size: int | None, fit: Fit, channels: Channe
     return np.stack([np.asarray(p if size is None else to_square(p, size, fit)) for p in pictures])
 
 
-def channels_note(found: set[Channels], wanted: Channels | None) -> list[str]:
-    """What the card says when images with `found` channels were given `wanted`."""
-    if wanted == 1 and 3 in found:
+def channels_note(stored: set[Channels], channels: Channels | None) -> list[str]:
+    """What the card says when images with `stored` channels became images with `channels`."""
+    if channels == 1 and 3 in stored:
         return ["colour converted to gray (ITU-R 601 luma)"]
-    return ["gray repeated to three channels"] if wanted == 3 and 1 in found else []
+    return ["gray repeated to three channels"] if channels == 3 and 1 in stored else []
 
 
 def resize_note(widths: set[int], heights: set[int], size: int, fit: Fit) -> list[str]:
@@ -196,3 +200,52 @@ def resize_note(widths: set[int], heights: set[int], size: int, fit: Fit) -> lis
 
 def _span(sides: set[int]) -> str:
     return str(min(sides)) if len(sides) == 1 else f"{min(sides)}-{max(sides)}"
+
+
+# A window of grey values: images of more than 8 bits become 0 to 255, one window for a whole dataset -----------------
+
+
+def eight_bits(values: np.ndarray, window: Window) -> np.ndarray:
+    """uint8 of any numbers: clipped to the window, 0 to 255, rounded to nearest."""
+    low, width = window[0] - window[1] / 2, window[1]
+    return np.floor(np.clip((values.astype(np.float64) - low) / width, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def outside(values: np.ndarray, window: Window) -> int:
+    """How many values lie outside of a window."""
+    return int(np.count_nonzero(np.abs(values.astype(np.float64) - window[0]) > window[1] / 2))
+
+
+def extent(values: np.ndarray) -> np.ndarray:
+    """(4,) smallest value, the PIXELS percentiles, largest value of an image."""
+    low, high = PIXELS  # of few pixels, the value inside and not one towards the outlier
+    inside = np.percentile(values, low, method="higher"), np.percentile(values, high, method="lower")
+    return np.array([values.min(), *inside, values.max()], dtype=np.float64)
+
+
+def window_of(extents: Sequence[np.ndarray]) -> tuple[Window, str]:
+    """The window for images with these extents, and what it is, for the card.
+
+    All that the images hold, so that nothing is cut off; unless outliers would then leave the rest less than
+    LEAST_SHARE of the 256 levels: without them.
+    """
+    smallest, low, high, largest = np.array(extents).T
+    whole = float(smallest.min()), float(largest.max())
+    inside = float(np.percentile(low, IMAGES[0])), float(np.percentile(high, IMAGES[1]))
+    if 0 < inside[1] - inside[0] < LEAST_SHARE * (whole[1] - whole[0]):
+        return _between(*inside), f"of the training images, without outliers (they hold {whole[0]:g} to {whole[1]:g})"
+    return _between(*whole), "all that the training images hold"
+
+
+def _between(low: float, high: float) -> Window:
+    return (low + high) / 2, (high - low) or 1.0
+
+
+def window_note(window: Window, what: str, windowed: Mapping[str, int]) -> str:
+    """What the card says of it, with the numbers of images, of their pixels, and of those outside."""
+    low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
+    share = windowed["outside"] / windowed["pixels"]
+    return (
+        f"grey values {low:g} to {high:g} shown as 0 to 255 in {windowed['images']} images (window"
+        f" [{window[0]:g}, {window[1]:g}]: {what}); {share:.2%} of their pixels lie outside"
+    )

@@ -1,22 +1,22 @@
 """A set of MedMNIST: the downloaded npz, with what the medmnist package says of it."""
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
-from medbench.data.known.facts import Facts
 from medbench.data.known.medmnist import MULTI_LABEL
 from medbench.data.npz import from_arrays
+from medbench.data.prepare import Source
+from medbench.data.published import Facts
 from medbench.data.record import fetched
 from medbench.data.sections import MedMnistDataset, NpzDataset
-from medbench.data.source import Source
 from medbench.run.sealed_files import read_npz
 
 
 def load_medmnist(section: MedMnistDataset, seed: int) -> Source:
-    """Reads a set; of several labels an image none is kept, as only unconditional augmenters may use such a set.
+    """Reads a set; of several labels per image none is kept, as only unconditional augmenters may use such a set.
 
     Raises:
         UserError: not fetched, not the published file, or not in MedMNIST's layout.
@@ -35,7 +35,7 @@ def load_medmnist(section: MedMnistDataset, seed: int) -> Source:
         notes.append(_several_labels(arrays, facts))
         arrays |= {f"{name}_labels": np.zeros((len(arrays[f"{name}_images"]), 1), np.int64) for name in SPLITS}
         classes = ["any"]
-    own = NpzDataset(
+    npz = NpzDataset(
         kind="npz",
         path=str(facts.remote.path),
         classes=classes,
@@ -43,16 +43,10 @@ def load_medmnist(section: MedMnistDataset, seed: int) -> Source:
         channels=section.channels,
         fit=section.fit,
     )
-    source = from_arrays(own, arrays, record.sha256)
-    return dataclasses.replace(
-        source,
+    source = from_arrays(npz, arrays, record.sha256)
+    return replace(
+        source.with_facts(facts),
         origin=f"{facts.title} ({facts.remote.file})",
-        title=facts.title,
-        licence=facts.licence,
-        citation=facts.citation,
-        task=facts.task,
-        horizontal_flip=facts.horizontal_flip,
-        hue_shift=facts.hue_shift,
         accepted=_differences(source, facts, record.differs, accepted),
         notes=notes + source.notes,
     )
@@ -65,15 +59,15 @@ def _several_labels(arrays: dict[str, np.ndarray], facts: Facts) -> str:
             f"{facts.remote.path}: train_labels has shape {labels.shape}, expected (N, {len(facts.classes)})"
         )
     positive = ", ".join(f"{cls} {n}" for cls, n in zip(facts.classes, (labels > 0).sum(0).tolist(), strict=True))
-    return f"several labels an image, left out: training images with each were {positive}"
+    return f"several labels per image, left out: training images with each were {positive}"
 
 
 def _differences(source: Source, facts: Facts, differs: str | None, accepted: bool) -> list[str]:
     sentences = [f"{differs} (accepted)"] if differs else []
     for name, published in (facts.totals or {}).items():
-        found = len(source.splits[name])
-        if found != published and not accepted:
-            raise UserError(f"{facts.remote.path}: {name} has {found} images, published are {published}")
-        if found != published:
-            sentences.append(f"{found} images in {name}, published are {published} (accepted)")
+        count = len(source.splits[name])
+        if count != published and not accepted:
+            raise UserError(f"{facts.remote.path}: {name} has {count} images, published are {published}")
+        if count != published:
+            sentences.append(f"{count} images in {name}, published are {published} (accepted)")
     return sentences

@@ -1,4 +1,4 @@
-"""NIfTI volumes, a patient each, cut into slices."""
+"""NIfTI volumes, one per patient, cut into slices."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medbench.data.folder import load_files
+from medbench.data.image_files import load_files
 from medbench.data.images import ImageError, Picture, deep_image
+from medbench.data.prepare import Source
 from medbench.data.sections import NiftiDataset
-from medbench.data.source import Source
 
 MOST_VOXELS = 2**30  # 4 GB of floats
 
@@ -41,14 +41,14 @@ def decode_nifti(path: Path, section: NiftiDataset) -> Iterable[Picture]:
         axes = nibabel.io_orientation(stored.affine)
         values = nibabel.apply_orientation(values.reshape(values.shape[:3]), axes)
         sides = np.array(stored.header.get_zooms()[:3])[np.argsort(axes[:, 0])]
-        known = bool(stored.header["sform_code"] or stored.header["qform_code"])
+        oriented = bool(stored.header["sform_code"] or stored.header["qform_code"])
     except ImageError:
         raise
     except Exception as error:  # of any kind: zlib's, numpy's and nibabel's own
         raise ImageError(f"cannot be decoded: {' '.join(str(error).split())[:300]}") from error
     if not np.isfinite(values).all():
         raise ImageError("has grey values that are not finite (NaN or infinite)")
-    return _slices(values, section, _remarks(np.delete(sides, section.axis), known), str(path))
+    return _slices(values, section, _remarks(np.delete(sides, section.axis), oriented), str(path))
 
 
 def _refuse(shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -59,11 +59,11 @@ def _refuse(shape: tuple[int, ...], dtype: np.dtype) -> None:
         raise ImageError(f"has {voxels} voxels of type {dtype}: too many, or no real numbers")
 
 
-def _remarks(sides: np.ndarray, known: bool) -> tuple[str, ...]:
+def _remarks(sides: np.ndarray, oriented: bool) -> tuple[str, ...]:
     """Args: the sides of a pixel in mm, and whether the header knows how the patient lay."""
     remarks = {
-        "slices of volumes turned to the patient's axes (RAS+)": known,
-        "slices of volumes whose header states no orientation": not known,
+        "slices of volumes turned to the patient's axes (RAS+)": oriented,
+        "slices of volumes whose header states no orientation": not oriented,
         "pixels that are not square, shown as if they were": sides.max() > 1.01 * sides.min(),
     }
     return tuple(remark for remark, holds in remarks.items() if holds)

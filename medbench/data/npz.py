@@ -9,10 +9,19 @@ import numpy as np
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Patients, Split, SplitName
 from medbench.data.digest import origins_of
-from medbench.data.images import channels_note, convert_all, resize_note
+from medbench.data.images import (
+    Window,
+    channels_note,
+    convert_all,
+    eight_bits,
+    extent,
+    outside,
+    resize_note,
+    window_note,
+    window_of,
+)
+from medbench.data.prepare import Source
 from medbench.data.sections import NpzDataset
-from medbench.data.source import Source
-from medbench.data.window import Window, eight_bits, extent, outside, window_note, window_of
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_npz
 
@@ -44,7 +53,7 @@ def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
     path = Path(section.path)
     arrays = {key: _without_lone_channel(array) if key.endswith("_images") else array for key, array in arrays.items()}
     _check_images(path, arrays)
-    arrays, window, windowing = _windowed(section, arrays)
+    arrays, window, window_notes = _windowed(section, arrays)
     labels = {name: _labels(path, arrays, name) for name in SPLITS}
     classes = [name for name in section.classes or [] if isinstance(name, str)] or None  # pairs rename the labels later
     _check_range(path, labels, classes)
@@ -63,7 +72,7 @@ def from_arrays(section: NpzDataset, arrays: Arrays, sha256: str) -> Source:
         sha256=sha256,
         patients=_patients(groups),
         window=window,
-        notes=windowing + _notes(section, arrays["train_images"]),
+        notes=window_notes + _notes(section, arrays["train_images"]),
     )
 
 
@@ -75,10 +84,10 @@ def _without_lone_channel(images: np.ndarray) -> np.ndarray:
 def _verified(path: Path, expected: str | None) -> str:
     if not path.is_file():
         raise UserError(f"{path}: no such file (expected an npz in MedMNIST's layout)")
-    found = sha256_of(path)
-    if expected is not None and found != expected:
-        raise UserError(f"{path}: sha256 is {found}, expected {expected}; fetch the file again or correct the hash")
-    return found
+    actual = sha256_of(path)
+    if expected is not None and actual != expected:
+        raise UserError(f"{path}: sha256 is {actual}, expected {expected}; fetch the file again or correct the hash")
+    return actual
 
 
 def _check_images(path: Path, arrays: Arrays) -> None:
@@ -130,7 +139,7 @@ def _labels(path: Path, arrays: Arrays, name: SplitName) -> np.ndarray:
     if labels.dtype.kind not in "iu":
         raise UserError(f"{path}: {key} is {labels.dtype}, expected integers")
     if labels.ndim == 2 and labels.shape[1] > 1:
-        raise UserError(f"{path}: {key} has shape {labels.shape}: several labels an image are not supported yet")
+        raise UserError(f"{path}: {key} has shape {labels.shape}: several labels per image are not supported yet")
     if labels.ndim not in (1, 2) or labels.size != len(labels):
         raise UserError(f"{path}: {key} has shape {labels.shape}, expected (N,) or (N, 1)")
     if len(labels) != n:

@@ -7,8 +7,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat, PositiveInt, StringCon
 
 from medbench.core.sections import Fraction, HubName, Name, Section, Seed, Sha256, Stage, canonical_json
 from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, medmnist
-from medbench.data.known.facts import Facts
-from medbench.data.remote import Remote
+from medbench.data.published import Facts, Remote
 
 Protocol = Literal["as_published", "clean", "resplit"]
 Columns = Mapping[Literal["path", "label", "split", "group"], str | None]
@@ -72,7 +71,7 @@ class PhantomDataset(DatasetSection):
     kind: Literal["phantom"]
     subject: Literal["ct", "xray", "tongue"]
     image_size: Side = 64
-    train: PositiveInt = 200  # images a class
+    train: PositiveInt = 200  # images per class
     val: PositiveInt = 40
     test: PositiveInt = 80
 
@@ -97,7 +96,7 @@ class MedMnistDataset(DatasetSection):
 
 
 class ImageFilesDataset(DatasetSection):
-    """What is read from a file an image."""
+    """What is read from one file per image."""
 
     image_size: Side
     val_fraction: Fraction = 0.1  # held out by seed where there is no such split
@@ -112,7 +111,7 @@ class OwnFilesDataset(ImageFilesDataset):
     kind: str
     path: str  # root/<class>/* or root/<split>/<class>/*
     table: str | None = None  # csv, tsv or parquet with path, label and optionally split, group (a patient)
-    columns: Columns = {}  # of the table, where their names do not tell; null: there is none
+    columns: Columns = {}  # of the table, where their names are unusual; null: there is none
 
 
 class FolderDataset(OwnFilesDataset):
@@ -138,7 +137,7 @@ class HuggingFaceDataset(ImageFilesDataset):
     name: HubName | None = None  # owner/name on the hub, at
     revision: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None  # the commit
     subset: str | None = None  # of a dataset that has several configurations
-    columns: Mapping[Literal["image", "label", "group"], str | None] = {}  # where their names do not tell
+    columns: Mapping[Literal["image", "label", "group"], str | None] = {}  # where their names are unusual
 
     @model_validator(mode="after")
     def _one_place(self) -> "HuggingFaceDataset":

@@ -1,8 +1,12 @@
 """Seeded draws of whole groups that keep the share of every class: held-out splits and smaller training sets."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from medbench.data.dataset import Split
+from medbench.core.errors import UserError
+from medbench.core.rng import numpy_rng
+from medbench.data.dataset import Split, SplitName
 
 
 def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random.RandomState) -> np.ndarray:
@@ -23,7 +27,7 @@ def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random
     """
     classes, labels = np.unique(labels, return_inverse=True)
     ids, groups = np.unique(groups, return_inverse=True)
-    content = np.zeros((len(ids), len(classes)), dtype=np.int64)  # rows a class in each group
+    content = np.zeros((len(ids), len(classes)), dtype=np.int64)  # rows of each class in each group
     np.add.at(content, (groups, labels), 1)
     order = rng.permutation(len(ids))
     chosen = np.zeros(len(ids), dtype=bool)
@@ -61,6 +65,40 @@ def hold_out(
     if test_fraction and len(rest):
         names[rest[draw(labels[rest], groups[rest], test_fraction / held, rng)]] = "test"
     return names
+
+
+def draw_missing(labels: np.ndarray, groups: np.ndarray, missing: Mapping[SplitName, float], seed: int) -> np.ndarray:
+    """Holds out the splits that a dataset was not published with, by name and fraction; the names (N,) of all rows.
+
+    Raises:
+        UserError: a split would have no image, or train none.
+    """
+    if sum(missing.values()) >= 1:
+        raise UserError("val_fraction and test_fraction together leave nothing to train on")
+    names = _drawn(labels, groups, missing, seed)
+    for name in missing:
+        if name not in names:
+            raise UserError(f"the {name} split has no image: {_too_few(labels, groups, missing, seed)}")
+    return names
+
+
+def _drawn(labels: np.ndarray, groups: np.ndarray, missing: Mapping[SplitName, float], seed: int) -> np.ndarray:
+    # No dataset name in the axis: entries that differ only in train_fraction or size share their test images.
+    rng = numpy_rng(seed, "dataset", "split")
+    return hold_out(labels, groups, missing.get("val", 0), missing.get("test", 0), rng)
+
+
+def _too_few(labels: np.ndarray, groups: np.ndarray, missing: Mapping[SplitName, float], seed: int) -> str:
+    """Why a split that is drawn has no image, and the least fractions that would give it some."""
+    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+    why = f"the smallest class has {fewest} images or patients, too few to divide by " + " and ".join(
+        f"{name}_fraction {fraction:g}" for name, fraction in missing.items()
+    )
+    for least in (0.15, 0.2, 0.25, 0.3):
+        wider = {name: max(least, fraction) for name, fraction in missing.items()}
+        if sum(wider.values()) < 1 and {"train", *missing} <= set(_drawn(labels, groups, wider, seed)):
+            return f"{why}; {', '.join(f'{name}_fraction: {fraction:g}' for name, fraction in wider.items())} would do"
+    return f"{why}; add images, or give splits of your own"
 
 
 def take_fraction(split: Split, fraction: float, rng: np.random.RandomState) -> Split:

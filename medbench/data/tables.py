@@ -1,13 +1,31 @@
-"""Tables of images: csv, tsv or parquet, and which of their columns say what an image is."""
+"""Tables of images: csv, tsv or parquet, which of their columns say what an image is, and the images they list."""
 
 import csv
+import hashlib
+import os
+import posixpath
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from medbench.core.errors import UserError
+from medbench.data.dataset import SplitName
+from medbench.data.folders import (
+    ALIASES,
+    BELONGS,
+    Belongs,
+    Item,
+    Listing,
+    counted,
+    group_of,
+    images_in,
+    list_folder,
+    one_spelled,
+)
+from medbench.data.sections import Columns, OwnFilesDataset
 
 # What a column says -> its usual names, without capitals, blanks and signs.
 NAMES = {
@@ -17,23 +35,12 @@ NAMES = {
     "group": {"group", "groupid", "patient", "patientid", "subject", "subjectid", "participant", "participantid"},
 }
 # Words in the names of columns that may say which images belong together, but for what is merely known of a patient.
-LIKE = {
+SIMILAR = {
     "split": {"split", "fold", "subset", "partition", "train", "test", "val", "validation"},
-    "group": {
-        "group",
-        "patient",
-        "subject",
-        "participant",
-        "person",
-        "case",
-        "mrn",
-        "lesion",
-        "study",
-        "exam",
-        "visit",
-    },
+    "group": {"group", "patient", "subject", "participant", "person", "case", "mrn", "lesion", "study"},
 }
-MERELY = {"age", "sex", "gender", "race", "ethnicity", "weight", "height"}
+SIMILAR["group"] |= {"exam", "visit"}
+ATTRIBUTES = {"age", "sex", "gender", "race", "ethnicity", "weight", "height"}
 PARQUET = (".parquet", ".pq")
 
 
@@ -55,60 +62,61 @@ def read_table(path: Path) -> Table:
         UserError: it cannot be read, or has two columns of one name or too many cells in a row.
     """
     try:
-        return _parquet(path) if path.suffix.lower() in PARQUET else _text(path)
+        return _read_parquet(path) if path.suffix.lower() in PARQUET else _read_text(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error} (expected a csv)") from error
 
 
-def columns_of(table: Table, given: Mapping[Any, str | None], needed: Sequence[str]) -> dict[str, str]:
+def columns_of(table: Table, chosen: Mapping[Any, str | None], needed: Sequence[str]) -> dict[str, str]:
     """What a column says (path, label, split, group) -> the column, by the config or by its usual names.
 
     Args:
         table: with all of its columns.
-        given: columns that the config names; None: there is none.
+        chosen: columns that the config names; None: there is none.
         needed: what must have a column.
 
     Raises:
         UserError: a missing column, two that may be meant, or one that may say the split or the group and is not read.
     """
-    found: dict[str, str] = {what: column for what, column in given.items() if column is not None}
+    columns: dict[str, str] = {what: column for what, column in chosen.items() if column is not None}
     for what, usual in NAMES.items():
-        meant = [name for name in table.names if re.sub(r"[\W_]", "", name.lower()) in usual]
-        meant = [name for name in meant if what not in given and name not in found.values()]
-        meant = [name for name in meant if name == what and what in needed] or meant
-        if len(meant) > 1:
-            raise UserError(
-                f"{table.path}: {' and '.join(map(repr, meant))} may both be the {what}; {_say(what, meant)}"
-            )
-        if meant:
-            found[what] = meant[0]
-    wrong = [column for column in found.values() if column not in table.names] + [n for n in needed if n not in found]
-    if wrong:
+        candidates = [name for name in table.names if re.sub(r"[\W_]", "", name.lower()) in usual]
+        candidates = [name for name in candidates if what not in chosen and name not in columns.values()]
+        candidates = [name for name in candidates if name == what and what in needed] or candidates
+        if len(candidates) > 1:
+            names = " and ".join(map(repr, candidates))
+            raise UserError(f"{table.path}: {names} may both be the {what}; {_advice(what, candidates[0])}")
+        if candidates:
+            columns[what] = candidates[0]
+    missing = [column for column in columns.values() if column not in table.names]
+    missing += [what for what in needed if what not in columns]
+    if missing:
         raise UserError(
-            f"{table.path}: has no column {wrong[0]!r} (found {', '.join(table.names) or 'nothing'};"
+            f"{table.path}: has no column {missing[0]!r} (found {', '.join(table.names) or 'nothing'};"
             " expected path, label and, optionally, split and group, or columns: {label: <its name>})"
         )
-    for what in LIKE.keys() - found.keys() - given.keys():
-        _refuse_alike(table, what, set(found.values()))
-    return found
+    for what in SIMILAR.keys() - columns.keys() - chosen.keys():
+        _refuse_similar(table, what, set(columns.values()))
+    return columns
 
 
-def _refuse_alike(table: Table, what: str, read: set[str]) -> None:
+def _refuse_similar(table: Table, what: str, columns: set[str]) -> None:
     """A column that is not read, and that would change the splits if it were."""
     for name in table.names:
         words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
         values = {row.get(name, "") for row in table.rows}
-        if name not in read and words & LIKE[what] and not words & MERELY and 1 < len(values) < len(table.rows):
+        similar = words & SIMILAR[what] and not words & ATTRIBUTES
+        if name not in columns and similar and 1 < len(values) < len(table.rows):
             raise UserError(
-                f"{table.path}: the column {name!r} may be the {what}; {_say(what, [name])}, or null to leave it out"
+                f"{table.path}: the column {name!r} may be the {what}; {_advice(what, name)}, or null to leave it out"
             )
 
 
-def _say(what: str, names: Sequence[str]) -> str:
-    return f"say columns: {{{what}: {names[0]}}}"
+def _advice(what: str, name: str) -> str:
+    return f"say columns: {{{what}: {name}}}"
 
 
-def _text(path: Path) -> Table:
+def _read_text(path: Path) -> Table:
     """A byte order mark, as spreadsheets write it, is no part of a column's name."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -120,29 +128,125 @@ def _text(path: Path) -> Table:
             )
             names = [name.strip() for name in reader.fieldnames or []]
             reader.fieldnames = names
-            read = [(reader.line_num, row) for row in reader]
+            numbered = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: is not a csv in UTF-8 ({error})") from error
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise UserError(f"{path}: has two columns {twice[0]!r}; give each a name of its own")
-    for line, row in read:
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise UserError(f"{path}: has two columns {repeated[0]!r}; give each a name of its own")
+    for line, row in numbered:
         if "too many" in row:
             raise UserError(f"{path}, line {line}: has more cells than the {len(names)} columns (quote commas)")
-    rows = [{name: cell.strip() for name, cell in row.items()} for _, row in read]
-    return Table(path, names, rows, [line for line, _ in read])
+    rows = [{name: cell.strip() for name, cell in row.items()} for _, row in numbered]
+    return Table(path, names, rows, [line for line, _ in numbered])
 
 
-def _parquet(path: Path) -> Table:
+def _read_parquet(path: Path) -> Table:
     import pyarrow.parquet as pq
     from pyarrow import ArrowException
 
     try:
-        whole = pq.read_table(path)
+        table = pq.read_table(path)
     except (ArrowException, OSError) as error:
         raise UserError(f"{path}: is not a readable parquet file ({str(error).splitlines()[0]})") from error
-    return Table(path, whole.column_names, [{n: cell(c) for n, c in row.items()} for row in whole.to_pylist()])
+    rows = [{name: cell(value) for name, value in row.items()} for row in table.to_pylist()]
+    return Table(path, table.column_names, rows)
 
 
 def cell(value: Any) -> str:
     return "" if value is None or value != value else str(value).strip()
+
+
+# The images of a table, or of a user's folder -------------------------------------------------------------------
+
+
+def list_files(section: OwnFilesDataset) -> Listing:
+    """The images of a user's folder or table.
+
+    Raises:
+        UserError: as `list_folder` and `list_table`.
+    """
+    root, belongs = Path(section.path), BELONGS[section.kind]
+    if section.table:
+        return one_spelled(list_table(root, Path(section.table), section.columns, belongs))
+    return one_spelled(list_folder(root, belongs=belongs))
+
+
+def state_of(section: OwnFilesDataset, hash_of: Callable[[Path], str]) -> str:
+    """Changes with what is listed and with what is in the files that are read; with nothing else."""
+    listing = list_files(section)
+    files = [listing.root / item.name for item in listing.items] + ([listing.table] if listing.table else [])
+    state = f"{listing.items} {listing.classes} {listing.unread} {listing.notes} {[hash_of(file) for file in files]}"
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def list_table(root: Path, path: Path, chosen: Columns, belongs: Belongs) -> Listing:
+    """The images that a table names: columns path (below `root`), label and, optionally, split and group.
+
+    Args:
+        root: the folder that paths start at; they may be absolute, below it.
+        path: of the table, see `read_table`.
+        chosen: columns that the config names.
+        belongs: whether a file is one of the dataset, by its name.
+
+    Raises:
+        UserError: an unreadable table, a missing column, or a row that cannot be right, by its line in the file.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder (the paths in {path} are below it)")
+    table = read_table(path)
+    columns = columns_of(table, chosen, needed=("path", "label"))
+    items: dict[str, Item] = {}
+    split_of: dict[str, SplitName | None] = {}
+    for number, cells in enumerate(table.rows):
+        where = table.where(number)
+        item = _item(root, {what: cells[name] for what, name in columns.items()}, where)
+        if item.name in items:
+            raise UserError(f"{where}: {item.name} is listed twice")
+        items[item.name] = item
+        if item.group is not None and split_of.setdefault(item.group, item.split) != item.split:
+            raise UserError(
+                f"{where}: group {item.group!r} stands in both {split_of[item.group]} and {item.split};"
+                " one patient's images belong in one split"
+            )
+    others = [name for name in table.names if name not in columns.values()]
+    notes = [f"columns of the table that are not read: {', '.join(others)}"] if others else []
+    notes += counted(root, _unlisted(root, items, belongs), "image files beside those of the table are not in it")
+    in_order = sorted(items.values(), key=lambda item: item.name)
+    classes = sorted({item.label for item in in_order})
+    return Listing(root, in_order, classes, where=str(path), table=path, notes=notes)
+
+
+def _unlisted(root: Path, names: Collection[str], belongs: Belongs) -> list[Path]:
+    """Images in the folders of those that are listed, masks aside."""
+    contents = [images_in(folder, belongs) for folder in {(root / name).parent for name in names}]
+    images = [path for readable, _, unread in contents for path in [*readable, *(other for other, _ in unread)]]
+    return [path for path in images if path.relative_to(root).as_posix() not in names]
+
+
+def _item(root: Path, row: dict[str, str], where: str) -> Item:
+    for column in ("path", "label"):
+        if not row[column]:
+            raise UserError(f"{where}: {column} is empty")
+    split = ALIASES.get(row["split"].lower()) if "split" in row else None
+    if "split" in row and split is None:
+        raise UserError(f"{where}: split {row['split']!r} is not known (allowed: train, val, test)")
+    return Item(_below(root, row["path"], where), row["label"], split, group_of(row.get("group", "")))
+
+
+def _below(root: Path, written: str, where: str) -> str:
+    """Path of a file below the root, as its name is spelled there.
+
+    By the letters, not by resolving: the folder may well hold links into a store elsewhere.
+    """
+    name = posixpath.normpath(written.replace("\\", "/"))
+    for base in (os.path.abspath(root), os.path.realpath(root)):
+        if Path(name).is_relative_to(base):
+            name = Path(name).relative_to(base).as_posix()
+    if Path(name).is_absolute() or name.split("/")[0] == "..":
+        raise UserError(f"{where}: {written} leads out of {root}; let path be a folder that all images are below")
+    for spelling in (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))):
+        if (root / spelling).is_file():
+            return spelling
+    link = " (a link to nothing)" if (root / name).is_symlink() else ""
+    raise UserError(f"{where}: no such file: {root / name}{link}")

@@ -1,19 +1,17 @@
 """Photographs of tongues: Tri-Dhat, whose folders are found by name, and TonguExpert, labelled by a table."""
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from medbench.core.errors import UserError
-from medbench.data.archived import read_known
-from medbench.data.images import SUFFIXES
+from medbench.data.folders import ALIASES, Item, Listing, is_image
 from medbench.data.known.tongue import TONGUE, TONGUEXPERT_LABELS
-from medbench.data.listing import ALIASES, Item
-from medbench.data.reading import Listing
+from medbench.data.known_archive import read_known
+from medbench.data.prepare import Source
 from medbench.data.sections import TongueDataset
-from medbench.data.source import Source
+from medbench.data.tables import Table, read_table
 
 PHOTOGRAPHS, LABELS = "TongueImage/Raw", "Phenotypes/L1_Labels_Manual.txt"
 NOT_LABELLED = "NA"
@@ -32,9 +30,7 @@ def load_tongue(section: TongueDataset, seed: int) -> Source:
 
     def listing(folder: Path) -> Listing:
         where = str(section.facts.remote.path)
-        if section.labels:
-            return _by_table(folder, section.labels, where)
-        return _by_folders(folder, where)
+        return _by_table(folder, section.labels, where) if section.labels else _by_folders(folder, where)
 
     return read_known(section, listing, seed)
 
@@ -44,7 +40,7 @@ def _by_folders(folder: Path, where: str) -> Listing:
     items: list[Item] = []
     left_out: Counter[str] = Counter()
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
+        if is_image(path.name) and path.is_file():
             parts = path.relative_to(folder).parts[:-1]
             label = _class_of(folder, parts)
             if label is None:
@@ -60,7 +56,7 @@ def _by_folders(folder: Path, where: str) -> Listing:
             f" {', '.join(folders[:12]) or 'none'}); list the images in a table with kind: folder instead"
         )
     notes = [f"{count} images of the folder {name!r} left out: it is no class" for name, count in left_out.items()]
-    return Listing(folder, items, list(TONGUE.classes), where, notes=tuple(notes))
+    return Listing(folder, items, list(TONGUE.classes), where, notes=notes)
 
 
 def _class_of(folder: Path, parts: Sequence[str]) -> str | None:
@@ -69,11 +65,11 @@ def _class_of(folder: Path, parts: Sequence[str]) -> str | None:
     Raises:
         UserError: two classes.
     """
-    words = [set(WORD.findall(part.lower())) for part in parts]
-    if any(own & NO_PHOTOGRAPH for own in words):
+    names = [set(WORD.findall(part.lower())) for part in parts]  # of each folder, the words in its name
+    if any(words & NO_PHOTOGRAPH for words in names):
         return None
-    named = {cls for own in words for cls in TONGUE.classes if cls in own and own - {cls} <= FILLERS}
-    several = {cls for cls in TONGUE.classes if any(cls in own for own in words)}
+    named = {cls for words in names for cls in TONGUE.classes if cls in words and words - {cls} <= FILLERS}
+    several = {cls for cls in TONGUE.classes if any(cls in words for words in names)}
     if len(several) > 1:
         raise UserError(
             f"{folder / Path(*parts)}: is named after {' and '.join(sorted(several))}; list the images in a table with"
@@ -83,46 +79,37 @@ def _class_of(folder: Path, parts: Sequence[str]) -> str | None:
 
 
 def _by_table(folder: Path, column: str, where: str) -> Listing:
-    tables = sorted(folder.glob(f"**/{LABELS}"))
-    if not tables:
+    paths = sorted(folder.glob(f"**/{LABELS}"))
+    if not paths:
         raise UserError(f"{folder}: has no {LABELS}, the labels given by hand")
-    table, root = tables[0], tables[0].parent.parent
-    classes = list(TONGUEXPERT_LABELS[column].classes)
-    items = [_item(root, table, line, row, column, classes) for line, row in _rows(table, column)]
-    labelled = sorted((item for item in items if item), key=lambda item: item.name)
-    return Listing(root, labelled, classes, where, table)
-
-
-def _rows(table: Path, column: str) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers and rows of a table divided by tabs.
-
-    Raises:
-        UserError: a missing column, or a photograph that has no id or is listed twice.
-    """
-    with open(table, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, delimiter="\t", restval="")
-        rows = [(reader.line_num, row) for row in reader]
-    missing = [name for name in ("SID", column) if name not in (reader.fieldnames or [])]
+    table, root = read_table(paths[0]), paths[0].parent.parent
+    missing = [name for name in ("SID", column) if name not in table.names]
     if missing:
-        raise UserError(
-            f"{table}: has no column {missing[0]!r} (found {', '.join(reader.fieldnames or []) or 'nothing'})"
-        )
-    first: dict[str, int] = {}
-    for line, row in rows:
+        raise UserError(f"{table.path}: has no column {missing[0]!r} (found {', '.join(table.names) or 'nothing'})")
+    classes = list(TONGUEXPERT_LABELS[column].classes)
+    _check_photographs(table)
+    items = [_item(root, table.where(number), row, column, classes) for number, row in enumerate(table.rows)]
+    labelled = sorted((item for item in items if item), key=lambda item: item.name)
+    return Listing(root, labelled, classes, where, table.path)
+
+
+def _check_photographs(table: Table) -> None:
+    """Raises UserError where a photograph has no id or is listed twice."""
+    line_of: dict[str, int] = {}
+    for line, row in zip(table.lines, table.rows, strict=True):
         if not row["SID"]:
-            raise UserError(f"{table}, line {line}: SID is empty")
-        if first.setdefault(row["SID"], line) != line:
-            raise UserError(f"{table}, line {line}: {row['SID']} stands in line {first[row['SID']]} already")
-    return rows
+            raise UserError(f"{table.path}, line {line}: SID is empty")
+        if line_of.setdefault(row["SID"], line) != line:
+            raise UserError(f"{table.path}, line {line}: {row['SID']} stands in line {line_of[row['SID']]} already")
 
 
-def _item(root: Path, table: Path, line: int, row: dict[str, str], column: str, classes: list[str]) -> Item | None:
+def _item(root: Path, where: str, row: dict[str, str], column: str, classes: list[str]) -> Item | None:
     """None: not labelled in this column."""
     label, name = row[column], f"{PHOTOGRAPHS}/{row['SID']}.jpg"
     if label == NOT_LABELLED:
         return None
     if label not in classes:
-        raise UserError(f"{table}, line {line}: {column} is {label!r} (known: {', '.join(classes)}, {NOT_LABELLED})")
+        raise UserError(f"{where}: {column} is {label!r} (known: {', '.join(classes)}, {NOT_LABELLED})")
     if not (root / name).is_file():
-        raise UserError(f"{table}, line {line}: there is no photograph {root / name}")
+        raise UserError(f"{where}: there is no photograph {root / name}")
     return Item(name, label)

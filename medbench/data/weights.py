@@ -31,10 +31,10 @@ def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
         raise UserError(f"{path}: no such file (expected {what})")
     require_trusted(path)
     content = _content(path)
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256.lower():
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256.lower():
         raise UserError(
-            f"{path}: sha256 is {found}, expected {sha256}; "
+            f"{path}: sha256 is {actual}, expected {sha256}; "
             "remove the file and fetch it again, or give the hash of the file you mean"
         )
     return _state_in(content, path, what)

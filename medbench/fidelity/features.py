@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from medbench.core.errors import UserError
-from medbench.data.feature_file import write_features
+from medbench.data.feature_vectors import write_features
 from medbench.data.weights import load_state
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.sections import FeaturesStage

@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from medbench.data.dataset import Dataset
-from medbench.data.feature_file import Features, read_features, require_features_of, require_same_extractor
+from medbench.data.feature_vectors import Features, read_features, require_features_of, require_same_extractor
 from medbench.fidelity.floor import IndexSplit, floor_distances, floor_size, floor_splits
 from medbench.fidelity.frechet import frechet_distance
 from medbench.fidelity.sections import FidelityStage

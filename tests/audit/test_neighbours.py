@@ -73,8 +73,8 @@ def by_brute_force(train, test):
 
 @pytest.mark.parametrize(("queries", "keys"), BLOCKS)
 def test_agrees_with_brute_force(dataset, monkeypatch, queries, keys):
-    monkeypatch.setattr("medbench.data.nearest.QUERIES", queries)
-    monkeypatch.setattr("medbench.data.nearest.KEYS", keys)
+    monkeypatch.setattr("medbench.data.feature_vectors.QUERIES", queries)
+    monkeypatch.setattr("medbench.data.feature_vectors.KEYS", keys)
     train, test = noise(60, 0.1), noise(60, 0.1)[20:45] + noise(25, 0.05, seed=1)
     rows, similarities, among = by_brute_force(train, test)
     report = report_on(dataset([0, 1] * 30, [0] * 25), train, test)
@@ -149,8 +149,8 @@ def test_where_all_images_are_alike_only_the_closest_count(dataset):
 
 @pytest.mark.parametrize(("queries", "keys"), [*BLOCKS, (1, 2)])
 def test_of_equally_near_training_images_the_first_is_named(dataset, monkeypatch, queries, keys):
-    monkeypatch.setattr("medbench.data.nearest.QUERIES", queries)
-    monkeypatch.setattr("medbench.data.nearest.KEYS", keys)
+    monkeypatch.setattr("medbench.data.feature_vectors.QUERIES", queries)
+    monkeypatch.setattr("medbench.data.feature_vectors.KEYS", keys)
     train, test = noise(30), noise(4, seed=1)
     train[[4, 5, 17, 29]] = train[4] * np.array([1, 3, 0.1, 7], np.float32)[:, None]  # equal but for rounding
     test[[1, 2]] = train[29], train[5]

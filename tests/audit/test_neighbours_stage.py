@@ -9,7 +9,7 @@ from medbench.audit.neighbours_stage import audit_neighbours
 from medbench.audit.sections import NeighboursStage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.data.feature_file import write_features
+from medbench.data.feature_vectors import write_features
 
 STAGE = NeighboursStage(dataset="tiny", dimension=768, torch_threads=1)
 

@@ -297,7 +297,4 @@ def test_what_is_known_of_one_published_set_does_not_prepare_another_again(monke
     read, real = [], module._read
     monkeypatch.setattr(module, "_read", lambda name, path: read.append(name) or real(name, path))
     module.fingerprint.__wrapped__(("medbench.data.prepare", "medbench.data.chest_ct"))
-    assert [name for name in read if name.startswith("medbench.data.known.")] == [
-        "medbench.data.known.chest_ct",
-        "medbench.data.known.facts",
-    ]
+    assert [name for name in read if name.startswith("medbench.data.known.")] == ["medbench.data.known.chest_ct"]

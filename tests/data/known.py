@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medbench.data.manifest import manifest_path, write_manifest
-from medbench.data.record import Record
-from medbench.data.remote import Remote
+from medbench.data.published import Remote
+from medbench.data.record import Record, write_manifest
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import write_json
 
@@ -34,7 +33,7 @@ def record(remote: Remote, differs: str | None = None, proved_by: str | None = N
     if remote.extract:
         write_manifest(remote, remote.folder, "0" * 64)
         members = sum(path.is_file() for path in remote.folder.rglob("*"))
-        found |= {"size": 1, "sha256": "0" * 64, "members": members, "manifest": sha256_of(manifest_path(remote))}
+        found |= {"size": 1, "sha256": "0" * 64, "members": members, "manifest": sha256_of(remote.manifest)}
     else:
         found |= {"size": remote.path.stat().st_size, "sha256": sha256_of(remote.path)}
     write_json(remote.record, Record(**found).model_dump(mode="json"))

@@ -13,8 +13,8 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, SecondaryCaptur
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.dicom import decode_dicom
+from medbench.data.folders import is_dicom
 from medbench.data.images import ImageError, in_window
-from medbench.data.listing import is_dicom
 from medbench.data.prepare import prepare
 from medbench.data.sections import DicomDataset
 

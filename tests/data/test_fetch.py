@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.data.download import Network, alone
+from medbench.data.download import Network, lock_file
 from medbench.data.fetch import fetch
-from medbench.data.manifest import check_contents, manifest_of
-from medbench.data.record import fetched
-from medbench.data.remote import Remote
+from medbench.data.published import Remote
+from medbench.data.record import check_contents, fetched, read_manifest
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, write_json
 
@@ -107,7 +106,7 @@ FETCH = """
 import sys
 from medbench.data.download import Network
 from medbench.data.fetch import fetch
-from medbench.data.remote import Remote
+from medbench.data.published import Remote
 print(fetch(Remote.model_validate_json(sys.argv[1]), False, Network(offline=True)).address)
 """
 
@@ -164,7 +163,7 @@ def test_what_lies_unpacked_is_not_unpacked_again_unless_it_changed(mirror):
 
 def test_a_process_that_waited_leaves_the_folder_as_it_is(mirror):
     zipped(mirror / "x.zip")
-    with alone(X.path):
+    with lock_file(X.path):
         command = [sys.executable, "-c", FETCH, X.model_dump_json()]
         second = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert second.stderr.readline() == "medbench: resources/set/x.zip: another job is fetching it; waiting\n"
@@ -193,8 +192,9 @@ def test_a_manifest_lists_every_file_of_an_archive(unpacked):
         ["7", "b/2.png"],
         [str(len('q"\n\u00e4.png'.encode())), json.dumps('q"\n\u00e4.png')],
     ]
-    assert manifest_of(X)["a/1.png"] == sha256_of(FOLDER / "a/1.png")
-    assert set(manifest_of(X)) == {"a/1.png", "b/2.png", '"q.png', 'q"\n\u00e4.png'}
+    files = read_manifest(X).files
+    assert files["a/1.png"].sha256 == sha256_of(FOLDER / "a/1.png")
+    assert set(files) == {"a/1.png", "b/2.png", '"q.png', 'q"\n\u00e4.png'}
 
 
 def test_the_first_file_that_differs_is_named(unpacked):

@@ -122,7 +122,7 @@ BAD = {
         r"val_images is empty, shape \(0, 8, 6\)",
     ),
     "float labels": ({"train_labels": np.zeros((12, 1))}, "train_labels is float64, expected integers"),
-    "multi-label": ({"train_labels": np.zeros((12, 14), np.uint8)}, r"\(12, 14\): several labels an image are not"),
+    "multi-label": ({"train_labels": np.zeros((12, 14), np.uint8)}, r"\(12, 14\): several labels per image are not"),
     "odd labels": ({"train_labels": np.zeros((12, 1, 1), np.uint8)}, r"train_labels has shape \(12, 1, 1\), expected"),
     "scalar label": ({"train_labels": np.uint8(1)}, r"train_labels has shape \(\), expected"),
     "too few labels": ({"train_labels": GOOD["train_labels"][:11]}, "train_labels has 11 labels, expected 12"),

@@ -3,7 +3,7 @@
 import pytest
 
 from medbench.data.known import CHEST_CT, medmnist
-from medbench.data.known.show import list_known, show_known
+from medbench.data.known.catalogue import list_known, show_known
 from tests.data.known import record, unpacked
 
 BREAST = medmnist.facts("breastmnist", 28).remote

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from medbench.core.errors import UserError
+from medbench.data.folders import BELONGS, group_of, list_folder
 from medbench.data.images import ImageError, deep_image
-from medbench.data.listing import BELONGS, group_of, list_folder
 from medbench.data.prepare import prepare
 from medbench.data.sections import FolderDataset, NpzDataset
 

@@ -6,9 +6,9 @@ from PIL import Image
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
+from medbench.data.images import eight_bits, extent, window_of
 from medbench.data.prepare import prepare
 from medbench.data.sections import FolderDataset, NpzDataset
-from medbench.data.window import eight_bits, extent, window_of
 
 SIDE = 16
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.data.feature_file import read_features, write_features
+from medbench.data.feature_vectors import read_features, write_features
 from medbench.fidelity.features import features
 from medbench.fidelity.fidelity import fidelity
 from medbench.fidelity.frechet import frechet_distance

@@ -9,7 +9,7 @@ import pytest
 from medbench.config.page_sections import report_section
 from medbench.config.study import Config
 from medbench.core.errors import UserError
-from medbench.data.feature_file import write_features
+from medbench.data.feature_vectors import write_features
 from medbench.report import results as results_module
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.results import StudyResults

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from medbench.config.page_sections import page_section, report_section
 from medbench.config.study import Config
 from medbench.data.dataset import Dataset
-from medbench.data.feature_file import write_features
+from medbench.data.feature_vectors import write_features
 from medbench.run.files import sha256_of, sha256_of_folder, write_text
 from medbench.run.jobs import Job, jobs_of, read_plan
 from medbench.run.layout import made_from

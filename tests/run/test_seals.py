@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.data.feature_file import read_features, write_features
+from medbench.data.feature_vectors import read_features, write_features
 from medbench.run.files import write_text
 from medbench.run.sealed_files import read_json, read_sealed_npz, write_json, write_npz
 from medbench.run.seals import (

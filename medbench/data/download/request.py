@@ -2,24 +2,142 @@
 
 import itertools
 import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import requests
+from pydantic import NonNegativeInt, ValidationError
+from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
-from medbench.data.download.failures import NOT_WEB, Refused, Transient, failure, status_name
-from medbench.data.download.messages import shown
-from medbench.data.download.partial import Notes, Partial
-from medbench.data.download.transfer import Transfer
-from medbench.data.remote import Remote
+from medbench.core.errors import UserError
+from medbench.core.sections import Section
+from medbench.data.download.failures import MIB, NOT_WEB, Refused, Transient, failure, no_space, shown, status_name
+from medbench.data.published import Remote
+from medbench.run.logs import LOG_INTERVAL, say
+from medbench.run.sealed_files import read_json, write_json
 
 CHUNK = 2**16  # bytes: what a broken connection loses at most
 LONGEST_WAIT = 300.0  # seconds that a server may ask for
 DIGITS = r"[0-9]{1,15}"
 TRY_LATER = (408, 425, 429)
 PAGE = re.compile(rb"[\s\xef\xbb\xbf]*<(!doctype\s+html|html)", re.IGNORECASE)
+
+
+class Notes(Section):
+    """Which version of which address the bytes of a partial file belong to."""
+
+    url: str
+    etag: str | None = None
+    last_modified: str | None = None
+    total: NonNegativeInt | None = None  # bytes of the whole file; None: the server did not say
+
+    @property
+    def validator(self) -> str | None:
+        """What If-Range may be given: a weak ETag promises equal meaning, not equal bytes (RFC 9110, 13.1.5)."""
+        strong = self.etag if self.etag and not self.etag.startswith("W/") else None
+        return strong or self.last_modified
+
+
+class Partial:
+    """`<file>.part` and `<file>.part.json`. They outlive a crash; nothing but a whole, proved file leaves them."""
+
+    def __init__(self, file: Path):
+        self.file = file
+        self.path = file.with_name(f"{file.name}.part")
+        self.notes_path = file.with_name(f"{file.name}.part.json")
+
+    @property
+    def size(self) -> int:
+        """Bytes that are here."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def notes(self, url: str) -> Notes | None:
+        """Of bytes that a download from `url` can go on from, or that are all of it; None: start at zero."""
+        try:
+            notes = Notes.model_validate(read_json(self.notes_path))
+        except (UserError, ValidationError):  # there are none, or a crash left them damaged
+            return None
+        if notes.url != url or not self.size:
+            return None
+        if notes.total is not None and self.size >= notes.total:
+            return notes if self.size == notes.total else None
+        return notes if notes.validator else None
+
+    def require_space(self, total: int | None) -> None:
+        """A part that is started over makes room for its next bytes, so what is here never counts as needed.
+
+        Raises:
+            UserError: the disk has no room for a file of `total` bytes.
+        """
+        needed = (total or 0) - self.size
+        free = shutil.disk_usage(self.path.parent).free
+        if needed > free:
+            raise no_space(self.file, needed, free)
+
+    def begin(self, notes: Notes | None) -> None:
+        """Starts at zero. In this order, so that a crash never leaves bytes beside the notes of another version."""
+        self.forget()
+        self.path.write_bytes(b"")
+        if notes is not None:
+            write_json(self.notes_path, notes.model_dump())
+
+    def append(self, chunks: Iterable[bytes], report: Callable[[int], None]) -> None:
+        """Adds to the bytes; after each chunk `report` gets how many are here."""
+        done = self.size
+        with open(self.path, "ab") as file:
+            for chunk in chunks:
+                file.write(chunk)
+                done += len(chunk)
+                report(done)
+
+    def forget(self) -> None:
+        """Makes the next download start at zero."""
+        self.notes_path.unlink(missing_ok=True)
+
+
+class TransferProgress:
+    """MiB, rate and time left of a file: a bar on a terminal, a plain line now and then in a log.
+
+    Args:
+        what: the file.
+        total: its bytes; None: not known.
+        start: bytes that are here.
+    """
+
+    def __init__(self, what: str, total: int | None, start: int = 0):
+        self.what, self.total, self.start, self.done = what, total, start, start
+        self.began = self.last = time.monotonic()
+        self.bar = (
+            tqdm(total=total, initial=start, desc=what, unit="B", unit_scale=True, unit_divisor=1024)
+            if sys.stderr.isatty()
+            else None
+        )
+
+    def update(self, done: int) -> None:
+        """`done` bytes are here in all."""
+        if self.bar is not None:
+            self.bar.update(done - self.done)
+        elif time.monotonic() - self.last > LOG_INTERVAL or done == self.total:
+            self.last = time.monotonic()
+            say(f"medbench: {self._line(done)}")
+        self.done = done
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def _line(self, done: int) -> str:
+        rate = (done - self.start) / max(self.last - self.began, 1e-9)
+        line = f"{self.what}: {done / MIB:.1f}" + ("" if self.total is None else f" of {self.total / MIB:.1f}")
+        line += f" MiB, {rate / MIB:.2f} MiB/s"
+        return line if self.total is None or not rate else f"{line}, {(self.total - done) / rate:.0f} s left"
 
 
 class CannotResume(Exception):
@@ -76,14 +194,14 @@ def _require_file(response: requests.Response, ranged: bool) -> None:
     if ranged and status == 416:
         raise CannotResume
     if status in TRY_LATER or status >= 500:
-        raise Transient(status_name(status), retry_after(response.headers.get("Retry-After")))
+        raise Transient(status_name(status), _retry_after(response.headers.get("Retry-After")))
     if status != 200 and not (ranged and status == 206):
         raise Refused(status_name(status))
     if response.headers.get("Content-Type", "").lower().startswith("text/html"):
         raise Refused("sent an HTML page, not the file")
 
 
-def retry_after(value: str | None) -> float:
+def _retry_after(value: str | None) -> float:
     """Seconds that a Retry-After header asks for, as a number or a date; 0 where it says nothing clear."""
     if not value:
         return 0.0
@@ -97,8 +215,8 @@ def retry_after(value: str | None) -> float:
     return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
-def _total(response: requests.Response, notes: Notes | None, here: int) -> int | None:
-    """Bytes of the whole file; None: the server does not say.
+def _total(response: requests.Response, notes: Notes | None, start: int) -> int | None:
+    """Bytes of the whole file, of which `start` are here; None: the server does not say.
 
     Raises:
         CannotResume: what the server goes on with is not what is here.
@@ -107,17 +225,17 @@ def _total(response: requests.Response, notes: Notes | None, here: int) -> int |
         length = response.headers.get("Content-Length", "")
         return int(length) if re.fullmatch(DIGITS, length) and not _encoded(response) else None
     span = re.fullmatch(rf"bytes ({DIGITS})-{DIGITS}/({DIGITS}|\*)", response.headers.get("Content-Range", "").strip())
-    if notes is None or span is None or int(span[1]) != here or _encoded(response):
+    if notes is None or span is None or int(span[1]) != start or _encoded(response):
         raise CannotResume
-    now = Notes(
+    current = Notes(
         url=notes.url,
         etag=response.headers.get("ETag", notes.etag),
         last_modified=response.headers.get("Last-Modified", notes.last_modified),
         total=notes.total if span[2] == "*" else int(span[2]),
     )
-    if now.validator != notes.validator or (notes.total is not None and now.total != notes.total):
+    if current.validator != notes.validator or (notes.total is not None and current.total != notes.total):
         raise CannotResume  # a server that knows Range and not If-Range
-    return now.total
+    return current.total
 
 
 def _encoded(response: requests.Response) -> bool:
@@ -136,8 +254,8 @@ def _receive(response: requests.Response, total: int | None, address: str, remot
         if PAGE.match(first):
             raise Refused("sent an HTML page, not the file")
         part.begin(_notes(response, address, total))
-    with closing(Transfer(str(remote.path), expected, part.size)) as transfer:
-        part.append(itertools.chain([first], chunks), transfer.update)
+    with closing(TransferProgress(str(remote.path), expected, part.size)) as progress:
+        part.append(itertools.chain([first], chunks), progress.update)
     if total is not None and part.size != total:
         raise Transient("the body was cut short")
 

@@ -1,7 +1,6 @@
 """Chest CT-Scan images (Hany, on Kaggle): four classes of slices."""
 
-from medbench.data.known.facts import Counts, Facts
-from medbench.data.remote import Remote
+from medbench.data.published import Counts, Facts, Remote
 
 CLASSES = ("adenocarcinoma", "large.cell.carcinoma", "normal", "squamous.cell.carcinoma")
 COUNTS: Counts = {

@@ -1,7 +1,6 @@
 """Chest X-Ray Images (Pneumonia) (Kermany et al. 2018), from Kaggle or from Mendeley Data."""
 
-from medbench.data.known.facts import Counts, Facts
-from medbench.data.remote import Remote
+from medbench.data.published import Counts, Facts, Remote
 
 CLASSES = ("NORMAL", "PNEUMONIA")
 PUBLISHERS = ("kaggle", "mendeley")

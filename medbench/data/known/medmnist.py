@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medbench.core.errors import UserError
-from medbench.data.known.facts import Facts
-from medbench.data.remote import Remote
+from medbench.data.published import Facts, Remote
 
 Name = Literal[
     "pathmnist",

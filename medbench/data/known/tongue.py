@@ -1,7 +1,6 @@
 """Tongues: public stand-ins for MedIENet's own set, which its abstract does not identify."""
 
-from medbench.data.known.facts import Counts, Facts
-from medbench.data.remote import Remote
+from medbench.data.published import Counts, Facts, Remote
 
 TONGUE = Facts(
     name="tongue_tri_dhat",

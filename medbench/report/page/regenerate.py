@@ -8,7 +8,7 @@ import yaml
 from medbench.config.study import Config
 from medbench.core.sections import WeightsFile
 from medbench.data.dataset import Card
-from medbench.data.remote import Remote
+from medbench.data.published import Remote
 from medbench.data.sections import HuggingFaceDataset, ImageFilesDataset, NpzDataset, OwnFilesDataset
 from medbench.report.page.generator_choices import augmenters_of
 from medbench.report.page.provenance import Checkout

@@ -19,7 +19,7 @@ import pytest
 
 from medbench.data.download import Network
 from medbench.data.download.request import CHUNK
-from medbench.data.remote import Remote
+from medbench.data.published import Remote
 
 BODY = random.Random(5).randbytes(300_000)  # some chunks of the downloader, and no archive
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.data.download import obtain, partial
+from medbench.data.download import obtain, request
 from medbench.data.download.request import CHUNK
 
 DATA = Path("resources/test/data.bin")
@@ -69,7 +69,7 @@ def test_the_known_size_counts_where_the_server_gives_none(server, remote, netwo
 def test_a_disk_that_fills_up_keeps_what_came(server, remote, network, monkeypatch):
     server.plan("/file", server.file())
     with monkeypatch.context() as patched, pytest.raises(UserError) as error:
-        patched.setattr(partial, "open", FullDisk, raising=False)
+        patched.setattr(request, "open", FullDisk, raising=False)
         obtain(remote(), network)
     assert str(error.value) == (
         "resources/test/data.bin: the disk is full after 0.1 MiB, which are kept; free some and run again"

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.data.download import kaggle, obtain
+from medbench.data.download import obtain, sources
 
 SIGNED = "Basic " + base64.b64encode("me:schlüssel".encode()).decode()
 
 
 @pytest.fixture(autouse=True)
 def kaggle_is_the_server(server, monkeypatch):
-    monkeypatch.setattr(kaggle, "KAGGLE", f"{server.url}/")
+    monkeypatch.setattr(sources, "KAGGLE", f"{server.url}/")
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def test_the_real_host_is_asked_in_secret_only(monkeypatch, credentials):
     monkeypatch.undo()
     monkeypatch.setenv("KAGGLE_USERNAME", "me")
     monkeypatch.setenv("KAGGLE_KEY", "key")
-    assert kaggle.kaggle_auth("https://www.kaggle.com/api/v1/datasets/download/a/b") is not None
+    assert sources.kaggle_auth("https://www.kaggle.com/api/v1/datasets/download/a/b") is not None
     for other in (
         "http://www.kaggle.com/a",
         "https://www.kaggle.com.example.org/a",
         "https://example.org/www.kaggle.com/",
     ):
-        assert kaggle.kaggle_auth(other) is None
+        assert sources.kaggle_auth(other) is None
 
 
 def test_they_are_sent(server, remote, network, credentials):

@@ -14,7 +14,7 @@ PART = Path(f"{DATA}.part")
 SCRIPT = """
 import sys
 from medbench.data.download import Network, obtain
-from medbench.data.remote import Remote
+from medbench.data.published import Remote
 print(obtain(Remote.model_validate_json(sys.argv[1]), Network(waits=())))
 """
 

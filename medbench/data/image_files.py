@@ -4,8 +4,9 @@ import contextlib
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,43 +14,31 @@ import numpy as np
 from tqdm import tqdm
 
 from medbench.core.errors import UserError
-from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Origins, Patients, Split, SplitName
 from medbench.data.digest import grey_levels, perceptual_hash, pixel_digest
+from medbench.data.folders import Item, Listing, require_most_read
 from medbench.data.images import (
     Channels,
     ImageError,
     Picture,
+    Window,
     channels_note,
     decode,
+    extent,
     in_window,
+    outside,
     resize_note,
     to_channels,
     to_square,
+    window_note,
+    window_of,
 )
-from medbench.data.listing import Item, require_most_read
-from medbench.data.sections import ImageFilesDataset
-from medbench.data.source import Source
-from medbench.data.subset import hold_out
-from medbench.data.window import Window, extent, outside, window_note, window_of
+from medbench.data.prepare import Source
+from medbench.data.sections import FolderDataset, ImageFilesDataset, OwnFilesDataset
+from medbench.data.subset import draw_missing
+from medbench.data.tables import list_files
 from medbench.run.files import sha256_of
 from medbench.run.logs import say
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Which files are to be read, and what they are."""
-
-    root: Path
-    items: list[Item]  # sorted by name
-    classes: list[str]  # label k is classes[k]
-    where: str  # for errors
-    table: Path | None = None  # that the items were listed in, where there is one
-    notes: tuple[str, ...] = ()  # what a reader must know of how they were found
-    hashes: Mapping[Path, str] = field(default_factory=dict)  # sha256 of files that were read to be proved
-    unread: tuple[str, ...] = ()  # image files that are not listed, each with the reason
-    expected: str = "image"  # which files, for errors
-
 
 Decoder = Callable[[Path], Iterable[Picture]]  # the pictures of a file, in their order; raises ImageError
 
@@ -65,7 +54,7 @@ class _Look(NamedTuple):
 
 @dataclass
 class _Reading:
-    """What has been read so far: one row of the first lists per image, and what is worth telling."""
+    """What has been read so far: one row of the first lists per image, and what is worth noting."""
 
     items: list[Item] = field(default_factory=list)
     looks: list[_Look | None] = field(default_factory=list)  # None: awaits the dataset's window
@@ -75,6 +64,24 @@ class _Reading:
     broken: list[str] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
     first_of: dict[Channels, str] = field(default_factory=dict)  # channels -> the first file that has them
+
+
+def load_folder(section: FolderDataset, seed: int) -> Source:
+    """A user's own image files: one folder per class, split folders above them, or a table."""
+    return load_files(section, seed, image_file, ".png, .jpg, .bmp, .tif, .webp or .gif")
+
+
+def load_files(section: OwnFilesDataset, seed: int, decoder: Decoder, expected: str, needs: str = "PIL") -> Source:
+    """Reads every file that belongs, at its final size; draws the splits that the folder or table does not have.
+
+    Raises:
+        UserError: the decoder's package is not installed, a layout, a table or an image cannot be used, or gray is
+            mixed with colour.
+    """
+    if find_spec(needs) is None:
+        raise UserError(f"this kind of dataset needs {needs}: pip install 'medbench[dicom]'")
+    listing = dataclasses.replace(list_files(section), expected=expected)
+    return read_listing(section, listing, seed, f"folder {listing.root.resolve().name}", decoder)
 
 
 def image_file(path: Path) -> Iterable[Picture]:
@@ -88,7 +95,7 @@ def read_listing(
     """Reads every image; draws the splits that the listing does not have from its training images.
 
     Memory is that of the images at their final size; the files' own pixels are dropped one by one. Images of more than
-    8 bits are read a second time, when the training images have told the window, unless the config sets one.
+    8 bits are read a second time, when the training images have given the window, unless the config sets one.
 
     Args:
         section: size, channels, fractions, and whether broken images are left out.
@@ -111,8 +118,8 @@ def read_listing(
     number = {cls: label for label, cls in enumerate(listing.classes)}
     labels = np.array([number[item.label] for item in reading.items], dtype=np.int64)
     groups = _group_numbers(reading.items)
-    names, drawn = _split_names(section, listing.where, reading.items, labels, groups, seed)
-    window, windowing = _windowed(section, listing, reading, names == "train", decoder)
+    names, split_notes = _split_names(section, listing.where, reading.items, labels, groups, seed)
+    window, window_notes = _apply_window(section, listing, reading, names == "train", decoder)
     looks = [look for look in reading.looks if look]
     origins, images = _origins(reading, looks), _stacked(looks, reading)
     splits: dict[SplitName, Split] = {}
@@ -128,7 +135,7 @@ def read_listing(
         patients=_patients(reading.items),
         window=window,
         skipped=unread,
-        notes=[*listing.notes, *drawn, *windowing, *_notes(section, reading)],
+        notes=[*listing.notes, *split_notes, *window_notes, *_notes(section, reading)],
     )
 
 
@@ -176,7 +183,7 @@ def _look(section: ImageFilesDataset, reading: _Reading, picture: Picture, windo
     return _Look(pixels, pixel_digest(whole), perceptual_hash(whole), grey_levels(whole))
 
 
-def _windowed(
+def _apply_window(
     section: ImageFilesDataset, listing: Listing, reading: _Reading, train: np.ndarray, decoder: Decoder
 ) -> tuple[Window | None, list[str]]:
     """Gives the images that await it their window; the window, where one was used, and a note on it."""
@@ -227,8 +234,8 @@ def _group_numbers(items: list[Item]) -> np.ndarray:
 
 
 def _patients(items: list[Item]) -> Patients:
-    given = [item.group is not None for item in items]
-    return "known" if all(given) else "partly" if any(given) else "unknown"
+    known = [item.group is not None for item in items]
+    return "known" if all(known) else "partly" if any(known) else "unknown"
 
 
 def _split_names(
@@ -238,36 +245,17 @@ def _split_names(
     names = np.array([item.split or "train" for item in items], dtype="<U5")
     if "train" not in names:
         raise UserError(f"{where}: has no train split")
-    fractions = {"val": section.val_fraction, "test": section.test_fraction}
+    fractions: dict[SplitName, float] = {"val": section.val_fraction, "test": section.test_fraction}
     missing = {name: fraction for name, fraction in fractions.items() if name not in names}
-    if sum(missing.values()) >= 1:
-        raise UserError(f"{where}: val_fraction and test_fraction together leave nothing to train on")
     if not missing:
         return names, []
     train = np.flatnonzero(names == "train")
-    # No dataset name in the axis: entries that differ only in train_fraction or size share their test images.
-    rng = numpy_rng(seed, "dataset", "split")
-    names[train] = hold_out(labels[train], groups[train], missing.get("val", 0), missing.get("test", 0), rng)
-    for name in missing:
-        if name not in names:
-            why = _too_few(labels[train], groups[train], missing, seed)
-            raise UserError(f"{where}: the {name} split has no image: {why}")
+    try:
+        names[train] = draw_missing(labels[train], groups[train], missing, seed)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
     shares = " and ".join(f"{name} ({fraction:g})" for name, fraction in missing.items())
     return names, [f"{shares} drawn from the training images by seed {seed}: stratified by class, whole groups"]
-
-
-def _too_few(labels: np.ndarray, groups: np.ndarray, missing: Mapping[str, float], seed: int) -> str:
-    """Why a split that is drawn has no image, and the least fractions that would give it some."""
-    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
-    why = f"the smallest class has {fewest} images or patients, too few to divide by " + " and ".join(
-        f"{name}_fraction {fraction:g}" for name, fraction in missing.items()
-    )
-    for fraction in (0.15, 0.2, 0.25, 0.3):
-        wider = {name: max(fraction, own) for name, own in missing.items()}
-        drawn = hold_out(labels, groups, wider.get("val", 0), wider.get("test", 0), numpy_rng(seed, "dataset", "split"))
-        if sum(wider.values()) < 1 and {"train", *missing} <= set(drawn):
-            return f"{why}; {', '.join(f'{name}_fraction: {own:g}' for name, own in wider.items())} would do"
-    return f"{why}; add images, or give splits of your own"
 
 
 def _notes(section: ImageFilesDataset, reading: _Reading) -> list[str]:
@@ -278,7 +266,7 @@ def _notes(section: ImageFilesDataset, reading: _Reading) -> list[str]:
 
 
 def _content_hash(listing: Listing, items: list[Item]) -> str:
-    """sha256 over a line a used file, `<path below the root> <its sha256>`, and one for the table."""
+    """sha256 over one line per used file, `<path below the root> <its sha256>`, and one for the table."""
     files = {item.name: listing.root / item.name for item in items} | (
         {"table": listing.table} if listing.table else {}
     )

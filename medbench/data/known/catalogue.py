@@ -1,18 +1,18 @@
-"""The known datasets as text: a line each, and one with all that is known of it."""
+"""The known datasets as text: one line each, and all that is known of one."""
 
 from collections.abc import Sequence
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.known import known
-from medbench.data.known.facts import Facts
+from medbench.data.published import Facts
 from medbench.data.record import fetched
 
 COLUMNS = ("name", "task", "classes", "train/val/test", "side, pixels", "licence", "to get", "here")
 
 
 def list_known() -> str:
-    """A table of every known dataset, a line each."""
+    """A table of every known dataset, one line each."""
     rows = [COLUMNS, *(_row(sizes) for sizes in known().values())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -34,16 +34,16 @@ def show_known(name: str) -> str:
         *_field("task", facts.task),
         *_field("classes", *(f"{label} {cls}" for label, cls in enumerate(facts.classes))),
         *_field("images", *_counts(facts)),
-        *_field("side, pixels", ", ".join(each.sizes for each in sizes)),
+        *_field("side, pixels", ", ".join(size.sizes for size in sizes)),
         *_field("a mirror keeps the meaning", _judged(facts.horizontal_flip)),
         *_field("another hue keeps the meaning", _judged(facts.hue_shift)),
         *_field("licence", facts.licence + (" (to be accepted by accept_licence)" if facts.restricted else "")),
         *_field("citation", facts.citation),
         *_field("know before use", *facts.notes),
-        *_field("in a config", *(each.section for each in sizes)),
-        *_field("how to get it", *_how(facts)),
-        *_field("file", *(f"{each.remote.path}: {_state(each)}" for each in sizes)),
-        *_field("proved by", *(f"{each.remote.file}: {_proof(each)}" for each in sizes)),
+        *_field("in a config", *(size.section for size in sizes)),
+        *_field("how to get it", *_way_to_get(facts)),
+        *_field("file", *(f"{size.remote.path}: {_state(size)}" for size in sizes)),
+        *_field("proved by", *(f"{size.remote.file}: {_proof(size)}" for size in sizes)),
     ]
     return "\n".join(lines)
 
@@ -54,13 +54,13 @@ def _judged(keeps: bool) -> str:
 
 def _row(sizes: Sequence[Facts]) -> tuple[str, ...]:
     facts = sizes[0]
-    here = [f"{each.sizes}: {_state(each)}" if len(sizes) > 1 else _state(each) for each in sizes if _is_here(each)]
+    here = [f"{size.sizes}: {_state(size)}" if len(sizes) > 1 else _state(size) for size in sizes if _is_here(size)]
     return (
         facts.name,
         facts.task,
         str(len(facts.classes)),
         "/".join(_totals(facts)) or "not published",
-        ", ".join(each.sizes for each in sizes),
+        ", ".join(size.sizes for size in sizes),
         facts.licence.partition(",")[0] + (" (restricted)" if facts.restricted else ""),
         "download" if facts.remote.urls else "by hand",
         "; ".join(here) or "no",
@@ -84,7 +84,7 @@ def _counts(facts: Facts) -> list[str]:
     ]
 
 
-def _how(facts: Facts) -> list[str]:
+def _way_to_get(facts: Facts) -> list[str]:
     if facts.remote.urls:
         return [
             "by itself when a study reaches it (snakemake fetch_all: all of them at once); or by hand from",
@@ -120,11 +120,11 @@ def _proof(facts: Facts) -> str:
     if remote.hash:
         return remote.hash
     size = f"{remote.size} bytes, and " if remote.size else ""
-    return f"{size}its images a class and split (no hash is published)"
+    return f"{size}its images per class and split (no hash is published)"
 
 
 def _field(name: str, *values: str) -> list[str]:
-    """One line, or a line a value below the name."""
+    """One line, or one line per value below the name."""
     if len(values) == 1:
         return [f"  {name}: {values[0]}"]
     return [f"  {name}:", *(f"    {value}" for value in values)] if values else []
