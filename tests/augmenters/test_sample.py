@@ -14,7 +14,7 @@ from medbench.augmenters.train import train
 from medbench.core.errors import Interrupted, UserError
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_npz
-from tests.damage import flip
+from tests.helpers.files import flip
 
 TRAINING = {"timesteps": 12, "steps": 3, "batch_size": 8, "sample_batch_size": 4}
 ANNOTATED = {"kind": "annotated_ddpm", "width": 8, "multipliers": (1, 2), "conditioning": "label"}

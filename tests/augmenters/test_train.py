@@ -25,7 +25,7 @@ from medbench.core.labels import proportional_labels
 from medbench.data.dataset import Dataset, class_counts
 from medbench.run.files import remove_folder, sha256_of
 from medbench.run.sealed_files import read_json, read_npz
-from tests.damage import flip
+from tests.helpers.files import flip
 
 SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "conditioning": "label", "timesteps": 10}
 SECTION |= {"steps": 200, "batch_size": 8, "log_every": 7, "checkpoint_every": 5, "probe_images": 8}

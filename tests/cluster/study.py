@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.checkout import copy_project
-from tests.checkpoints import newest_step
 from tests.cluster.one_node_slurm import environ_of, processes
+from tests.helpers.files import copy_project, newest_step
 
 CONFIG = """
 name: tiny

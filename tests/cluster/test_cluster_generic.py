@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from tests.checkout import ROOT
 from tests.cluster.study import GENERIC, Study, model
+from tests.helpers.files import ROOT
 
 MODEL = "models/phantom_xray/annotated_l2/seed0"
 

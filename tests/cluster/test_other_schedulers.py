@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import ROOT
+from tests.helpers.files import ROOT
 
 pytestmark = pytest.mark.cluster
 

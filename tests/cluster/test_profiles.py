@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.checkout import ROOT
+from tests.helpers.files import ROOT
 
 
 def profile(name: str) -> dict:

@@ -13,7 +13,7 @@ from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.config import stage_code
 from medbench.config.stage_code import MODULES, code_of
 from medbench.core import fingerprint as module
-from tests.checkout import ROOT
+from tests.helpers.files import ROOT
 
 HELPER = """
 from medbench.sections import limit

@@ -11,7 +11,7 @@ from medbench.fidelity.frechet import frechet_distance
 from medbench.fidelity.sections import FeaturesStage, FidelityStage
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, write_npz
-from tests.damage import flip
+from tests.helpers.files import flip
 
 STAGE = FeaturesStage(weights_sha256=None, dimensions=(64,), batch_size=4, seed=0, torch_threads=1)
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.checkout import copy_project
+from tests.helpers.files import copy_project
 
 RUN = Path("results/small")
 TABLES = RUN / "tables/small"

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.checkpoints import finished_checkpoints, holder_of
+from tests.helpers.files import finished_checkpoints, holder_of
 from tests.interruption.study import PATIENCE, PRODUCTS, Study, kill_group, leftovers, wait_until
 
 pytestmark = pytest.mark.interruption

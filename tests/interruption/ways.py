@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkpoints import finished_checkpoints
+from tests.helpers.files import finished_checkpoints
 from tests.interruption.study import PATIENCE, wait_until
 
 

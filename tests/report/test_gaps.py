@@ -19,7 +19,7 @@ from medbench.run.files import write_text
 from medbench.run.logs import Usage
 from medbench.run.sealed_files import write_json, write_npz
 from medbench.run.seals import write_sums
-from tests.damage import flip
+from tests.helpers.files import flip
 
 CONFIG = {
     "name": "demo",

@@ -16,7 +16,7 @@ from medbench.run.logs import End, Usage, parse_log
 from medbench.run.sealed_files import read_json, write_json
 from medbench.run.status import State, estimates, status, status_text
 from medbench.system.folder_lock import held
-from tests.run.conftest import CONFIG, NOW, age
+from tests.helpers.run_folder import CONFIG, NOW, age
 
 PROGRESS = "train ct medienet seed 0 unet: 35/170 steps, 2.28 steps/s, 59 s left, loss 0.2368"
 MODEL, SAMPLES, ARM = "models/ct/medienet/seed0", "samples/ct/medienet/seed0.npz", "utility/ct/steps/real/real"

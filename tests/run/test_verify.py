@@ -16,7 +16,7 @@ from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
 from medbench.run.seals import write_sums
 from medbench.run.verify import Finding, Verdict, files_of, print_verified, verify
 from medbench.system.folder_lock import held
-from tests.damage import flip
+from tests.helpers.files import flip
 
 MODEL, CLASSIC = "models/ct/medienet/seed0", "samples/ct/classic/seed0.npz"
 FEATURES = "features/ct/classic/seed0.safetensors"

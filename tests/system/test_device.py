@@ -9,6 +9,7 @@ from medbench.core.sections import RuntimeStage
 from medbench.system import device as devices
 from medbench.system import runtime
 from medbench.system.device import DEVICE, say_where, take
+from medbench.system.launcher import processes_for
 
 
 @pytest.fixture
@@ -56,9 +57,10 @@ def test_without_a_gpu_auto_takes_the_cpu_and_says_so_and_cuda_refuses(machine, 
     assert runtime.start(RuntimeStage(torch_threads=1)).device == "cpu"
     assert capsys.readouterr().err == f"note: device auto: {why}, computing on the CPU\n"
     machine(0, "cuda", built)
-    with pytest.raises(UserError) as error:
-        take()
-    assert str(error.value).startswith(f"device: cuda: {why}; say device: auto")
+    for ask in (take, lambda: processes_for(2, "augmenters.a.gpu")):
+        with pytest.raises(UserError) as error:
+            ask()
+        assert str(error.value).startswith(f"device: cuda: {why}; say device: auto")
 
 
 def test_more_gpus_than_a_scheduler_gave_are_refused_by_the_key_that_asks(machine):

@@ -1,4 +1,4 @@
-"""Two processes, each with half of every batch, learn what one learns; nothing of them differs between each other."""
+"""Two processes, each with half of every batch, learn what one process learns, and stay equal to each other."""
 
 import os
 import signal
@@ -24,10 +24,10 @@ from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, train_network
 from medbench.training.task import Task, TrainingData
 from medbench.training.team import Team
-from tests.training.together import together
+from tests.helpers.processes import together
 
 ALONE = Runtime("cpu", "fp32", 1, False)
-STEPS = 8
+STEPS = 4
 COMMON = {"steps": STEPS, "batch_size": 8, "log_every": 1, "probe_images": 8, "learning_rate": 1e-3, "ema_decay": 0.9}
 KINDS = {
     "per_class": {"kind": "annotated_ddpm", "width": 8, "multipliers": (1,), "timesteps": 10, "conditioning": "class"},
@@ -36,10 +36,10 @@ KINDS = {
     "cvae": {"kind": "cvae", "width": 8, "latent_dim": 8},
     "cgan": {"kind": "cgan", "width": 8, "latent_dim": 8},
 }
-# Sums in another order round float32's last bit (6e-8) otherwise, and each step starts from what the last one left.
-# Seen over 50 steps: losses differ by at most 3e-7 of themselves, the GAN's by 1.4e-5, weights by 2.4e-5. Other draws,
-# or half of a batch, change it by some 1e-2. (Widths of 8 would not do: a bias before a norm of one channel a group has
-# no gradient but rounding, which Adam makes steps of.)
+# Sums in another order round float32's last bit (6e-8) otherwise, and each step starts from where the last one ended.
+# Seen over 50 steps: losses differ by at most 3e-7 of their value, the GAN's by 1.4e-5, weights by 2.4e-5. Other draws,
+# or half of a batch, change them by some 1e-2. (Widths of 8 would not do: a bias before a norm of one channel per group
+# has no gradient but rounding, of which Adam makes steps.)
 LOSS = {"rel": 1e-5, "abs": 1e-4}
 PROBE = {"rel": 1e-4, "abs": 2e-3}  # SSIM is of whole grey levels: one that rounds otherwise moved it by 1.7e-4
 WEIGHTS = {"rtol": 0, "atol": 2e-4}
@@ -58,10 +58,10 @@ def fitted(runtime, rank, folder, name, **settings):
     augmenter = cls(cls.__orig_bases__[0].__args__[0](**section), ImageSpec(1, (16, 16), ("a", "b"), True))
     job = Job(1, 2, folder / "checkpoints", {"processes": runtime.processes}, runtime, name)
     history = augmenter.fit(split(), split(), job)
-    made = folder / f"model{rank}"
-    made.mkdir(parents=True)
-    augmenter.save(made)
-    return history, {str(path.relative_to(made)): load_file(path) for path in sorted(made.rglob("*.safetensors"))}
+    model = folder / f"model{rank}"
+    model.mkdir(parents=True)
+    augmenter.save(model)
+    return history, {str(path.relative_to(model)): load_file(path) for path in sorted(model.rglob("*.safetensors"))}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -90,8 +90,8 @@ with end_on_signals():
 
 
 def test_one_that_waits_for_another_to_begin_ends_at_a_signal(tmp_path):
-    own = {RENDEZVOUS: str(tmp_path / "meet"), "RANK": "0", "WORLD_SIZE": "2"}
-    with subprocess.Popen([sys.executable, "-c", JOIN], env=os.environ | own) as process:
+    first = {RENDEZVOUS: str(tmp_path / "meet"), "RANK": "0", "WORLD_SIZE": "2"}
+    with subprocess.Popen([sys.executable, "-c", JOIN], env=os.environ | first) as process:
         while not (tmp_path / "meet").exists():
             time.sleep(0.02)
         process.terminate()
@@ -136,12 +136,18 @@ def learned(runtime, rank, folder, **settings):
     return {"history": history, "end": end, "weights": task.networks["conv"].state_dict(), "noise": task.noise}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What two processes have learned without any interruption."""
+    folder = tmp_path_factory.mktemp("whole")
+    return together(learned, folder / "run", folder)
+
+
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_signal_to_one_stops_all_and_they_go_on_bit_identically(tmp_path, rank):
-    whole = together(learned, tmp_path / "whole", tmp_path / "whole")
+def test_a_signal_to_one_stops_all_and_they_go_on_bit_identically(tmp_path, rank, whole):
     folder = tmp_path / "cut"
     stopped = together(_stopped, tmp_path / "stopped", folder, rank)
-    assert [each["end"] for each in stopped] == ["test: stopped after step 7; run again to go on"] * 2
+    assert [process["end"] for process in stopped] == ["test: stopped after step 7; run again to go on"] * 2
     assert [path.name[:12] for path in sorted((folder / "checkpoints").iterdir())] == ["step00000006", "step00000007"]
     resumed = together(learned, tmp_path / "resumed", folder)
     for ours, expected in zip(resumed, whole, strict=True):
@@ -154,17 +160,19 @@ def _stopped(runtime, rank, folder, signalled):
     return learned(runtime, rank, folder, signal_at=(signalled, 7))
 
 
-def test_draws_are_shared_and_dropout_is_not(tmp_path):
-    one = learned(ALONE, 0, tmp_path / "one")["noise"]
-    first, second = (each["noise"] for each in together(learned, tmp_path / "two", tmp_path / "two"))
-    for (whole, state, labels), (a, alike, own), (b, other, theirs) in zip(one, first, second, strict=True):
-        assert torch.equal(torch.cat([a, b]), whole)
-        assert torch.equal(torch.cat([own, theirs]), labels)
-        assert torch.equal(alike, state), "the first process draws its masks as one process does"
-        assert not torch.equal(alike, other), "both would mask their images alike"
+def test_draws_are_shared_and_dropout_is_not(tmp_path, whole):
+    alone = learned(ALONE, 0, tmp_path)["noise"]
+    first, second = (process["noise"] for process in whole)
+    for (noise, state, labels), (noise0, state0, labels0), (noise1, state1, labels1) in zip(
+        alone, first, second, strict=True
+    ):
+        assert torch.equal(torch.cat([noise0, noise1]), noise)
+        assert torch.equal(torch.cat([labels0, labels1]), labels)
+        assert torch.equal(state0, state), "the first process draws its masks as one process does"
+        assert not torch.equal(state0, state1), "both would mask their images alike"
 
 
-def test_a_loss_that_is_not_finite_is_said_by_all(tmp_path):
+def test_a_loss_that_is_not_finite_ends_all(tmp_path):
     ends = together(_diverging, tmp_path / "run", tmp_path / "run")
     assert [end["end"] for end in ends] == ["test: the loss is not finite at step 10: lower learning_rate"] * 2
 

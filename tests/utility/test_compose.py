@@ -11,7 +11,7 @@ from medbench.core.labels import proportional_labels
 from medbench.data.dataset import Dataset
 from medbench.run.sealed_files import write_npz
 from medbench.utility.compose import Generated, read_generated, training_set
-from tests.damage import flip
+from tests.helpers.files import flip
 
 RNG_SEED = 0
 

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from medbench.run.files import sha256_of
-from tests.checkout import copy_project
-from tests.damage import flip
+from tests.helpers.files import copy_project, flip
 from tests.security import watcher
 
 TINY = """

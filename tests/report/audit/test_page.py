@@ -13,7 +13,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
 from medbench.report.audit.page import draw_audit, page
 from medbench.run.sealed_files import read_json, write_json
-from tests.parsed_page import Page
+from tests.helpers.parsed_page import Page
 
 
 @pytest.fixture

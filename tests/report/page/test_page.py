@@ -22,7 +22,7 @@ from medbench.report.page.write import write_page
 from medbench.run.files import write_text
 from medbench.run.sealed_files import read_json, write_json, write_npz
 from medbench.run.seals import write_sums
-from tests.parsed_page import Page
+from tests.helpers.parsed_page import Page
 
 CLASSES = ["<b>dark</b>", "bright"]
 RAW = {
