@@ -11,7 +11,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from medbench.fidelity.frechet import frechet_distance, trace_sqrt_product
+from medbench.fidelity.metrics.frechet import frechet_distance, trace_sqrt_product
 
 
 def features(n: int, dim: int, scale: float) -> np.ndarray:

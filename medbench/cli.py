@@ -89,7 +89,7 @@ def audit(
 ) -> None:
     """Find duplicates, leaks and broken images; apply the dataset's protocol."""
     stage = _section(AuditStage, config)
-    from medbench.audit.stage import audit
+    from medbench.audit.audit import audit
 
     audit(raw, output, stage, found)
 
@@ -97,7 +97,7 @@ def audit(
 @app.command()
 def audit_page(raw: Raw, found: Findings, page: Page) -> None:
     """Draw what `audit` found, with pictures."""
-    from medbench.report.audit.page import draw_audit
+    from medbench.report.audit.pages import draw_audit
 
     draw_audit(raw, found, page)
 
@@ -185,7 +185,7 @@ def neighbours(
 ) -> None:
     """Find test images that lie suspiciously close to a training image in features."""
     stage = _section(NeighboursStage, config)
-    from medbench.audit.neighbours_stage import audit_neighbours
+    from medbench.audit.neighbours import audit_neighbours
 
     audit_neighbours(dataset, {"train": train, "test": test}, stage, found)
 
@@ -193,7 +193,7 @@ def neighbours(
 @app.command()
 def neighbours_page(dataset: Dataset, found: Findings, page: Page) -> None:
     """Draw what `neighbours` found, with pictures."""
-    from medbench.report.audit.neighbours_page import draw_neighbours
+    from medbench.report.audit.pages import draw_neighbours
 
     draw_neighbours(dataset, found, page)
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
+from medbench.data.digest import origins_of
 
 ROOT = Path(__file__).parent.parent
+PICTURE_SIDE = 32
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches for a hub
 os.environ["MEDBENCH_DEVICE"] = "cpu"  # where the bytes are promised
 os.environ["MEDBENCH_GPU_LEASE"] = "off"  # tests that run side by side would wait for each other's GPU
@@ -59,6 +62,58 @@ def tiny_dataset():
         return Dataset(splits, card)
 
     return make
+
+
+@pytest.fixture
+def picture():
+    """A function that makes a smooth gray picture (32, 32), another one for each seed."""
+
+    def make(seed: int) -> np.ndarray:
+        coarse = np.random.RandomState(seed).randint(0, 256, (12, 12)).astype(np.uint8)
+        return np.asarray(Image.fromarray(coarse).resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BICUBIC))
+
+    return make
+
+
+@pytest.fixture
+def raw():
+    """A function that makes a raw dataset of rows (image, label) or (image, label, group), one list per split."""
+
+    def make(classes=("a", "b"), **rows) -> Dataset:
+        splits, first = {}, 0
+        for name in SPLITS:
+            images = np.stack([row[0] for row in rows[name]])
+            labels = np.array([row[1] for row in rows[name]])
+            groups = np.array([row[2] if len(row) > 2 else 1000 + first + k for k, row in enumerate(rows[name])])
+            origins = origins_of(images, [f"{name} {k}" for k in range(len(labels))])
+            splits[name] = Split(images, labels, groups, origins)
+            first += len(labels)
+        card = Card(
+            name="tiny",
+            title="Tiny",
+            source="noise",
+            licence="MIT",
+            citation="none",
+            classes=list(classes),
+            channels=1 if images.ndim == 3 else 3,
+            image_size=images.shape[1:3],
+            counts=class_counts(splits, len(classes)),
+            notes=["a note"],
+        )
+        return Dataset(splits, card)
+
+    return make
+
+
+@pytest.fixture
+def leaky(raw, picture):
+    """Picture 0 four times (two in train, one in val and test), 1 in train and test, 2 in train under two labels."""
+    p = picture
+    return raw(
+        train=[(p(0), 0), (p(0), 0), (p(1), 1), (p(2), 0), (p(2), 1), (p(3), 1), (p(4), 0)],
+        val=[(p(0), 0), (p(5), 1), (p(6), 0)],
+        test=[(p(7), 0), (p(0), 0), (p(1), 1), (p(8), 1)],
+    )
 
 
 @pytest.fixture

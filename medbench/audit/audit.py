@@ -1,26 +1,97 @@
-"""The audit of a raw dataset: what is wrong with it, and the dataset under its protocol."""
+"""The stage `audit`: a raw dataset is searched, its protocol applied, its training fraction cut out."""
 
+import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
-from medbench.audit.crossings import group_crossings, torn_groups
-from medbench.audit.distributions import intensities, intensity_differences, sizes
-from medbench.audit.exact import exact_duplicates
-from medbench.audit.flat import BELOW_SD, deviations, flat_images, mean_levels
+import numpy as np
+
+from medbench.audit.distributions import (
+    BELOW_SD,
+    deviations,
+    flat_images,
+    intensities,
+    intensity_differences,
+    mean_levels,
+    sizes,
+)
 from medbench.audit.near import near_duplicates
-from medbench.audit.pool import pool_of
+from medbench.audit.pool import exact_duplicates, group_crossings, pool_of, torn_groups
 from medbench.audit.protocol import apply_protocol
-from medbench.audit.report import AuditReport, Removal
-from medbench.data.dataset import SPLITS, Dataset, class_counts
+from medbench.audit.results import AuditResult, Removal
+from medbench.audit.sections import AuditStage
+from medbench.core.errors import UserError
+from medbench.core.rng import numpy_rng
+from medbench.data.dataset import SPLITS, Dataset, absent_classes, class_counts
 from medbench.data.sections import Protocol
+from medbench.data.subset import take_fraction
+from medbench.run.sealed_files import write_json
+
+
+def audit(raw: Path, output: Path, stage: AuditStage, found: Path) -> None:
+    """Writes what was found, then the dataset that all later stages read, and its card.
+
+    Args:
+        raw: npz that `prepare` wrote.
+        output: the npz to write.
+        stage: the dataset's section.
+        found: the json to write.
+
+    Raises:
+        UserError: a file cannot be read or written, or the protocol leaves nothing to train on.
+    """
+    dataset = Dataset.load(raw)
+    if dataset.splits["train"].origins is None:
+        raise UserError(f"{raw}: is no raw dataset, as `prepare` writes it")
+    result = audit_dataset(dataset, stage.dataset.protocol, stage.seed)
+    write_json(found, result.report.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))
+    judged = _fraction(result.dataset, stage.dataset.train_fraction, stage.seed)
+    _require_two_patients(judged)
+    judged.save(output, stage.made_with())
+
+
+def _require_two_patients(dataset: Dataset) -> None:
+    """Before hours of training: fidelity holds back some real images for its floor, whole patients only."""
+    groups = dataset.splits["train"].groups
+    largest = np.unique(groups, return_counts=True)[1].max()
+    if largest > 1 and len(groups) - largest < 2:
+        raise UserError(
+            f"datasets.{dataset.card.name}: {largest} of {len(groups)} training images are of one patient"
+            " (group): none can be held back for the floor of fidelity; give at least two images of others, or leave"
+            " out groups that are no patients"
+        )
+
+
+def _fraction(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+    """With a part of its training images, and without origins: what the later stages read.
+
+    The draw does not depend on the dataset's name: entries that differ in size alone keep the same images, and a
+    smaller fraction is a part of a larger one.
+    """
+    splits, notes = dict(dataset.splits), list(dataset.card.notes)
+    if fraction < 1:
+        whole = splits["train"]
+        splits["train"] = take_fraction(whole, fraction, numpy_rng(seed, "dataset", "train_fraction"))
+        notes.append(
+            f"train_fraction {fraction:g}: {len(splits['train'])} of {len(whole)} training images kept, stratified by"
+            " class, whole groups"
+        )
+    splits = {name: dataclasses.replace(split, origins=None) for name, split in splits.items()}
+    changed = {
+        "counts": class_counts(splits, len(dataset.card.classes)),
+        "train_fraction": fraction,
+        "notes": notes + absent_classes(splits, dataset.card.classes),
+    }
+    return Dataset(splits, dataset.card.model_copy(update=changed))
 
 
 @dataclass(frozen=True)
 class Audited:
     dataset: Dataset  # under its protocol
-    report: AuditReport  # on the raw one
+    report: AuditResult  # on the raw one
 
 
-def audit(raw: Dataset, protocol: Protocol, seed: int) -> Audited:
+def audit_dataset(raw: Dataset, protocol: Protocol, seed: int) -> Audited:
     """Looks for duplicates, leaks and images without content, and applies a protocol.
 
     Args:
@@ -35,11 +106,11 @@ def audit(raw: Dataset, protocol: Protocol, seed: int) -> Audited:
     return Audited(dataset, _report(raw, dataset, protocol, seed, removals))
 
 
-def _report(raw: Dataset, dataset: Dataset, protocol: Protocol, seed: int, removals: list[Removal]) -> AuditReport:
+def _report(raw: Dataset, dataset: Dataset, protocol: Protocol, seed: int, removals: list[Removal]) -> AuditResult:
     pool = pool_of(raw)
     sd = deviations(pool)
     before, after = (class_counts(each.splits, len(pool.classes)) for each in (raw, dataset))
-    return AuditReport(
+    return AuditResult(
         dataset=raw.card.name,
         title=raw.card.title,
         source_sha256=raw.card.source_sha256,

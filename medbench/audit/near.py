@@ -19,16 +19,16 @@ fifth and enlarged again, or given less contrast; of 200 X-rays at 28 pixels, sh
 compression and cropping hide a part of the pairs, so the count is a lower bound.
 """
 
-from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 
-from medbench.audit.candidates import candidates
-from medbench.audit.crossings import crossings
-from medbench.audit.details import correlations, details
-from medbench.audit.pool import Pool
-from medbench.audit.report import NearDuplicates, NearPair, SplitPairs
+from medbench.audit.pool import Pool, crossings
+from medbench.audit.results import NearDuplicates, NearPair, SplitPairs
 from medbench.data.dataset import SPLITS
 
 MAX_BITS = 4  # of 64
@@ -119,3 +119,134 @@ def _named(pool: Pool, pairs: Pairs, i: int) -> NearPair:
         bits=int(pairs.bits[i]),
         correlation=round(float(pairs.correlation[i]), 4),
     )
+
+
+HASH_BITS = 64
+MOST_IN_BUCKET = 30_000  # hashes: comparing these with each other takes a second or two
+MOST_PAIRS = 2_000_000  # pairs: looking at them again takes half a minute
+COMPARISONS = 1 << 22  # comparisons held at once
+
+
+@dataclass(frozen=True)
+class Candidates:
+    first: np.ndarray  # (P,) int64: index of a hash
+    second: np.ndarray  # (P,) int64: larger than first
+    bits: np.ndarray  # (P,) int64: in which the two differ
+    crowded: np.ndarray  # (N,) bool: hashes of buckets that were too full to be compared
+
+
+@dataclass
+class _Found:
+    most: int
+    first: list[np.ndarray] = field(default_factory=list)
+    second: list[np.ndarray] = field(default_factory=list)
+    pairs: int = 0
+
+    def take(self, blocks: Iterator[tuple[np.ndarray, np.ndarray]]) -> bool:
+        """Adds all blocks of pairs; False if there was no room for some."""
+        for first, second in blocks:
+            if self.pairs + len(first) > self.most:
+                return False
+            self.first.append(first)
+            self.second.append(second)
+            self.pairs += len(first)
+        return True
+
+
+def candidates(
+    hashes: np.ndarray, max_bits: int, most_in_bucket: int = MOST_IN_BUCKET, most_pairs: int = MOST_PAIRS
+) -> Candidates:
+    """Every pair that differs in at most `max_bits` bits, once, sorted; but for buckets that are too full.
+
+    A bucket is too full with more than `most_in_bucket` hashes, or with more pairs than are left of `most_pairs`.
+
+    Args:
+        hashes: (N,) uint64.
+    """
+    found, masks = _Found(most_pairs), band_masks(max_bits + 1)
+    crowded, given_up = np.zeros((2, len(hashes)), dtype=bool)
+    for band, mask in enumerate(masks):
+        for bucket in _buckets(hashes & mask):
+            members = bucket[~given_up[bucket]]
+            if len(members) > most_in_bucket:
+                crowded[members] = True
+            elif not found.take(_close(hashes, members, max_bits, masks[:band])):
+                given_up[members] = True  # in later bands too: as alike as these are, they would fill those as well
+    return _sorted(hashes, found, crowded | given_up)
+
+
+def band_masks(n_bands: int) -> list[np.uint64]:
+    """Masks that share out the 64 bits, as evenly as can be."""
+    edges = np.linspace(0, HASH_BITS, n_bands + 1).round().astype(int).tolist()
+    return [np.uint64((1 << high) - (1 << low)) for low, high in pairwise(edges)]
+
+
+def _buckets(keys: np.ndarray) -> Iterator[np.ndarray]:
+    """Indices of the hashes with equal keys, where there are at least two."""
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[order], prepend=keys[order[:1]] ^ np.uint64(1)))
+    sizes = np.diff(starts, append=len(keys))
+    for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
+        yield order[start : start + size]
+
+
+def _close(
+    hashes: np.ndarray, members: np.ndarray, max_bits: int, earlier: Sequence[np.uint64]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of members, ascending, that differ in at most `max_bits` bits and agree in no earlier band."""
+    own = hashes[members]
+    step = max(1, COMPARISONS // max(1, len(members)))
+    for start in range(0, len(members), step):
+        differ = own[start : start + step, None] ^ own[None, start:]
+        first, second = np.nonzero(np.triu(np.bitwise_count(differ) <= max_bits, k=1))
+        new = np.all([differ[first, second] & mask for mask in earlier], axis=0) if earlier else slice(None)
+        yield members[start + first[new]], members[start + second[new]]
+
+
+def _sorted(hashes: np.ndarray, found: _Found, crowded: np.ndarray) -> Candidates:
+    empty = [np.empty(0, dtype=np.int64)]
+    first, second = np.concatenate(empty + found.first), np.concatenate(empty + found.second)
+    order = np.lexsort((second, first))
+    first, second = first[order], second[order]
+    return Candidates(first, second, np.bitwise_count(hashes[first] ^ hashes[second]).astype(np.int64), crowded)
+
+
+SIDE = 32  # pixels: images whose sides are longer are made so small
+COARSE = 1.5  # pixels: standard deviation of the Gaussian whose result is taken away
+PAIRS_AT_ONCE = 4096  # pairs held at once
+
+
+def details(images: np.ndarray) -> np.ndarray:
+    """What is left of each image without its coarse shapes, which all images of one organ share.
+
+    Args:
+        images: (N, H, W) or (N, H, W, 3) uint8.
+
+    Returns:
+        (N, D) float16 of mean 0 and norm 1, so that a scalar product is a correlation; zeros for a flat image.
+    """
+    fine = _small(images).astype(np.float32)
+    fine -= gaussian_filter(fine, COARSE, axes=(1, 2))
+    rows = fine.reshape(len(fine), -1)
+    rows -= rows.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.where(norm > 0, norm, 1)).astype(np.float16)
+
+
+def correlations(details: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Correlations (P,) float64 of the pairs of rows (first, second), each (P,)."""
+    found = np.empty(len(first))
+    for start in range(0, len(first), PAIRS_AT_ONCE):
+        pairs = slice(start, start + PAIRS_AT_ONCE)
+        a, b = details[first[pairs]].astype(np.float32), details[second[pairs]].astype(np.float32)
+        found[pairs] = np.einsum("pd,pd->p", a, b)
+    return found
+
+
+def _small(images: np.ndarray) -> np.ndarray:
+    """(N, h, w) gray with sides of at most SIDE."""
+    height, width = (min(SIDE, side) for side in images.shape[1:3])
+    if images.shape[1:] == (height, width):
+        return images
+    pictures = (Image.fromarray(image).convert("L").resize((width, height), Image.Resampling.BOX) for image in images)
+    return np.stack([np.asarray(picture) for picture in pictures])

@@ -28,14 +28,26 @@ untested. At 64 and 192 the nearest neighbours are at 0.999 or more in all three
 themselves the counts are no independent test of the floor, as it was chosen there.
 """
 
-import numpy as np
+from collections.abc import Mapping
+from pathlib import Path
 
-from medbench.audit.neighbours_report import PERCENTILE, Closeness, NeighbourPair, NeighboursReport
-from medbench.audit.report import ImageName
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from medbench.audit.results import PERCENTILE, Closeness, ImageName, NeighbourPair, NeighboursResult
+from medbench.audit.sections import NeighboursStage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset, SplitName
 from medbench.data.digest import pixel_digest
-from medbench.data.feature_vectors import DIGITS, Vectors, nearest
+from medbench.data.feature_vectors import (
+    DIGITS,
+    Vectors,
+    nearest,
+    read_features,
+    require_features_of,
+    require_same_extractor,
+)
+from medbench.run.sealed_files import write_json
 
 FLOORS = {768: 0.99, 2048: 0.99}  # by dimension
 CHOSEN_AT = 768  # dimension
@@ -46,7 +58,7 @@ BINS = 40
 
 def neighbours(
     dataset: Dataset, train: np.ndarray, test: np.ndarray, dimension: int, extractor: str
-) -> NeighboursReport:
+) -> NeighboursResult:
     """Looks for the nearest training image of every test image.
 
     Args:
@@ -116,14 +128,14 @@ def _named(dataset: Dataset, split: SplitName, row: int) -> ImageName:
 
 def _report(
     dataset: Dataset, pairs: list[NeighbourPair], among_known: np.ndarray, dimension: int, extractor: str
-) -> NeighboursReport:
+) -> NeighboursResult:
     to_known = np.array([pair.similarity for pair in pairs])
     start = _histogram_start(to_known, among_known)
     train, test = _closeness(among_known, start), _closeness(to_known, start)
     close, closer = to_known >= FLOORS[dimension], to_known > train.percentile_99
     alike = train.median >= FLOORS[dimension]
     suspicious = pairs[: int((close & closer if alike else close).sum())]  # pairs are sorted
-    return NeighboursReport(
+    return NeighboursResult(
         dataset=dataset.card.name,
         title=dataset.card.title,
         protocol=dataset.card.protocol,
@@ -168,3 +180,31 @@ def _closeness(similarities: np.ndarray, start: float) -> Closeness:
         largest=float(similarities.max()),
         histogram=(counts / len(similarities)).round(6).tolist(),
     )
+
+
+def audit_neighbours(
+    dataset_path: Path, feature_paths: Mapping[str, Path], stage: NeighboursStage, found: Path
+) -> None:
+    """Writes which test images lie suspiciously close to a training image in features.
+
+    Args:
+        dataset_path: npz that `audit` wrote.
+        feature_paths: files of the features stage under `train` and `test`.
+        stage: the dimension to look at, and the number of threads.
+        found: the json to write.
+
+    Raises:
+        UserError: features that do not belong to the dataset, or lack the dimension.
+    """
+    loaded = {name: read_features(path) for name, path in feature_paths.items()}
+    made_by = {name: origin for name, (_, origin) in loaded.items()}
+    require_same_extractor(made_by, feature_paths)
+    dataset, key = Dataset.load_audited(dataset_path), str(stage.dimension)
+    require_features_of(dataset, made_by, feature_paths)
+    for name, (arrays, _) in loaded.items():
+        if key not in arrays:
+            raise UserError(f"{feature_paths[name]}: holds no features of {key} dimensions; extract them again")
+    train, test = (loaded[name][0][key] for name in ("train", "test"))
+    with threadpool_limits(stage.torch_threads):  # sums depend on the number of threads
+        report = neighbours(dataset, train, test, stage.dimension, made_by["test"]["extractor"])
+    write_json(found, report.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))

@@ -1,12 +1,12 @@
-"""All images of a raw dataset as one list, with equal pixels known as one distinct image."""
+"""All images of a raw dataset as one list, with equal pixels known as one distinct image, and its exact duplicates."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from medbench.audit.report import ImageName
+from medbench.audit.results import Copies, Crossing, ExactDuplicates, GroupCrossing, ImageName, Share
 from medbench.data.dataset import SPLITS, Dataset, Origins, SplitName
 
 KEPT_FIRST: tuple[SplitName, ...] = ("test", "val", "train")  # where the kept copy of an image stands, if it can
@@ -107,3 +107,91 @@ def _kept(distinct: np.ndarray, split: np.ndarray) -> np.ndarray:
     turn = np.array([KEPT_FIRST.index(name) for name in SPLITS])[split]
     order = np.argsort(turn, kind="stable")  # rows keep their order within a split
     return order[np.unique(distinct[order], return_index=True)[1]]
+
+
+# What is scored first: a test image seen in training flatters every number, a val image the choice of the model.
+HELD_OUT: tuple[tuple[SplitName, SplitName], ...] = (("test", "train"), ("val", "train"), ("test", "val"))
+
+
+def crossings(pool: Pool, known: np.ndarray) -> list[Crossing]:
+    """Of each pair of splits, the images of the first that are known in the second.
+
+    Args:
+        pool: N images, K distinct ones.
+        known: (K, 3) bool: whether a distinct image counts as standing in each of SPLITS.
+    """
+    found = []
+    for split, other in HELD_OUT:
+        inside = pool.split == SPLITS.index(split)
+        crossing = inside & known[pool.distinct, SPLITS.index(other)]
+        of_class = {name: pool.labels == label for label, name in enumerate(pool.classes)}
+        classes = {name: _share(pool, inside & own, crossing & own) for name, own in of_class.items()}
+        whole = _share(pool, inside, crossing)
+        found.append(Crossing(split=split, other=other, classes=classes, **whole.model_dump()))
+    return found
+
+
+def _share(pool: Pool, inside: np.ndarray, crossing: np.ndarray) -> Share:
+    distinct = len(np.unique(pool.distinct[crossing]))
+    return Share(images=int(crossing.sum()), of=int(inside.sum()), distinct=distinct)
+
+
+def group_crossings(pool: Pool) -> list[GroupCrossing]:
+    """Groups that have images in two splits, each pair of splits that shares any."""
+    return [found for split, other in HELD_OUT for found in _shared_groups(pool, split, other)]
+
+
+def torn_groups(dataset: Dataset) -> int:
+    """How many groups have images in more than one split."""
+    own = [np.unique(split.groups) for split in dataset.splits.values()]
+    return int((np.unique(np.concatenate(own), return_counts=True)[1] > 1).sum())
+
+
+def _shared_groups(pool: Pool, split: SplitName, other: SplitName) -> Iterator[GroupCrossing]:
+    own, others = (pool.groups[pool.split == SPLITS.index(name)] for name in (split, other))
+    shared = np.intersect1d(own, others)
+    if len(shared):
+        images = int(np.isin(own, shared).sum())
+        yield GroupCrossing(split=split, other=other, groups=len(shared), images=images)
+
+
+MOST_LISTED = 200
+
+
+def exact_duplicates(pool: Pool) -> ExactDuplicates:
+    present, two_labels = pool.present, pool.two_labels
+    images = np.bincount(pool.split, minlength=len(SPLITS))
+    across = _across(present, pool.kept)
+    return ExactDuplicates(
+        images=len(pool),
+        distinct=len(pool.kept),
+        test_copies=_test_copies(pool),
+        repeats=dict(zip(SPLITS, (images - present.sum(axis=0)).tolist(), strict=True)),
+        crossings=crossings(pool, present),
+        across_total=len(across),
+        across=_copies(pool, across[:MOST_LISTED]),
+        two_labels_total=int(two_labels.sum()),
+        two_labels=_copies(pool, pool.distinct[np.sort(pool.kept[two_labels])][:MOST_LISTED]),
+    )
+
+
+def _test_copies(pool: Pool) -> list[ImageName]:
+    """Images of test whose pixels stand in train or val too."""
+    test, present = SPLITS.index("test"), pool.present
+    elsewhere = present.sum(axis=1) > present[:, test]
+    rows = np.flatnonzero(pool.split == test)
+    return [pool.name(i) for i in rows[elsewhere[pool.distinct[rows]]].tolist()]
+
+
+def _across(present: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Distinct images that stand in two splits, the gravest pair of splits first."""
+    pairs = [present[:, SPLITS.index(split)] & present[:, SPLITS.index(other)] for split, other in HELD_OUT]
+    gravest = np.argmax(pairs, axis=0)
+    crossing = np.flatnonzero(np.any(pairs, axis=0))
+    return crossing[np.lexsort((kept[crossing], gravest[crossing]))]
+
+
+def _copies(pool: Pool, distinct: Iterable[int]) -> list[Copies]:
+    """All rows of each of some distinct images."""
+    rows = (np.flatnonzero(pool.distinct == k).tolist() for k in distinct)
+    return [Copies(images=[pool.name(i) for i in own]) for own in rows]

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from medbench.audit.flat import BELOW_SD, deviations
+from medbench.audit.distributions import BELOW_SD, deviations
 from medbench.audit.near import near_pairs
 from medbench.audit.pool import Pool, pool_of
-from medbench.audit.report import Removal
+from medbench.audit.results import Removal
 from medbench.core.errors import UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Dataset, Split, SplitName, class_counts

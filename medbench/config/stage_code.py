@@ -4,19 +4,20 @@ from functools import cache
 
 from medbench import augmenters, data
 from medbench.core.fingerprint import fingerprint
+from medbench.core.metrics import modules_in
 from medbench.core.registry import module_of, plugged_in
 
 MODULES = {
     "fetch": "medbench.data.fetch",
     "prepare": "medbench.data.prepare",
-    "audit": "medbench.audit.stage",
-    "audit_page": "medbench.report.audit.page",
+    "audit": "medbench.audit.audit",
+    "audit_page": "medbench.report.audit.pages",
     "train": "medbench.augmenters.train",
     "sample": "medbench.augmenters.sample",
     "features": "medbench.fidelity.features",
     "fidelity": "medbench.fidelity.fidelity",
-    "neighbours": "medbench.audit.neighbours_stage",
-    "neighbours_page": "medbench.report.audit.neighbours_page",
+    "neighbours": "medbench.audit.neighbours",
+    "neighbours_page": "medbench.report.audit.pages",
     "utility": "medbench.utility.utility",
     "tables": "medbench.report.tables.write",
     "figures": "medbench.report.figures.write",
@@ -24,6 +25,8 @@ MODULES = {
 }
 # Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
 ALWAYS = {"medbench.run.sealed_files", "medbench.core.rng", "medbench.system.threads"}
+# Folders of which a stage computes every module, though no import names it.
+FOLDERS = {"fidelity": "medbench.fidelity.metrics", "utility": "medbench.utility.metrics"}
 # Stages that fill templates.
 FILLS = {"audit_page", "neighbours_page", "report"}
 # They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
@@ -53,7 +56,7 @@ SAMPLERS = {"medbench.augmenters.batches"}
 @cache
 def code_of(stage: str, kind: str | None = None) -> str:
     """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
-    modules = [MODULES[stage], *sorted(ALWAYS)]
+    modules = [MODULES[stage], *sorted(ALWAYS), *(modules_in(FOLDERS[stage]) if stage in FOLDERS else [])]
     if kind:
         kinds = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
         modules.append(module_of(kinds[kind]))

@@ -1,7 +1,6 @@
 """What the audit of a dataset found, read for tables, figures and the page."""
 
-from medbench.audit.neighbours_report import NeighboursReport
-from medbench.audit.report import AuditReport
+from medbench.audit.results import AuditResult, NeighboursResult
 from medbench.data.dataset import SPLITS
 from medbench.report.conditions import AS_PUBLISHED
 from medbench.report.results import StudyResults
@@ -17,7 +16,7 @@ PROTOCOLS = {
 }
 
 
-def audit_of(results: StudyResults, dataset: str) -> AuditReport | None:
+def audit_of(results: StudyResults, dataset: str) -> AuditResult | None:
     """None: a gap, an older run's, or the audit of another version of the dataset.
 
     Raises:
@@ -26,11 +25,11 @@ def audit_of(results: StudyResults, dataset: str) -> AuditReport | None:
     path, card = results.folder / f"audit/{dataset}.json", results.card(dataset)
     if card is None or not path.exists():
         return None
-    found = read_model(path, AuditReport)
+    found = read_model(path, AuditResult)
     return found if found.made_with == card.made_with else None
 
 
-def neighbours_of(results: StudyResults, dataset: str) -> NeighboursReport | None:
+def neighbours_of(results: StudyResults, dataset: str) -> NeighboursResult | None:
     """None: there are no features, or the file is on another version of the dataset.
 
     Raises:
@@ -39,11 +38,11 @@ def neighbours_of(results: StudyResults, dataset: str) -> NeighboursReport | Non
     path, card = results.folder / f"audit/{dataset}.neighbours.json", results.card(dataset)
     if card is None or not path.exists():
         return None
-    found = read_model(path, NeighboursReport)
+    found = read_model(path, NeighboursResult)
     return found if found.dataset_sha256 == card.npz_sha256 else None
 
 
-def leaks_text(audit: AuditReport) -> str:
+def leaks_text(audit: AuditResult) -> str:
     """How many images of a split stand in another one too: pixel by pixel, nearly so, or by their group."""
     alike = [(found, f"stand in {found.other} too") for found in audit.exact.crossings]
     alike += [(found, f"have a near duplicate in {found.other}") for found in audit.near.crossings]
@@ -56,7 +55,7 @@ def leaks_text(audit: AuditReport) -> str:
     return ", ".join(said) or "no test or val image is known in another split, nor a near duplicate or group of it"
 
 
-def stays_text(audit: AuditReport) -> str:
+def stays_text(audit: AuditResult) -> str:
     """What leaks on once `clean` is applied; empty: nothing that is known."""
     pairs, groups = audit.near.across_after, audit.groups_after
     said = [f"{pairs:,} pairs of near duplicates in different splits"] if pairs else []
@@ -64,7 +63,7 @@ def stays_text(audit: AuditReport) -> str:
     return " and ".join(said)
 
 
-def removed_text(audit: AuditReport) -> str:
+def removed_text(audit: AuditResult) -> str:
     """How many images the protocol removed, why, and from where.
 
     For example "99 of 1,000 images removed, 93 that repeat another and 6 with two labels: 60 of train, 39 of test".

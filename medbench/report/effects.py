@@ -14,9 +14,15 @@ from medbench.core.rng import numpy_rng
 from medbench.report.results import StudyResults
 from medbench.report.tables.differences import SEEDS_TO_CLAIM
 from medbench.report.utility_results import ArmScores, arm_scores
-from medbench.utility.bootstrap import auroc_draws, image_draws, image_weights, percentile_interval, seed_weights
-from medbench.utility.difference import difference_interval
-from medbench.utility.metrics import macro_auroc
+from medbench.utility.intervals import (
+    auroc_draws,
+    difference_interval,
+    image_draws,
+    image_weights,
+    percentile_interval,
+    seed_weights,
+)
+from medbench.utility.scores import macro_auroc
 
 DRAWS = 1000
 CONTROLS = ("real", OVERSAMPLE)

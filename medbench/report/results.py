@@ -13,13 +13,13 @@ import pandas as pd
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.data.dataset import Card, Dataset
+from medbench.fidelity.results import FidelityResult
 from medbench.report.damaged import is_damaged
 from medbench.run.contents import made_with
 from medbench.run.layout import made_from
-from medbench.run.sealed_files import read_json, read_sealed_npz
+from medbench.run.sealed_files import read_json, read_model, read_sealed_npz
 from medbench.run.seals import require_member
 
-FID_METRICS = ("fid", "fid_floor", "fid_over_floor")
 CONDITION = "condition."  # prefix of the columns that say how a number was made
 FID_COLUMNS = ["dataset", "augmenter", "loss", "generator_seed", "metric", "reference", "dimension", "value"]
 FID_COLUMNS += ["n_real", "n_generated"]
@@ -128,9 +128,9 @@ class StudyResults:
         """One row a value: the rows of every fidelity file, its conditions in columns `condition.<name>`."""
         rows = []
         for _, path in self._of_generators("fidelity", ".json"):
-            content = read_json(path)
-            conditions = flat(content["conditions"], CONDITION)
-            rows += [row | conditions for row in content["rows"] if row["metric"] in FID_METRICS]
+            result = read_model(path, FidelityResult)
+            conditions = flat(result.conditions.model_dump(), CONDITION)
+            rows += [row.model_dump() | conditions for row in result.rows]
         return pd.DataFrame(rows, columns=None if rows else FID_COLUMNS)
 
     @property

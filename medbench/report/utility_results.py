@@ -11,7 +11,8 @@ import pandas as pd
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.report.results import CONDITION, StudyResults, flat
-from medbench.run.sealed_files import read_json, read_sealed_npz
+from medbench.run.sealed_files import read_model, read_sealed_npz
+from medbench.utility.results import UtilityResult
 
 UTILITY_COLUMNS = ["dataset", "budget", "arm", "generator_seed", "classifier_seed", "metric", "class", "value"]
 
@@ -40,10 +41,10 @@ def utility_rows(results: StudyResults) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for dataset, budget, arm, seed, path in _files(results):
-        content = read_json(path)
-        conditions = flat(content["conditions"], CONDITION)
-        own = {"dataset": dataset, "budget": budget, "arm": arm, "generator_seed": seed}
-        rows += [row | own | conditions for row in content["rows"]]
+        result = read_model(path, UtilityResult)
+        run = {"dataset": dataset, "budget": budget, "arm": arm, "generator_seed": seed}
+        common = run | flat(result.conditions.model_dump(), CONDITION)
+        rows += [row.model_dump(by_alias=True) | common for row in result.rows]
     return pd.DataFrame(rows, columns=None if rows else UTILITY_COLUMNS)
 
 

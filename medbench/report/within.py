@@ -12,12 +12,12 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from medbench.audit.report import AuditReport
+from medbench.audit.results import AuditResult
 from medbench.report.audits import audit_of
 from medbench.report.effects import asked_scores
 from medbench.report.results import StudyResults
 from medbench.report.utility_results import ArmScores
-from medbench.utility.metrics import macro_auroc
+from medbench.utility.scores import macro_auroc
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ def why_not(labels: np.ndarray, kept: np.ndarray | None, classes: list[str]) -> 
     return f"no image of class {', '.join(gone)} is left" if gone else ""
 
 
-def audit_of_scored(results: StudyResults, dataset: str, images: int) -> AuditReport | None:
+def audit_of_scored(results: StudyResults, dataset: str, images: int) -> AuditResult | None:
     """The audit that says which of the `images` scored test images stand in train or val; None: it is not known."""
     audit = audit_of(results, dataset)
     return audit if audit and sum(audit.before["test"]) == images else None

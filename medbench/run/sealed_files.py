@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medbench.core.errors import UserError
 from medbench.run.files import replacing
@@ -16,6 +16,12 @@ from medbench.run.seals import JSON, NPZ, UNSEALED, require_sealed, seal
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold: no clock in our bytes
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Part(BaseModel):
+    """Of what a stage writes and others read; a key that this version does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -38,6 +44,11 @@ def read_json(path: Path) -> Any:
     return {key: value for key, value in content.items() if key != "seal"}
 
 
+def write_model(path: Path, model: BaseModel) -> None:
+    """As `write_json`."""
+    write_json(path, model.model_dump(mode="json", by_alias=True))
+
+
 def read_model(path: Path, model: type[Model]) -> Model:
     """A JSON file as the model that it was written from.
 
@@ -47,8 +58,10 @@ def read_model(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(read_json(path))
     except ValidationError as error:
+        problem = error.errors()[0]
+        what = ": ".join(filter(None, [".".join(map(str, problem["loc"])), problem["msg"]]))
         raise UserError(
-            f"{path}: is not what this version of medbench writes ({error.errors()[0]['msg']}); remove it and run again"
+            f"{path}: is not what this version of medbench writes ({what}); remove it and run again"
         ) from error
 
 

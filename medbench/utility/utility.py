@@ -15,16 +15,23 @@ from medbench.core.rng import numpy_rng, seed_for
 from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.data.weights import load_state
 from medbench.run.files import remove_folder, sha256_of
-from medbench.run.sealed_files import write_json, write_npz
+from medbench.run.sealed_files import write_model, write_npz
 from medbench.system.runtime import Runtime, start
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import evaluating, train_network
 from medbench.training.task import TrainingData
-from medbench.utility.classification import Classification, classifier_schedule, probabilities, scored
+from medbench.utility.classifier import (
+    Classification,
+    Mixing,
+    build,
+    classifier_schedule,
+    probabilities,
+    resized,
+    scored,
+)
 from medbench.utility.compose import read_generated, training_set
-from medbench.utility.metrics import ORDINAL, classification_metrics, quadratic_kappa, val_thresholds
-from medbench.utility.mixing import Mixing
-from medbench.utility.network import build, resized
+from medbench.utility.results import UtilityResult
+from medbench.utility.scores import ORDINAL, grade_rows, score_rows, val_thresholds
 from medbench.utility.sections import UtilityStage
 
 
@@ -37,11 +44,10 @@ def utility(
     checkpoints: Path,
     code: str = "",
 ) -> None:
-    """Trains one classifier a classifier seed on an arm and scores the real test split once with each.
+    """Trains one classifier per classifier seed on an arm and scores the real test split once with each.
 
-    Writes `output` (json: conditions, every score in long form, how training went) and the same name with .npz (every
-    probability on val and test). Resumes from `checkpoints`, which are removed once both are there:
-    one of other settings, or of other `code`, is refused.
+    Writes `output` (a UtilityResult) and beside it, as .npz, every probability on val and test. Resumes from
+    `checkpoints`, which are removed once both are written; those of other settings or of other `code` are refused.
 
     Raises:
         UserError: a val or test split with one class, a class absent from train, generated images that do not fit or
@@ -52,14 +58,12 @@ def utility(
     dataset = Dataset.load_audited(dataset_path)
     _require_two_classes(dataset)
     generated = read_generated(samples_path) if samples_path else None
-    arm = Arm.parse(stage.arm)
     rng = numpy_rng(stage.seed, "oversample")
-    train = training_set(dataset, arm, generated, rng, mixing=stage.mixing is not None)
+    train = training_set(dataset, Arm.parse(stage.arm), generated, rng, mixing=stage.mixing is not None)
     samples_sha256 = sha256_of(samples_path) if samples_path else None
     origin = {"dataset_sha256": dataset.card.npz_sha256, "samples_sha256": samples_sha256}
     job = _Job(stage, runtime, dataset, train, _pretrained(stage, weights_path), checkpoints, origin, code)
-    results = [job.result(seed) for seed in stage.classifier_seeds]
-    _write(output, stage, results, dataset, _conditions(job, arm))
+    _write(output, job, [job.outcome(seed) for seed in stage.classifier_seeds])
     remove_folder(checkpoints)
 
 
@@ -77,15 +81,19 @@ class _Job:
     code: str
 
     @property
-    def steps(self) -> int:
-        return Arm.parse(self.stage.arm).steps(self.stage.classifier.steps, self.stage.budget)
+    def arm(self) -> Arm:
+        return Arm.parse(self.stage.arm)
 
-    def result(self, seed: int) -> dict[str, Any]:
+    @property
+    def steps(self) -> int:
+        return self.arm.steps(self.stage.classifier.steps, self.stage.budget)
+
+    def outcome(self, seed: int) -> dict[str, Any]:
         """The scores of one classifier seed: taken from an earlier call that was stopped after it, or made now."""
         finished = CheckpointStore(self.checkpoints / f"seed{seed}-scores", self._belongs_to(seed))
-        found = finished.latest()
-        if found:
-            return {"classifier_seed": seed, **found[1]}
+        saved = finished.latest()
+        if saved:
+            return {"classifier_seed": seed, **saved[1]}
         scores = self._trained(seed)
         finished.save(self.steps, scores)
         remove_folder(self.checkpoints / f"seed{seed}")  # hundreds of megabytes
@@ -93,17 +101,17 @@ class _Job:
 
     def _trained(self, seed: int) -> dict[str, Any]:
         stage, section = self.stage, self.stage.classifier
-        own = seed_for(stage.seed, "classifier", seed)  # not of the arm: arms start from the same weights
-        torch.manual_seed(seed_for(own, "init"))
+        classifier_seed = seed_for(stage.seed, "classifier", seed)  # not of the arm: arms start from the same weights
+        torch.manual_seed(seed_for(classifier_seed, "init"))
         card = self.dataset.card
         network = build(section, len(card.classes), self.weights)
-        mixing = Mixing.of(stage.mixing, Arm.parse(stage.arm), len(card.classes))
+        mixing = Mixing.of(stage.mixing, self.arm, len(card.classes))
         task = Classification(network, section, card.horizontal_flip, self.data["val"], mixing)
         history = train_network(
             task,
             self.data["train"],
             classifier_schedule(section, self.steps),
-            own,
+            classifier_seed,
             CheckpointStore(self.checkpoints / f"seed{seed}", self._belongs_to(seed)),
             self.runtime,
             f"utility {stage.dataset} {stage.arm} {stage.budget} seed {seed}",
@@ -131,19 +139,19 @@ class _Job:
         }
 
 
-def _write(
-    output: Path, stage: UtilityStage, results: list[dict[str, Any]], dataset: Dataset, conditions: dict[str, Any]
-) -> None:
-    val, test = dataset.splits["val"], dataset.splits["test"]
-    val_scores, test_scores = (np.stack([probabilities(made[name]) for made in results]) for name in ("val", "test"))
+def _write(output: Path, job: _Job, outcomes: list[dict[str, Any]]) -> None:
+    """`outcomes`: of each classifier seed."""
+    val, test = (job.dataset.splits[name] for name in ("val", "test"))
+    val_scores, test_scores = (np.stack([probabilities(run[name]) for run in outcomes]) for name in ("val", "test"))
     thresholds = np.stack([val_thresholds(val.labels, scores) for scores in val_scores])
-    seeds, best = ([made[key] for made in results] for key in ("classifier_seed", "best_step"))
+    seeds, best_steps = ([run[key] for run in outcomes] for key in ("classifier_seed", "best_step"))
     rows = []
     for run, seed in enumerate(seeds):
-        metrics = classification_metrics(test.labels, test_scores[run], thresholds[run], dataset.card.classes)
-        others = {"best_step": best[run], **_kappas(dataset, val_scores[run], test_scores[run])}
-        metrics += [{"metric": name, "class": None, "value": value} for name, value in others.items()]
-        rows += [{"classifier_seed": seed, **row} for row in metrics]
+        scores = score_rows(test.labels, test_scores[run], thresholds[run], job.dataset.card.classes)
+        scores.append({"metric": "best_step", "class": None, "value": best_steps[run]})
+        if job.dataset.card.task == ORDINAL:
+            scores += grade_rows(test.labels, test_scores[run]) + grade_rows(val.labels, val_scores[run], "val_")
+        rows += [{"classifier_seed": seed, **score} for score in scores]
     arrays = {
         "test_scores": test_scores,
         "test_labels": test.labels,
@@ -152,27 +160,17 @@ def _write(
         "val_labels": val.labels,
         "thresholds": thresholds,
         "classifier_seeds": np.array(seeds),
-        "best_steps": np.array(best),
+        "best_steps": np.array(best_steps),
     }
-    history = [{"classifier_seed": made["classifier_seed"], **row} for made in results for row in made["history"]]
     write_npz(output.with_suffix(".npz"), arrays)
-    write_json(output, {"made_with": stage.made_with(), "conditions": conditions, "rows": rows, "history": history})
+    history = [{"classifier_seed": run["classifier_seed"], **row} for run in outcomes for row in run["history"]]
+    content = {"made_with": job.stage.made_with(), "conditions": _conditions(job), "rows": rows, "history": history}
+    write_model(output, UtilityResult.model_validate(content))
 
 
-def _kappas(dataset: Dataset, val: np.ndarray, test: np.ndarray) -> dict[str, float]:
-    """Of the scores of one classifier, where the classes have an order."""
-    if dataset.card.task != ORDINAL:
-        return {}
-    return {
-        "quadratic_kappa": quadratic_kappa(dataset.splits["test"].labels, test),
-        "val_quadratic_kappa": quadratic_kappa(dataset.splits["val"].labels, val),
-    }
-
-
-def _conditions(job: _Job, arm: Arm) -> dict[str, Any]:
-    section, card, mixing = job.stage.classifier, job.dataset.card, job.stage.mixing
+def _conditions(job: _Job) -> dict[str, Any]:
+    section, card, mixing, arm = job.stage.classifier, job.dataset.card, job.stage.mixing, job.arm
     n_real = sum(card.counts["train"])
-    counts = np.bincount(job.train.labels, minlength=len(card.classes)).tolist()
     absent = {name: [c for c, n in zip(card.classes, card.counts[name], strict=True) if n == 0] for name in SPLITS}
     return {
         **section.model_dump(mode="json", exclude={"steps", "checkpoint_every"}),
@@ -188,7 +186,7 @@ def _conditions(job: _Job, arm: Arm) -> dict[str, Any]:
         "mixing": mixing.model_dump(mode="json") if mixing else None,
         "n_val": len(job.dataset.splits["val"]),
         "n_test": len(job.dataset.splits["test"]),
-        "train_counts": counts,
+        "train_counts": np.bincount(job.train.labels, minlength=len(card.classes)).tolist(),
         "classes_absent": {name: classes for name, classes in absent.items() if classes},
         **job.origin,
         **job.runtime.conditions(),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medbench.audit.candidates import band_masks, candidates
+from medbench.audit.near import band_masks, candidates
 
 
 def by_brute_force(hashes: np.ndarray, max_bits: int) -> list[tuple[int, int, int]]:
@@ -36,7 +36,7 @@ def test_finds_every_near_pair_once(hashes, max_bits):
 
 
 def test_large_buckets_are_compared_in_blocks(hashes, monkeypatch):
-    monkeypatch.setattr("medbench.audit.candidates.BLOCK", 100)
+    monkeypatch.setattr("medbench.audit.near.COMPARISONS", 100)
     masked = hashes & np.uint64(0xFF00000000000000)  # all bands but one are the same for all
     assert pairs(candidates(masked, 2)) == by_brute_force(masked, 2)
 

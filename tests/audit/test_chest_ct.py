@@ -6,11 +6,11 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from medbench.audit.audit import audit
+from medbench.audit.audit import audit_dataset
 from medbench.data.dataset import Card, Dataset, Origins, Split, class_counts
 from medbench.data.digest import grey_levels, perceptual_hash, pixel_digest
 from medbench.data.images import decode, to_channels, to_square
-from medbench.report.audit.findings import findings
+from medbench.report.audit.findings import audit_findings
 
 CLASSES = ["adenocarcinoma", "large.cell.carcinoma", "normal", "squamous.cell.carcinoma"]
 SPLIT_OF = {"train": "train", "valid": "val", "test": "test"}
@@ -81,7 +81,7 @@ def test_the_leak_is_found(raw):
         "val": (13, 11),
         "test": (54, 27),
     }
-    exact = audit(raw, "as_published", 0).report.exact
+    exact = audit_dataset(raw, "as_published", 0).report.exact
     crossings = {(found.split, found.other): found for found in exact.crossings}
     for split, images, of in [("test", 46, 54), ("val", 10, 13)]:
         found = crossings[split, "train"]
@@ -92,8 +92,8 @@ def test_the_leak_is_found(raw):
 
 
 def test_it_is_told_first(raw):
-    report = audit(raw, "as_published", 0).report
-    assert findings(report)[:3] == [
+    report = audit_dataset(raw, "as_published", 0).report
+    assert audit_findings(report)[:3] == [
         "46 of 54 test images of class normal are pixel-identical to a training image, 19 distinct images.",
         "10 of 13 val images of class normal are pixel-identical to a training image, 8 distinct images.",
         "17 of 54 test images of class normal are pixel-identical to a val image, 5 distinct images.",
@@ -101,16 +101,16 @@ def test_it_is_told_first(raw):
 
 
 def test_test_images_differ_in_brightness_within_classes(raw):
-    report = audit(raw, "as_published", 0).report
+    report = audit_dataset(raw, "as_published", 0).report
     found = report.intensity_differences[0]
     assert (found.split, found.other, found.strong) == ("test", "train", True)
     assert list(found.classes) == ["adenocarcinoma", "squamous.cell.carcinoma", "large.cell.carcinoma"]
     assert found.classes["adenocarcinoma"] > 0.75 and found.classes["squamous.cell.carcinoma"] > 0.45
-    assert any("within class adenocarcinoma, so it is not only other shares" in said for said in findings(report))
+    assert any("within class adenocarcinoma, so it is not only other shares" in said for said in audit_findings(report))
 
 
 def test_near_duplicates_come_on_top(raw):
-    near = audit(raw, "clean", 0).report.near
+    near = audit_dataset(raw, "clean", 0).report.near
     assert near.total == 40
     assert near.compared == 791
     assert near.across_after == 2
@@ -118,14 +118,14 @@ def test_near_duplicates_come_on_top(raw):
 
 
 def test_clean_leaves_few_normals(raw):
-    cleaned = audit(raw, "clean", 0).dataset
+    cleaned = audit_dataset(raw, "clean", 0).dataset
     assert [cleaned.card.counts[name][NORMAL] for name in ("train", "val", "test")] == [33, 6, 27]
     digests = np.concatenate([split.origins.digests for split in cleaned.splits.values()])
     assert len(set(digests)) == len(digests) == 790
 
 
 def test_resplit_keeps_as_many_and_spreads_them(raw):
-    drawn = audit(raw, "resplit", 0).dataset
+    drawn = audit_dataset(raw, "resplit", 0).dataset
     assert sum(len(split) for split in drawn.splits.values()) == 790
     counts = [drawn.card.counts[name][NORMAL] for name in ("train", "val", "test")]
     assert sum(counts) == 66

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medbench.audit.details import SIDE, correlations, details
+from medbench.audit.near import SIDE, correlations, details
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -57,7 +57,7 @@ def test_a_flat_image_correlates_with_nothing(picture):
 
 
 def test_pairs_are_taken_in_blocks(picture, monkeypatch):
-    monkeypatch.setattr("medbench.audit.details.BLOCK", 3)
+    monkeypatch.setattr("medbench.audit.near.PAIRS_AT_ONCE", 3)
     rows = details(np.stack([picture(seed) for seed in range(5)]))
     first, second = np.triu_indices(5, 0)
     expected = rows.astype(float) @ rows.astype(float).T

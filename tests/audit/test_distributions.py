@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from medbench.audit.crossings import group_crossings
-from medbench.audit.distributions import intensities, intensity_differences, sizes
-from medbench.audit.flat import mean_levels
-from medbench.audit.pool import pool_of
+from medbench.audit.distributions import intensities, intensity_differences, mean_levels, sizes
+from medbench.audit.pool import group_crossings, pool_of
 
 
 @pytest.fixture

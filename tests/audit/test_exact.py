@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from medbench.audit.exact import exact_duplicates
-from medbench.audit.pool import pool_of
+from medbench.audit.pool import exact_duplicates, pool_of
 from medbench.data.dataset import Dataset, Split
 
 

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from medbench.audit.flat import deviations, flat_images, mean_levels, unpadded
+from medbench.audit.distributions import deviations, flat_images, mean_levels, unpadded
 from medbench.audit.pool import pool_of
 from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.data.images import to_square

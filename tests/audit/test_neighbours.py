@@ -8,7 +8,7 @@ import pytest
 from medbench.audit.neighbours import neighbours
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
-from medbench.report.audit.neighbours_findings import findings
+from medbench.report.audit.findings import neighbours_findings
 
 DIMENSION = 768
 BLOCKS = [(512, 4096), (7, 11)]  # queries and keys of one product: all at once, and neither a divisor of the counts
@@ -141,7 +141,7 @@ def test_where_all_images_are_alike_only_the_closest_count(dataset):
     assert report.suspicious == report.above_percentile < 5
     assert report.pairs[0].test.row == 3
     assert report.above_floor == 50
-    assert findings(report)[1].endswith(
+    assert neighbours_findings(report)[1].endswith(
         "and 50 of 50 test images a training image at 0.99 or more: in a dataset so alike only test images closer than"
         " 99 % of training images are to each other count as suspicious, and copies can escape."
     )
@@ -188,7 +188,7 @@ def test_memory_stays_at_what_the_features_take(dataset, monkeypatch):
 
 def test_the_findings_as_a_reader_meets_them(dataset):
     train, test = noise(20), noise(6, 3, seed=1)
-    nothing = findings(report_on(dataset([0] * 20, [0] * 6), train, test))
+    nothing = neighbours_findings(report_on(dataset([0] * 20, [0] * 6), train, test))
     assert nothing[0].startswith(
         "No test image lies suspiciously close to a training image in features: the closest has a cosine similarity of"
         " 0."
@@ -196,7 +196,7 @@ def test_the_findings_as_a_reader_meets_them(dataset):
     assert nothing[0].endswith("Blurred, turned or cropped copies can escape.")
     test[:2] = train[:2]
     data = dataset([0] * 20, [1, 0, 0, 0, 0, 0], {("test", 0): ("train", 0)})
-    assert findings(report_on(data, train, test)) == [
+    assert neighbours_findings(report_on(data, train, test)) == [
         "2 of 6 test images lie suspiciously close to a training image in features (cosine similarity 0.99 or more), 1"
         " of them pixel-identical to it and 1 of them under another label: a hint, not proof; no group has two images,"
         " so which are of one patient is not known.",
@@ -204,7 +204,7 @@ def test_the_findings_as_a_reader_meets_them(dataset):
         " in 100 would be chance.",
     ]
     test[0] = noise(1, 3, seed=5)
-    one = findings(report_on(dataset([0] * 20, [0] * 6), train, test))
+    one = neighbours_findings(report_on(dataset([0] * 20, [0] * 6), train, test))
     assert one[0].startswith("1 of 6 test images lies suspiciously")
     assert "none of them pixel-identical to it and none of them under another label" in one[0]
     assert one[1].startswith("1 of 6 test images lies closer")
@@ -219,11 +219,11 @@ def test_pairs_of_one_group_are_counted_where_groups_are_known(dataset):
     data.splits["train"].groups[0] = 7
     report = report_on(data, train, test)
     assert (report.suspicious, report.one_group) == (3, 2)
-    assert findings(report)[0].endswith(
+    assert neighbours_findings(report)[0].endswith(
         "a hint, not proof; 2 of them in the group of that training image (see the card for what a group is)."
     )
     drawn = Dataset(data.splits, data.card.model_copy(update={"protocol": "resplit"}))
-    assert "tears no group apart" in findings(report_on(drawn, train, test))[0]
+    assert "tears no group apart" in neighbours_findings(report_on(drawn, train, test))[0]
 
 
 def test_groups_of_one_image_each_are_no_known_groups(dataset):
@@ -236,10 +236,10 @@ def test_groups_of_one_image_each_are_no_known_groups(dataset):
 
 def test_random_weights_are_said_first(dataset):
     report = report_on(dataset([0] * 5, [0]), noise(5), noise(1), "inception-v3-compat, RANDOM weights (seed 0)")
-    assert findings(report)[0] == (
+    assert neighbours_findings(report)[0] == (
         "Features of an extractor with random weights: these numbers only show that the pipeline works."
     )
-    assert len(findings(report)) == 3
+    assert len(neighbours_findings(report)) == 3
 
 
 def spoiled(row, value) -> np.ndarray:

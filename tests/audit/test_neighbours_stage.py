@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from medbench.audit.neighbours_stage import audit_neighbours
+from medbench.audit.neighbours import audit_neighbours
 from medbench.audit.sections import NeighboursStage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from medbench.audit.audit import audit
 from medbench.audit.sections import AuditStage
-from medbench.audit.stage import audit
 from medbench.config.plan import audit_section
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset

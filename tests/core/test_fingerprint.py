@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_code_reruns_a_stage_and_a_comment_does_not(package, name, old, new, rer
 def test_each_stage_has_a_fingerprint_of_its_own():
     clear()
     hashes = {stage: code_of(stage) for stage in MODULES}
-    assert len(set(hashes.values())) == len(MODULES)
+    assert len(set(hashes.values())) == len(set(MODULES.values()))  # the pages of an audit share a module
     assert code_of("train", "annotated_ddpm") != code_of("train")
 
 
@@ -255,7 +256,7 @@ def test_styles_and_templates_draw_pages_and_compute_nothing_again(edit, name):
         ("run/logs.py", "done in", "ended in"),
         ("run/seals.py", "PIECE = 2**20", "PIECE = 2**21"),
         ("report/audit/findings.py", "Not what was published", "Other than published"),
-        ("report/audit/neighbours_findings.py", "a hint, not proof", "no proof"),
+        ("report/audit/findings.py", "a hint, not proof", "no proof"),
     ],
 )
 def test_words_locks_logs_and_watches_compute_nothing_again(edit, name, old, new):
@@ -274,12 +275,24 @@ def test_words_locks_logs_and_watches_compute_nothing_again(edit, name, old, new
         ("augmenters/diffusion_sections.py", "self.fidelity_checks > 0", "self.fidelity_checks > 1", SECTIONS),
         ("augmenters/batches.py", "import", "import json\nimport", {"sample"}),  # serves sampling alone
         ("augmenters/denoising.py", "import", "import json\nimport", {"train", "sample"}),  # also checks of a training
-        ("utility/metrics.py", "import", "import json\nimport", {"utility"}),
+        ("utility/scores.py", "import", "import json\nimport", {"utility"}),
+        ("utility/metrics/classification.py", "import", "import json\nimport", {"utility"}),
+        ("fidelity/metrics/frechet.py", "import", "import json\nimport", {"fidelity"}),
         ("audit/near.py", "import", "import json\nimport", {"audit"}),
     ],
 )
 def test_what_can_change_a_number_computes_it_again(edit, name, old, new, stages):
     assert edit(name, old, new) - PAGES == stages
+
+
+@pytest.mark.parametrize("stage", ["fidelity", "utility"])
+def test_a_new_metric_computes_its_stage_again_though_nothing_imports_it(edit, copy, monkeypatch, stage):
+    folder = copy.folder / stage / "metrics"
+    monkeypatch.setattr(import_module(f"medbench.{stage}.metrics"), "__path__", [str(folder)])
+    (folder / "another.py").write_text("x = 1\n")
+    changed = copy.changed()
+    (folder / "another.py").unlink()
+    assert changed == {stage}
 
 
 def test_what_a_section_computes_is_data_of_the_stage(edit, copy):

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
+from medbench.audit.audit import audit
 from medbench.audit.sections import AuditStage
-from medbench.audit.stage import audit
 from medbench.core.errors import UserError
 from medbench.data.prepare import prepare
 from medbench.data.sections import NpzDataset

@@ -14,7 +14,7 @@ from medbench.core.errors import UserError
 from medbench.data.phantoms import render_split
 from medbench.data.weights import load_state
 from medbench.fidelity.extractor import DIMENSIONS, InceptionExtractor
-from medbench.fidelity.frechet import frechet_distance
+from medbench.fidelity.metrics.frechet import frechet_distance
 from medbench.run.files import sha256_of
 
 TRUNK = Path(__file__).parents[2].parent / "shared" / "weights" / "inception-v3-compat.trunk768.pth"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.fidelity.floor import floor_distances, floor_size, floor_splits, split_reference
+from medbench.fidelity.fidelity import floor_distances, floor_size, floor_splits, split_reference
 
 
 def labels_and_groups(n: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from medbench.core.errors import UserError
 from medbench.data.phantoms import render_split
 from medbench.fidelity.extractor import InceptionExtractor
-from medbench.fidelity.frechet import frechet_distance, trace_sqrt_product
+from medbench.fidelity.metrics.frechet import frechet_distance, trace_sqrt_product
 
 DIMENSIONS = (64, 192, 768, 2048)
 

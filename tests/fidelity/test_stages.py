@@ -7,7 +7,7 @@ from medbench.core.errors import UserError
 from medbench.data.feature_vectors import read_features, write_features
 from medbench.fidelity.features import features
 from medbench.fidelity.fidelity import fidelity
-from medbench.fidelity.frechet import frechet_distance
+from medbench.fidelity.metrics.frechet import frechet_distance
 from medbench.fidelity.sections import FeaturesStage, FidelityStage
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, write_npz
@@ -55,7 +55,8 @@ def feature_files(tmp_path, tiny_dataset):
     arrays["generated"] = rng.randn(30, 64).astype(np.float32) + 1
     sha256 = sha256_of(tmp_path / "tiny.npz")
     for name, array in arrays.items():
-        made_by = {"extractor": "some network", "random_weights": False, "images_sha256": sha256, "made_with": "0"}
+        made_by = {"extractor": "some network", "resize": "bilinear", "random_weights": False}
+        made_by |= {"images_sha256": sha256, "made_with": "0"}
         write_features(tmp_path / name, {"64": array}, made_by)
     return arrays, {name: tmp_path / name for name in arrays}
 
@@ -76,7 +77,8 @@ def test_fidelity_rows(tmp_path, feature_files):
     assert part["value"] - floor["value"] == pytest.approx(64, rel=0.25)  # the squared shift; the rest is sampling
     assert rows["fid_over_floor", "train_part"]["value"] == pytest.approx(part["value"] / floor["value"])
     assert all(row["generator_seed"] == 7 and row["loss"] == "l2" for row in written["rows"])
-    assert written["conditions"] == {"extractor": "some network", "random_weights": False, "floor_draws": 3}
+    conditions = {"extractor": "some network", "resize": "bilinear", "random_weights": False, "floor_draws": 3}
+    assert written["conditions"] == conditions
 
 
 def test_features_of_two_networks_are_not_compared(tmp_path, feature_files):

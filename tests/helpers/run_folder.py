@@ -19,6 +19,7 @@ from medbench.run.logs import Usage
 from medbench.run.sealed_files import write_json, write_npz
 from medbench.run.seals import write_html, write_sums
 from medbench.system.folder_lock import LOCK, claim
+from tests.helpers.builders import score, write_fidelity, write_utility
 
 NOW = 1_000_000.0  # seconds since the epoch
 SECONDS = {"train": 100.0, "utility": 40.0}  # of a job; of other stages 2
@@ -80,7 +81,7 @@ def _write(run: Path, job: Job, dataset: Dataset) -> None:
             origin = {"images_sha256": sha256_of(images), "made_with": job.made_with}
             write_features(path, {"64": np.ones((8, 64), np.float32)}, origin)
         case "fidelity":
-            write_json(path, {"made_with": job.made_with, "conditions": {}, "rows": [{"metric": "fid", "value": 5.5}]})
+            write_fidelity(run, "/".join(job.parts), {("fid", "train", 64): 5.5}, made_with=job.made_with)
         case "utility":
             _write_utility(run, path, job)
         case "neighbours":
@@ -122,6 +123,4 @@ def _write_utility(run: Path, path: Path, job: Job) -> None:
         "dataset_sha256": sha256_of(run / "datasets/ct.npz"),
         "samples_sha256": sha256_of(samples) if path.stem != "real" else None,
     }
-    rows = [{"metric": "auroc", "class": None, "value": 0.75}]
-    write_json(path, {"made_with": job.made_with, "conditions": origin, "rows": rows, "history": []})
-    write_npz(path.with_suffix(".npz"), {"test_scores": np.full((1, 4, 2), 0.5, np.float32)})
+    write_utility(path, [score(0.75)], np.full((1, 4, 2), 0.5, np.float32), job.made_with, **origin)

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from medbench.audit.audit import audit
+from medbench.audit.audit import audit_dataset
 from medbench.config.page_sections import report_section
 from medbench.config.plan import trained_as
 from medbench.config.study import Config
@@ -22,9 +22,10 @@ from medbench.data.digest import origins_of
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
 from medbench.run.files import write_text
-from medbench.run.sealed_files import read_json, write_json, write_npz
+from medbench.run.sealed_files import read_json, write_json
 from medbench.run.seals import write_sums
-from medbench.utility.metrics import classification_metrics, val_thresholds
+from medbench.utility.scores import score_rows, val_thresholds
+from tests.helpers.builders import write_fidelity, write_utility
 
 STRENGTH = {"real": 1.2, "oversample": 1.3, "a": 1.6, "b": 1.0}  # how far a class's logit is raised on its images
 
@@ -125,20 +126,10 @@ def _write_scores(
     rows = [
         {"classifier_seed": seed, **row}
         for seed in range(3)
-        for row in classification_metrics(labels, test[seed], thresholds[seed], classes)
+        for row in score_rows(labels, test[seed], thresholds[seed], classes)
     ]
-    write_json(stem.with_suffix(".json"), {"made_with": "", "conditions": {}, "rows": rows, "history": []})
-    arrays = {
-        "test_scores": test,
-        "test_labels": labels,
-        "test_groups": np.arange(n),
-        "val_scores": val,
-        "val_labels": labels,
-        "thresholds": thresholds,
-        "classifier_seeds": np.arange(3),
-        "best_steps": np.full(3, 10),
-    }
-    write_npz(stem.with_suffix(".npz"), arrays)
+    arrays = {"val_scores": val, "thresholds": thresholds}
+    write_utility(stem.with_name(f"{stem.name}.json"), rows, test, arrays=arrays)
 
 
 # A dataset under two protocols --------------------------------------------------------------------------------------
@@ -159,7 +150,9 @@ def _protocol_run(folder: Path, protocol="clean", arms=ARMS, budgets=("steps",),
     results = _classifier_run(folder, {"ct": CT}, n=60, **options)
     write_json(folder / "datasets/ct.json", read_json(folder / "datasets/ct.json") | {"protocol": protocol})
     for name, applied in {"ct_aspub": "as_published", "ct": protocol}.items():
-        write_json(folder / f"audit/{name}.json", audit(leaking(name), applied, 0).report.model_dump(mode="json"))
+        write_json(
+            folder / f"audit/{name}.json", audit_dataset(leaking(name), applied, 0).report.model_dump(mode="json")
+        )
     pairs = {"datasets": ("ct_aspub", "ct"), "protocols": [("ct_aspub", "ct")]}
     return replace(results, **pairs | study)
 
@@ -192,7 +185,7 @@ def _write_audit(folder: Path, in_train: Sequence[int] = (), in_val: Sequence[in
     splits = {split: whole.rows(np.array(own)) for split, own in rows.items()}
     stated = dict.fromkeys(("title", "source", "licence", "citation"), "") | card
     sizes = {"classes": CT, "channels": 1, "image_size": (12, 12), "counts": class_counts(splits, len(CT))}
-    report = audit(Dataset(splits, Card(name="ct_aspub", **stated, **sizes)), "as_published", 0).report
+    report = audit_dataset(Dataset(splits, Card(name="ct_aspub", **stated, **sizes)), "as_published", 0).report
     write_json(folder / "audit/ct_aspub.json", report.model_dump(mode="json"))
 
 
@@ -256,7 +249,7 @@ def _field_run(folder: Path, study: str, seeds=(0, 1, 2), arms=(), **settings) -
     for name, seed in itertools.product(section["augmenters"], seeds):
         trained = trained_as(config, name)
         write_model(folder / f"models/ct/{trained}/seed{seed}", trained, seed, section)
-        write_fid(folder / f"fidelity/ct/{name}/seed{seed}.json", name, seed)
+        write_fid(folder, name, seed)
     sizes = {"train": [450, 450], "val": [50, 50], "test": [400, 400]}
     card = Card(
         name="ct",
@@ -294,15 +287,11 @@ def write_model(folder: Path, name: str, seed: int, section: Mapping) -> None:
     write_sums(folder)
 
 
-def write_fid(path: Path, name: str, seed: int) -> None:
-    rows = []
+def write_fid(folder: Path, name: str, seed: int) -> None:
+    values = {}
     for dimension, scale in ((64, 1), (768, 10)):
-        value = (FID.get(name, 20.0) + seed * (2 if name == "norope" else 1)) * scale
-        numbers = {("fid", "train"): value - 0.5, ("fid", "test"): value, ("fid", "train_part"): value}
-        numbers |= {("fid_floor", "train_part"): FLOOR * scale, ("fid_over_floor", "train_part"): value / FLOOR / scale}
-        for (metric, reference), number in numbers.items():
-            row = {"dataset": "ct", "augmenter": name, "generator_seed": seed, "loss": None, "metric": metric}
-            sizes = {"n_real": 800, "n_generated": 300}
-            rows.append(row | {"dimension": dimension, "reference": reference, "value": number} | sizes)
-    conditions = {"extractor": "inception-v3-compat", "random_weights": False, "resize": "bilinear", "torch_threads": 2}
-    write_json(path, {"conditions": conditions, "rows": rows})
+        fid = (FID.get(name, 20.0) + seed * (2 if name == "norope" else 1)) * scale
+        values |= {("fid", "train", dimension): fid - 0.5, ("fid", "test", dimension): fid}
+        values |= {("fid", "train_part", dimension): fid, ("fid_floor", "train_part", dimension): FLOOR * scale}
+        values["fid_over_floor", "train_part", dimension] = fid / FLOOR / scale
+    write_fidelity(folder, f"ct/{name}/seed{seed}", values, torch_threads=2)

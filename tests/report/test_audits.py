@@ -2,7 +2,7 @@
 
 import pytest
 
-from medbench.audit.report import Crossing, GroupCrossing
+from medbench.audit.results import Crossing, GroupCrossing
 from medbench.core.errors import UserError
 from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text, stays_text
 from medbench.run.files import write_text

@@ -11,7 +11,8 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import Card
 from medbench.report.effects import EFFECT_COLUMNS, arm_label, between, direction, effects
 from medbench.report.results import StudyResults
-from medbench.run.sealed_files import write_json, write_npz
+from medbench.run.sealed_files import write_json
+from tests.helpers.builders import write_utility
 
 LABELS = np.arange(120) % 2
 ARMS = ("real", "real+oversample@1", "real+oversample@0.5", "real+ann@1", "only-ann")
@@ -29,17 +30,8 @@ def write_arm(
     folder: Path, arm: str, runs: list[np.ndarray], origin="real", dataset="xray", budget="steps", **arrays
 ) -> None:
     """One file of the utility stage, a run a classifier seed 0, 1, ..."""
-    n_images, n_classes = runs[0].shape
     path = folder / "utility" / dataset / budget / arm / f"{origin}.json"
-    written = {
-        "test_scores": np.stack(runs),
-        "test_labels": np.arange(n_images) % n_classes,
-        "test_groups": np.arange(n_images),
-        "thresholds": np.full((len(runs), n_classes), 0.5),
-        "classifier_seeds": np.arange(len(runs)),
-    }
-    write_npz(path.with_suffix(".npz"), written | arrays)
-    write_json(path, {"made_with": "0", "conditions": {}, "rows": [], "history": []})
+    write_utility(path, scores=np.stack(runs), arrays=arrays)
 
 
 def study(folder: Path, arms=ARMS, classes=("normal", "ill"), **options) -> StudyResults:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medbench.fidelity.frechet import frechet_distance
+from medbench.fidelity.metrics.frechet import frechet_distance
 from medbench.report.numbers import signed, spelled
 
 

@@ -10,7 +10,7 @@ from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.within_table import within_notes, within_rows, within_tables
 from medbench.report.within import within_models
 from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
-from medbench.utility.metrics import macro_auroc
+from medbench.utility.scores import macro_auroc
 
 COPIED = [0, 3, 4, 6]  # classes 0, 0, 1, 0
 

@@ -6,7 +6,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from medbench.core.rng import numpy_rng
-from medbench.utility.bootstrap import (
+from medbench.utility.intervals import (
     CHUNK,
     auroc_draws,
     image_draws,

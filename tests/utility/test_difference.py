@@ -5,8 +5,7 @@ import pytest
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from medbench.utility.bootstrap import image_draws, image_weights
-from medbench.utility.difference import NULL_RATES, difference_interval
+from medbench.utility.intervals import NULL_RATES, difference_interval, image_draws, image_weights
 
 NOTHING = np.zeros((3, 50))  # draws in which images move no difference
 

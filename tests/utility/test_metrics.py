@@ -12,7 +12,8 @@ from sklearn.metrics import (
 )
 
 from medbench.core.errors import UserError
-from medbench.utility.metrics import classification_metrics, macro_auroc, quadratic_kappa, val_thresholds
+from medbench.utility.metrics.classification import quadratic_kappa
+from medbench.utility.scores import grade_rows, macro_auroc, score_rows, val_thresholds
 
 CLASSES = ["normal", "benign", "malignant"]
 
@@ -31,7 +32,7 @@ def binary(class_1: list[float]) -> np.ndarray:
 
 
 def values(labels, scores, thresholds, classes) -> dict:
-    rows = classification_metrics(labels, scores, thresholds, classes)
+    rows = score_rows(labels, scores, thresholds, classes)
     found = {(row["metric"], row["class"]): row["value"] for row in rows}
     assert len(found) == len(rows)
     return found
@@ -200,9 +201,9 @@ def test_refuses_scores_that_are_not_finite(broken):
     scores[[3, 7], 1] = broken
     for refused in (
         lambda: macro_auroc(labels, scores),
-        lambda: quadratic_kappa(labels, scores),
+        lambda: grade_rows(labels, scores),
         lambda: val_thresholds(labels, scores),
-        lambda: classification_metrics(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
+        lambda: score_rows(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
     ):
         with pytest.raises(UserError, match=r"2 of 50 images are NaN or infinite.*learning_rate"):
             refused()
@@ -213,9 +214,9 @@ def test_refuses_labels_of_one_class():
     labels = np.ones(50, int)
     for refused in (
         lambda: macro_auroc(labels, scores),
-        lambda: quadratic_kappa(labels, scores),
+        lambda: grade_rows(labels, scores),
         lambda: val_thresholds(labels, scores),
-        lambda: classification_metrics(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
+        lambda: score_rows(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
     ):
         with pytest.raises(UserError, match=r"all 50 labels are of one class; AUROC needs two classes"):
             refused()

@@ -6,7 +6,7 @@ from scipy import stats
 from medbench.augmenters.image_sections import CutMix, MixUp
 from medbench.core.arms import Arm
 from medbench.training.draws import Draws
-from medbench.utility.mixing import Mixing
+from medbench.utility.classifier import Mixing
 
 SECTIONS = {"mixup": MixUp(kind="mixup", alpha=0.4), "cutmix": CutMix(kind="cutmix", alpha=1.0)}
 LABELS = torch.tensor([0, 1, 1, 0, 1])

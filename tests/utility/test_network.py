@@ -4,7 +4,7 @@ from torchvision import models
 
 from medbench.core.errors import UserError
 from medbench.training.task import TrainingData
-from medbench.utility.network import build, resized, to_network_range
+from medbench.utility.classifier import build, resized, to_network_range
 from medbench.utility.sections import ClassifierSection
 
 

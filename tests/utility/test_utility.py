@@ -17,7 +17,7 @@ from medbench.data.dataset import Dataset, Split, class_counts
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, read_npz, write_npz
 from medbench.training.task import TrainingData
-from medbench.utility import classification
+from medbench.utility import classifier as classification
 from medbench.utility.sections import UtilityStage
 from medbench.utility.utility import utility
 

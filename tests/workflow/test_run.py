@@ -112,7 +112,7 @@ def test_a_second_run_does_nothing(project):
 
 def test_a_comment_reruns_nothing(project):
     project.edit("medbench/training/loop.py", "import torch\n", "# a comment\nimport torch\n")
-    project.edit("medbench/fidelity/frechet.py", "The Fréchet distance between", "Reworded: the distance of")
+    project.edit("medbench/fidelity/metrics/frechet.py", "The Fréchet distance between", "Reworded: the distance of")
     assert project.would_run() == set()
 
 
@@ -123,9 +123,9 @@ def test_a_comment_reruns_nothing(project):
         ("medbench/augmenters/annotated/unet.py", "10000", "20000", AFTER_TRAINING),
         ("medbench/augmenters/batches.py", "= 60.0", "= 59.0", AFTER_TRAINING - {"train"}),
         ("medbench/data/npz.py", "LAYOUT = ", 'LAYOUT = "" + ', set()),
-        ("medbench/fidelity/floor.py", "n_real // 2", "n_real // 3", {"fidelity"} | PAGES),
+        ("medbench/fidelity/fidelity.py", "n_real // 2", "n_real // 3", {"fidelity"} | PAGES),
         ("medbench/report/figures/fid_rows.py", "pad=3", "pad=4", {"figures", "report"}),
-        ("medbench/utility/network.py", "/ 255", "/ 254", {"utility"} | PAGES),
+        ("medbench/utility/classifier.py", "/ 255", "/ 254", {"utility"} | PAGES),
     ],
 )
 def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, reruns):

@@ -1,13 +1,15 @@
 """What an audit found, in sentences that a report can quote, worst first."""
 
 from medbench.audit.distributions import LEAST_IMAGES, STRONG_DISTANCE
-from medbench.audit.report import (
-    AuditReport,
+from medbench.audit.results import (
+    PERCENTILE,
+    AuditResult,
     Crossing,
     FlatImages,
     GroupCrossing,
     IntensityDifference,
     NearDuplicates,
+    NeighboursResult,
     Share,
 )
 from medbench.data.dataset import SPLITS
@@ -19,7 +21,7 @@ IDENTICAL = ("is pixel-identical to {}", "are pixel-identical to {}")
 NEARLY = ("nearly repeats {}, without being identical to one", "nearly repeat {}, without being identical to one")
 
 
-def findings(report: AuditReport) -> list[str]:
+def audit_findings(report: AuditResult) -> list[str]:
     """Sentences on a report whose other parts are complete.
 
     What is not as published, then leaks, what else is wrong, and what became of it.
@@ -65,7 +67,7 @@ def _distinct(share: Share) -> str:
     return f", {_number(share.distinct, 'distinct image')}" if share.distinct < share.images else ""
 
 
-def _two_labels(report: AuditReport) -> list[str]:
+def _two_labels(report: AuditResult) -> list[str]:
     n = report.exact.two_labels_total
     if not n:
         return []
@@ -114,7 +116,7 @@ def _within_classes(distances: dict[str, float]) -> str:
     return f" but at most {largest:.2f} within a class ({name}), so other shares of the classes may be the cause"
 
 
-def _repeats(report: AuditReport) -> list[str]:
+def _repeats(report: AuditResult) -> list[str]:
     exact = report.exact
     repeated = [f"{exact.repeats[name]:,} in {name}" for name in SPLITS if exact.repeats[name]]
     if not repeated:
@@ -136,7 +138,7 @@ def _near(near: NearDuplicates) -> list[str]:
     return told
 
 
-def _balance(report: AuditReport) -> list[str]:
+def _balance(report: AuditResult) -> list[str]:
     counts = report.before["train"]
     small, large = counts.index(min(counts)), counts.index(max(counts))
     if counts[large] < UNEQUAL * max(1, counts[small]):
@@ -145,7 +147,7 @@ def _balance(report: AuditReport) -> list[str]:
     return [f"Class {report.classes[small]} has {few}, class {report.classes[large]} {counts[large]:,}."]
 
 
-def _outcome(report: AuditReport) -> str:
+def _outcome(report: AuditResult) -> str:
     if report.protocol == "as_published":
         return "Protocol as_published: nothing was taken out, so all of this is in every number made with the dataset."
     total = sum(sum(counts) for counts in report.before.values())
@@ -155,7 +157,7 @@ def _outcome(report: AuditReport) -> str:
     return " ".join([taken, *_stays(report), *(shrunk if len(shrunk) <= MOST_CLASSES else [])])
 
 
-def _stays(report: AuditReport) -> list[str]:
+def _stays(report: AuditResult) -> list[str]:
     """What a protocol that takes images out leaves as it was."""
     left = []
     if report.near.total:
@@ -165,12 +167,12 @@ def _stays(report: AuditReport) -> list[str]:
     return [f"What stays: {' and '.join(left)}."] if left else []
 
 
-def _shrunk(report: AuditReport, k: int) -> str:
+def _shrunk(report: AuditResult, k: int) -> str:
     of_splits = [f"{report.after[name][k]:,} in {name}" for name in SPLITS]
     return f"Class {report.classes[k]} keeps {', '.join(of_splits)}."
 
 
-def _lost(report: AuditReport, k: int) -> float:
+def _lost(report: AuditResult, k: int) -> float:
     """Share of a class that was taken out."""
     before, after = (sum(counts[name][k] for name in SPLITS) for counts in (report.before, report.after))
     return 1 - after / max(1, before)
@@ -178,3 +180,52 @@ def _lost(report: AuditReport, k: int) -> float:
 
 def _number(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def neighbours_findings(report: NeighboursResult) -> list[str]:
+    """Sentences that a report can quote, worst first."""
+    told = [_suspicious(report), _against_training(report)]
+    if "RANDOM weights" in report.extractor:
+        told.insert(0, "Features of an extractor with random weights: these numbers only show that the pipeline works.")
+    return told
+
+
+def _suspicious(report: NeighboursResult) -> str:
+    if not report.suspicious:
+        return (
+            "No test image lies suspiciously close to a training image in features: the closest has a cosine"
+            f" similarity of {report.test.largest:.4f}. Blurred, turned or cropped copies can escape."
+        )
+    lie = "lies" if report.suspicious == 1 else "lie"
+    return (
+        f"{report.suspicious:,} of {report.test.images:,} test images {lie} suspiciously close to a training image in"
+        f" features (cosine similarity {report.floor:g} or more), {_some(report.identical)} pixel-identical to it and"
+        f" {_some(report.two_labels)} under another label: a hint, not proof; {_groups(report)}."
+    )
+
+
+def _groups(report: NeighboursResult) -> str:
+    if report.one_group is None:
+        return "no group has two images, so which are of one patient is not known"
+    if report.protocol == "resplit":
+        return "this protocol tears no group apart, so no pair is of one group"
+    return f"{_some(report.one_group)} in the group of that training image (see the card for what a group is)"
+
+
+def _some(count: int) -> str:
+    return f"{count:,} of them" if count else "none of them"
+
+
+def _against_training(report: NeighboursResult) -> str:
+    if report.alike:
+        return (
+            f"Half of the training images have another one at {report.train.median:.4f} or more, and"
+            f" {report.above_floor:,} of {report.test.images:,} test images a training image at {report.floor:g} or"
+            f" more: in a dataset so alike only test images closer than {PERCENTILE} % of training images are to each"
+            " other count as suspicious, and copies can escape."
+        )
+    lie = "lies" if report.above_percentile == 1 else "lie"
+    return (
+        f"{report.above_percentile:,} of {report.test.images:,} test images {lie} closer to a training image than"
+        f" {PERCENTILE} % of distinct training images lie to each other; 1 in 100 would be chance."
+    )

@@ -19,7 +19,7 @@ from medbench.report.figures.roles import label
 from medbench.report.results import StudyResults
 from medbench.report.tables.arm_notes import mixers
 from medbench.report.utility_results import ArmScores, arm_scores
-from medbench.utility.metrics import macro_auroc, scored_classes
+from medbench.utility.scores import macro_auroc, scored_classes
 
 FPR = np.linspace(0, 1, 1001)
 MOST_NARROW = 4  # panels that one column has room for

@@ -11,8 +11,7 @@ from medbench.config.load import as_written, parse
 from medbench.config.page_sections import PageStage
 from medbench.config.study import Config
 from medbench.data.dataset import SPLITS, Card
-from medbench.report.audit import findings as audit_findings
-from medbench.report.audit import neighbours_findings
+from medbench.report.audit.findings import audit_findings, neighbours_findings
 from medbench.report.audits import PROTOCOLS, audit_of, neighbours_of, removed_text
 from medbench.report.conditions import patients_text
 from medbench.report.gaps import gap_sentences, require_same_config
@@ -126,13 +125,13 @@ def _audit(results: StudyResults, name: str, page: Path) -> DatasetAudit | None:
     found, close = audit_of(results, name), neighbours_of(results, name)
     if found is None:
         return None
-    sentences = audit_findings.findings(found)[bool(found.accepted) :]  # what was accepted has a place of its own below
+    sentences = audit_findings(found)[bool(found.accepted) :]  # what was accepted has a place of its own below
     return DatasetAudit(
         findings=sentences[:SHOWN_FINDINGS],
         more=max(0, len(sentences) - SHOWN_FINDINGS),
         outcome=removed_text(found),
         page=_link(results.folder / f"audit/{name}.html", page),
-        neighbours=neighbours_findings.findings(close) if close else [],
+        neighbours=neighbours_findings(close) if close else [],
         neighbours_page=_link(results.folder / f"audit/{name}.neighbours.html", page) if close else None,
     )
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from medbench.report.conditions import accepted_note
 from medbench.report.gaps import MISSING, runs_text
+from medbench.report.metrics import metric_text, metric_title
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.published import PublishedValue, published_values
 from medbench.report.results import LOSS_NAMES, StudyResults
@@ -15,6 +16,7 @@ from medbench.report.tables.fid_cells import by_dimension, dimensions, label
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS, few_images, fid_notes
 from medbench.report.tables.markup import Table, write_three
 
+FID_METRICS = ("fid", "fid_floor", "fid_over_floor")  # that have tables of their own kind
 LONG_COLUMNS = (
     "study",
     "source",
@@ -45,13 +47,16 @@ def write_fid_tables(results: StudyResults, folder: Path) -> None:
 
 
 def fid_tables(results: StudyResults) -> list[Table]:
-    """Against train, beside the published values; floor and ratio; against test; differences. Without empty ones."""
+    """Against train, beside the published values; floor and ratio; against test; differences; other metrics."""
     published = _published_rows(published_values(results.papers, "fid"))
     tables = {
         "train": ("FID of generated images against the real training split", _against(results, "train") + published),
         "floor": ("Floor, FID of real against real images, and ratio to it", _floor_and_ratio(results)),
         "test": ("FID of generated images against the real test split", _against(results, "test")),
         "difference": ("Difference in FID against the training split", difference_rows(results)),
+    }
+    tables |= {
+        name: (metric_title(name), _other_metric(results, name)) for name in other_metrics(results.fid["metric"])
     }
     return [_table(results, f"fid-{key}", title, rows) for key, (title, rows) in tables.items() if rows]
 
@@ -66,7 +71,8 @@ def long_form(results: StudyResults) -> pd.DataFrame:
 
 def _measured(results: StudyResults) -> pd.DataFrame:
     random = RANDOM_WEIGHTS if results.random_weights else ""
-    few = np.where(few_images(results.fid), "Fewer images than dimensions: biased upwards.", "")
+    is_fid = results.fid["metric"].isin(FID_METRICS)
+    few = np.where(few_images(results.fid) & is_fid, "Fewer images than dimensions: biased upwards.", "")
     cards = {name: results.card(name) for name in results.datasets}
     accepted = (
         results.fid["dataset"].map({name: accepted_note(card) for name, card in cards.items() if card}).fillna("")
@@ -127,6 +133,23 @@ def _augmenter_rows(results: StudyResults, values: pd.DataFrame, dataset: str, s
         if everything.empty or len(own):
             runs = runs_text(everything["generator_seed"].nunique(), len(results.seeds))
             rows.append(_row(dataset, label(results, name) + suffix + runs, own))
+    return rows
+
+
+def other_metrics(names: pd.Series) -> list[str]:
+    """Those that have no table of their own kind."""
+    return [name for name in dict.fromkeys(names) if name not in FID_METRICS]
+
+
+def _other_metric(results: StudyResults, metric: str) -> list[dict[str, str]]:
+    """A row per dataset, augmenter and reference that has values."""
+    values = results.fid[results.fid["metric"] == metric]
+    rows = []
+    for (dataset, name, reference), seeds in values.groupby(["dataset", "augmenter", "reference"], sort=False):
+        cells = {str(n): metric_text(metric, of_n["value"].tolist()) for n, of_n in seeds.groupby("dimension")}
+        runs = runs_text(seeds["generator_seed"].nunique(), len(results.seeds))
+        images = f"{label(results, str(name))}, against {reference}{runs}"
+        rows.append({"dataset": str(dataset), "images": images, **cells})
     return rows
 
 

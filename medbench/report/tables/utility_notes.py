@@ -26,8 +26,8 @@ from medbench.report.published import published_values
 from medbench.report.results import CONDITION, StudyResults
 from medbench.report.tables.arm_notes import MIXING, arm_notes
 from medbench.report.tables.differences import MARK_CLEAR, SEEDS_TO_CLAIM
-from medbench.utility.difference import NULL_RATES
-from medbench.utility.metrics import ORDINAL
+from medbench.utility.intervals import NULL_RATES
+from medbench.utility.scores import ORDINAL
 
 FEW_SEEDS = 10  # a resample of fewer repeats so many of them that its spread is clearly too small
 PHANTOM_WARNING = "Procedural phantoms, drawn by a program: no evidence on patients"

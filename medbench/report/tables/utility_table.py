@@ -11,6 +11,7 @@ from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.report.conditions import card_of
 from medbench.report.effects import BUDGETS, Effect, arm_label, compared_with, direction, effects
 from medbench.report.gaps import MISSING, runs_text
+from medbench.report.metrics import metric_label, metric_text
 from medbench.report.numbers import NOT_KNOWN, signed
 from medbench.report.published import MIXED, REAL, published_values
 from medbench.report.results import StudyResults
@@ -29,6 +30,9 @@ SCORES = {
     "specificity": "specificity",
 }
 CLASS_SCORES = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
+# What a table shows, or long form alone is enough for: nothing else is ever left out.
+SHOWN = {"auroc", *SCORES, "quadratic_kappa", "val_quadratic_kappa", "best_step"}
+CLASS_SHOWN = {*CLASS_SCORES, "f1", "threshold"}
 
 
 def write_utility_tables(results: StudyResults, folder: Path) -> None:
@@ -55,7 +59,7 @@ def utility_tables(results: StudyResults, found: pd.DataFrame, rows: pd.DataFram
     for budget in results.budgets:
         effect = {(row["dataset"], row["arm"]): row for row in found[found["budget"] == budget].to_dict("records")}
         own = _Trained(results, budget, effect, rows[rows["budget"] == budget])
-        tables += [_gains(own, classifier_name(rows)), _arms(own), _scores(own), *_classes(own)]
+        tables += [_gains(own, classifier_name(rows)), _arms(own), _scores(own), *_classes(own), _others(own)]
     return [table for table in tables if table.rows]
 
 
@@ -178,6 +182,19 @@ def _classes(trained: _Trained) -> Iterator[Table]:
         title = f"Each class of {dataset} against the rest, on the test split"
         columns = ["arm", "class", *CLASS_SCORES.values()]
         yield trained.table(f"classes-{dataset}", title, columns, rows, names=3)
+
+
+def _others(trained: _Trained) -> Table:
+    """Every metric that no other table shows; a row per arm, metric and class."""
+    rows = []
+    for dataset, _, effect in trained:
+        scores = trained.values(effect).assign(all=lambda of_arm: of_arm["class"].isna()).fillna({"class": "all"})
+        for (overall, name, of_class), runs in scores.groupby(["all", "metric", "class"], sort=False):
+            if name not in (SHOWN if overall else CLASS_SHOWN):
+                value = metric_text(str(name), runs["value"].tolist())
+                rows.append([dataset, trained.label(effect), metric_label(str(name)), str(of_class), value])
+    columns = ["arm", "metric", "class", "value"]
+    return trained.table("others", "Further metrics on the test split", columns, rows, names=4)
 
 
 # Cells ----------------------------------------------------------------------------------------------------------

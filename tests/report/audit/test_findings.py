@@ -5,16 +5,16 @@ import functools
 import numpy as np
 import pytest
 
-from medbench.audit.audit import audit
-from medbench.audit.candidates import candidates
+from medbench.audit.audit import audit_dataset
+from medbench.audit.near import candidates
 from medbench.data.dataset import Dataset
-from medbench.report.audit.findings import findings
+from medbench.report.audit.findings import audit_findings
 
 
 @pytest.fixture
 def told():
     """A function that gives the findings on a raw dataset."""
-    return lambda data, protocol="as_published": findings(audit(data, protocol, 0).report)
+    return lambda data, protocol="as_published": audit_findings(audit_dataset(data, protocol, 0).report)
 
 
 def test_leaks_come_first_and_the_protocol_last(leaky, told):

@@ -9,8 +9,8 @@ import pytest
 from medbench.audit.neighbours import neighbours
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.report.audit.neighbours_findings import findings
-from medbench.report.audit.neighbours_page import draw_neighbours, neighbours_page
+from medbench.report.audit.findings import neighbours_findings
+from medbench.report.audit.pages import draw_neighbours, neighbours_page
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, write_json
 from tests.report.audit.test_page import Page, text_of
@@ -60,7 +60,7 @@ def test_test_images_stand_left_of_their_neighbours_closest_first(made):
 def test_sentences_numbers_and_captions_are_there(made):
     dataset, report = made()
     text = text_of(neighbours_page(dataset, report))
-    assert all(sentence in text for sentence in findings(report))
+    assert all(sentence in text for sentence in neighbours_findings(report))
     assert "similarity 1.0000, suspicious, pixel-identical, two labels" in text
     assert text.count("suspicious,") == 1
     test, train = report.test, report.train

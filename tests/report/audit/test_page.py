@@ -5,13 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from medbench.audit.audit import audit
-from medbench.audit.report import AuditReport
+from medbench.audit.audit import audit as audit_stage
+from medbench.audit.audit import audit_dataset
+from medbench.audit.results import AuditResult
 from medbench.audit.sections import AuditStage
-from medbench.audit.stage import audit as audit_stage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
-from medbench.report.audit.page import draw_audit, page
+from medbench.report.audit.pages import draw_audit, page
 from medbench.run.sealed_files import read_json, write_json
 from tests.helpers.parsed_page import Page
 
@@ -22,7 +22,7 @@ def shown(leaky):
 
     def show(protocol="clean", data: Dataset = leaky, **changed) -> str:
         data = Dataset(data.splits, data.card.model_copy(update=changed))
-        return page(data, audit(data, protocol, 0).report)
+        return page(data, audit_dataset(data, protocol, 0).report)
 
     return show
 
@@ -118,7 +118,7 @@ def test_the_page_is_drawn_from_what_the_stage_wrote(leaky, tmp_path):
     dataset = {"kind": "npz", "path": "tiny.npz", "protocol": "clean"}
     stage = AuditStage.model_validate({"name": "tiny", "dataset": dataset, "seed": 0})
     audit_stage(tmp_path / "tiny.raw.npz", tmp_path / "tiny.npz", stage, tmp_path / "found.json")
-    audited, report = audit(leaky, "clean", 0), AuditReport.model_validate(read_json(tmp_path / "found.json"))
+    audited, report = audit_dataset(leaky, "clean", 0), AuditResult.model_validate(read_json(tmp_path / "found.json"))
     assert report.before == {"train": [4, 3], "val": [2, 1], "test": [2, 2]}
     assert report.after == audited.dataset.card.counts
     draw_audit(tmp_path / "tiny.raw.npz", tmp_path / "found.json", tmp_path / "tiny.html")
@@ -128,7 +128,7 @@ def test_the_page_is_drawn_from_what_the_stage_wrote(leaky, tmp_path):
 
 def test_an_audit_of_other_images_is_refused(leaky, raw, picture, tmp_path):
     raw(train=[(picture(1), 0)], val=[(picture(2), 0)], test=[(picture(3), 0)]).save(tmp_path / "other.npz")
-    write_json(tmp_path / "found.json", audit(leaky, "clean", 0).report.model_dump(mode="json"))
+    write_json(tmp_path / "found.json", audit_dataset(leaky, "clean", 0).report.model_dump(mode="json"))
     with pytest.raises(UserError, match=r"found\.json: is not about .*other\.npz; run `audit` again"):
         draw_audit(tmp_path / "other.npz", tmp_path / "found.json", tmp_path / "tiny.html")
     assert not (tmp_path / "tiny.html").exists()

@@ -15,6 +15,7 @@ from medbench.run.files import write_text
 from medbench.run.logs import Usage
 from medbench.run.sealed_files import write_json, write_npz
 from medbench.run.seals import write_sums
+from tests.helpers.builders import write_fidelity
 
 SIZE = 12
 LATENT = {"first_stage": "ae", "fidelity_checks": 4, "select": "kid"}
@@ -137,7 +138,7 @@ def _write_generator(folder: Path, config: Config, model: Model, n_classes: int,
     seconds = 20.0 + getattr(section, "sample_steps", 0)
     write_text(folder / f"logs/sample/{model.path.replace('/', '-')}.log", Usage(seconds, 700).line() + "\n")
     around = FID.get(model.augmenter, 8) * (1 + 0.1 * rng.rand()) * (1 + 10 / (section.sample_steps if noisy else 50))
-    write_json(folder / f"fidelity/{model.path}.json", _fidelity(model, around, dimensions))
+    _write_fidelity(folder, model, around, dimensions)
 
 
 def _write_model(folder: Path, section, model: Model) -> None:
@@ -163,16 +164,8 @@ def _write_model(folder: Path, section, model: Model) -> None:
     write_sums(path)
 
 
-def _fidelity(model: Model, fid: float, dimensions) -> dict:
-    common = {"dataset": model.dataset, "augmenter": model.augmenter, "generator_seed": model.seed, "loss": None}
-    rows = []
-    for dimension in dimensions:
-        scale = dimension / 64
-        values = {("fid", "train"): fid, ("fid", "test"): fid + 1, ("fid", "train_part"): fid + 0.5}
-        values |= {("fid_floor", "train_part"): 1.2, ("fid_over_floor", "train_part"): fid / 1.2}
-        rows += [
-            {**common, "metric": metric, "reference": reference, "dimension": dimension, "value": value * scale}
-            | {"n_real": 120, "n_generated": 60}
-            for (metric, reference), value in values.items()
-        ]
-    return {"conditions": {"extractor": "x", "resize": "y", "random_weights": False}, "rows": rows}
+def _write_fidelity(folder: Path, model: Model, fid: float, dimensions) -> None:
+    at_64 = {("fid", "train"): fid, ("fid", "test"): fid + 1, ("fid", "train_part"): fid + 0.5}
+    at_64 |= {("fid_floor", "train_part"): 1.2, ("fid_over_floor", "train_part"): fid / 1.2}
+    values = {(*key, dimension): value * dimension / 64 for dimension in dimensions for key, value in at_64.items()}
+    write_fidelity(folder, model.path, values, n_real=120, n_generated=60)

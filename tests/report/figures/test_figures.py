@@ -26,6 +26,7 @@ from medbench.report.results import StudyResults
 from medbench.run.files import write_text
 from medbench.run.sealed_files import write_json, write_npz
 from medbench.run.seals import write_sums
+from tests.helpers.builders import write_fidelity
 
 DATASETS = ("gray", "colour")
 CLASSES = ["normal", "squamous.cell.carcinoma"]
@@ -45,7 +46,7 @@ def fake_run(
     dimensions=(64,),
     random_weights=False,
 ) -> StudyResults:
-    """A dataset named "colour..." has 3 channels, any other one."""
+    """A dataset named "colour..." has 3 channels, any other one; FID is 2 + seed over a floor of 1 at any dimension."""
     labels = np.arange(20) % 2
     for dataset in datasets:
         channels = 3 if dataset.startswith("colour") else 1
@@ -67,10 +68,10 @@ def fake_run(
         for augmenter, seed in itertools.product(augmenters, seeds):
             made = labels if augmenter not in unlabelled else np.full(20, -1)
             write_generator(folder, f"{dataset}/{augmenter}/seed{seed}", images(20, channels), made)
-            rows = fid_rows(dataset, augmenter, seed, dimensions)
-            conditions = {"extractor": "x", "resize": "y", "random_weights": random_weights}
-            path = folder / f"fidelity/{dataset}/{augmenter}/seed{seed}.json"
-            write_json(path, {"conditions": conditions, "rows": rows})
+            metrics = {"fid": 2.0 + seed, "fid_floor": 1.0}
+            values = {(name, "train_part", n): value for name, value in metrics.items() for n in dimensions}
+            generator = f"{dataset}/{augmenter}/seed{seed}"
+            write_fidelity(folder, generator, values, "l2", n_real=600, random_weights=random_weights)
     return StudyResults(folder, "demo", datasets, augmenters, seeds)
 
 
@@ -85,17 +86,6 @@ def write_generator(folder: Path, name: str, made: np.ndarray, labels: np.ndarra
     write_json(folder / f"models/{name}/medbench.json", model)
     write_sums(folder / f"models/{name}")
     write_text(folder / f"features/{name}.safetensors", "")
-
-
-def fid_rows(dataset: str, augmenter: str, seed: int, dimensions) -> list[dict]:
-    """FID 2 + seed over a floor of 1, at every dimension."""
-    common = {"dataset": dataset, "augmenter": augmenter, "generator_seed": seed, "loss": "l2"}
-    common |= {"reference": "train_part", "n_real": 600, "n_generated": 300}
-    return [
-        {**common, "metric": metric, "dimension": dimension, "value": value}
-        for metric, value in (("fid", 2.0 + seed), ("fid_floor", 1.0))
-        for dimension in dimensions
-    ]
 
 
 def test_all_figures_of_gray_and_colour_images_are_written_twice_alike(tmp_path):

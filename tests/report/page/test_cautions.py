@@ -9,6 +9,7 @@ from medbench.report.page.cautions import reading_notes, warnings
 from medbench.report.page.verdict import Verdict
 from medbench.report.results import StudyResults
 from medbench.run.sealed_files import write_json
+from tests.helpers.builders import write_fidelity
 
 
 def config(*datasets: str) -> Config:
@@ -51,9 +52,8 @@ def test_two_protocols_of_a_dataset_are_no_two_pieces_of_evidence(tmp_path):
 
 
 def test_random_inception_weights_are_said(tmp_path):
-    row = {"metric": "fid", "reference": "train", "dimension": 64, "value": 1.0, "n_real": 9, "n_generated": 9}
     for random in (False, True):
-        write_json(tmp_path / "fidelity/ct/gen/seed0.json", {"conditions": {"random_weights": random}, "rows": [row]})
+        write_fidelity(tmp_path, "ct/gen/seed0", {("fid", "train", 64): 1.0}, random_weights=random)
         assert len(warnings(config("own"), [study(tmp_path, [0])])) == random
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from medbench.audit.neighbours import neighbours
-from medbench.audit.report import AuditReport
+from medbench.audit.results import AuditResult
 from medbench.config.page_sections import PageStage, ReportStage
 from medbench.config.study import Config
 from medbench.data.dataset import Card
-from medbench.report.audit.findings import findings
+from medbench.report.audit.findings import audit_findings
 from medbench.report.page.regenerate import NeededFile, needed_files
 from medbench.report.page.write import write_page
 from medbench.run.files import write_text
@@ -71,7 +71,7 @@ def text_of(html: str) -> str:
 def test_the_audit_of_a_dataset_is_told_with_its_worst_findings(page, tmp_path):
     html = page(lambda folder: write_text(folder / "audit/ct.html", "all of it"))
     published, clean = block(html, "ct_aspub"), block(html, "ct")
-    told = findings(read_model(tmp_path / "run/audit/ct.json", AuditReport))
+    told = audit_findings(read_model(tmp_path / "run/audit/ct.json", AuditResult))
     assert len(told) > 3
     shown = re.findall(r"<li>(.*?)</li>", clean)
     assert shown[:3] == told[:3]

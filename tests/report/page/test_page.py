@@ -20,8 +20,9 @@ from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
 from medbench.report.page.pictures import strip
 from medbench.report.page.write import write_page
 from medbench.run.files import write_text
-from medbench.run.sealed_files import read_json, write_json, write_npz
+from medbench.run.sealed_files import read_json
 from medbench.run.seals import write_sums
+from tests.helpers.builders import score, write_utility
 from tests.helpers.parsed_page import Page
 
 CLASSES = ["<b>dark</b>", "bright"]
@@ -88,40 +89,11 @@ def write_dataset(folder: Path, made_with: str) -> None:
 
 
 def write_scores(path: Path, made_with: str, seed: int) -> None:
-    labels = np.arange(20) % 2
     positive = np.random.RandomState(seed).rand(2, 20).astype(np.float32)
     scores = np.stack([1 - positive, positive], axis=-1)
-    conditions = {
-        "network": "resnet50",
-        "image_size": 64,
-        "init": "scratch",
-        "weights_sha256": None,
-        "steps": 100,
-        "real_steps": 100,
-        "budget": "steps",
-        "batch_size": 32,
-        "learning_rate": 0.001,
-        "weight_decay": 0.01,
-        "validations": 20,
-        "shift": 0.0625,
-        "horizontal_flip": False,
-        "optimizer": "AdamW, cosine",
-        "n_train": 20,
-        "n_real": 20,
-        "n_extra": 0,
-        "n_val": 20,
-        "n_test": 20,
-        "train_counts": [10, 10],
-        "classes_absent": {},
-        "dataset_sha256": "0" * 64,
-        "samples_sha256": None,
-        **RUNTIME,
-    }
-    rows = [{"classifier_seed": k, "metric": "auroc", "class": None, "value": 0.5} for k in (0, 1)]
-    write_json(path, {"made_with": made_with, "conditions": conditions, "rows": rows, "history": []})
-    arrays = {"test_scores": scores, "test_labels": labels, "test_groups": np.arange(20), "val_scores": scores}
-    arrays |= {"val_labels": labels, "thresholds": np.full((2, 2), 0.5), "classifier_seeds": np.arange(2)}
-    write_npz(path.with_suffix(".npz"), arrays | {"best_steps": np.array([50, 50])})
+    rows = [score(0.5, seed=k) for k in (0, 1)]
+    lengths = {"validations": 20, "steps": 100, "real_steps": 100}
+    write_utility(path, rows, scores, made_with, {"best_steps": np.array([50, 50])}, **lengths, **RUNTIME)
 
 
 def text_of(page: str) -> str:

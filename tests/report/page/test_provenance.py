@@ -13,6 +13,7 @@ from medbench.report.results import StudyResults
 from medbench.run.files import write_text
 from medbench.run.logs import Usage, read_usage, spelled_seconds
 from medbench.run.sealed_files import write_json
+from tests.helpers.builders import write_utility
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_machines_and_versions_are_those_of_the_files_that_are_there(tmp_path):
     write_json(tmp_path / "models/ct/gen/seed0/medbench.json", {"runtime": runtime | {"versions": versions}})
     other = runtime | {"device": "cuda", "precision": "bf16", "versions": versions | {"torch": "2.7"}}
     write_json(tmp_path / "models/ct/gen/seed1/medbench.json", {"runtime": other})
-    write_json(tmp_path / "utility/ct/steps/real/real.json", {"conditions": runtime | {"versions": versions}})
+    write_utility(tmp_path / "utility/ct/steps/real/real.json", **runtime, versions=versions)
     write_json(tmp_path / "datasets/ct.json", {"name": "ct"})
     paths = ["utility/ct/steps/real/real.json", *models(2), "datasets/ct.json", "fidelity/ct/gen/seed0.json"]
     studies = [study(tmp_path, *paths)]

@@ -16,6 +16,7 @@ from medbench.report.tables.markup import tex
 from medbench.report.tables.write import write_tables
 from medbench.run.files import write_text
 from medbench.run.sealed_files import write_json
+from tests.helpers.builders import write_fidelity
 
 # value against train by (augmenter, seed); against R it is 1 higher, against test 2 higher
 VALUES = {
@@ -32,40 +33,17 @@ FLOOR = 0.5
 def fake_run(folder: Path, seeds=(0, 1, 2), papers=(), random_weights=False, dimensions=(64, 768)) -> StudyResults:
     """One dataset, two augmenters; at dimension 768 every value is ten times the one at 64."""
     for augmenter, seed in itertools.product(("ann_l2", "ann_huber"), seeds):
-        rows = []
+        values = {}
         for dimension in dimensions:
             value, scale = VALUES[augmenter, seed], 1 if dimension == 64 else 10
-            for metric, reference, number, n_real in (
-                ("fid", "train", value * scale, 900),
-                ("fid", "test", (value + 2) * scale, 800),
-                ("fid", "train_part", (value + 1) * scale, 600),
-                ("fid_floor", "train_part", FLOOR * scale, 600),
-                ("fid_over_floor", "train_part", (value + 1) / FLOOR, 600),
-            ):
-                rows.append(
-                    {
-                        "dataset": "chest_ct",
-                        "augmenter": augmenter,
-                        "generator_seed": seed,
-                        "loss": augmenter.removeprefix("ann_"),
-                        "metric": metric,
-                        "dimension": dimension,
-                        "reference": reference,
-                        "value": number,
-                        "n_real": n_real,
-                        "n_generated": 300,
-                    }
-                )
-        conditions = {
-            "extractor": "inception-v3-compat",
-            "random_weights": random_weights,
-            "resize": "bilinear",
-            "versions": {"torch": "2.11.0"},
-            "torch_threads": 2,
-        }
-        write_json(
-            folder / "fidelity/chest_ct" / augmenter / f"seed{seed}.json", {"conditions": conditions, "rows": rows}
-        )
+            values |= {("fid", "train", dimension): value * scale, ("fid", "test", dimension): (value + 2) * scale}
+            values |= {("fid", "train_part", dimension): (value + 1) * scale}
+            values |= {("fid_floor", "train_part", dimension): FLOOR * scale}
+            values |= {("fid_over_floor", "train_part", dimension): (value + 1) / FLOOR}
+        conditions = {"random_weights": random_weights, "versions": {"torch": "2.11.0"}, "torch_threads": 2}
+        n_real = {"train": 900, "test": 800, "train_part": 600}
+        loss = augmenter.removeprefix("ann_")
+        write_fidelity(folder, f"chest_ct/{augmenter}/seed{seed}", values, loss, n_real, **conditions)
         described = {
             "augmenter": {
                 "kind": "annotated_ddpm",

@@ -12,7 +12,7 @@ from medbench.core.arms import Arm
 from medbench.report.results import StudyResults
 from medbench.report.tables.utility_table import write_utility_tables
 from medbench.run.sealed_files import read_json, write_json
-from medbench.utility.metrics import macro_auroc
+from medbench.utility.scores import macro_auroc
 
 ARMS = ("real", "real+oversample@1", "real+a@1", "real+mixup@1", "real+mixup@2", "only-cutmix")
 SETTINGS = {"mixup": MixUp(kind="mixup"), "cutmix": CutMix(kind="cutmix")}
@@ -27,7 +27,8 @@ def mixing(classifier_run, tmp_path):
         for path in tmp_path.glob("utility/ct/steps/*/*.json"):
             section = SETTINGS.get(Arm.parse(path.parent.name).extra)
             how = section and section.model_dump(mode="json")
-            write_json(path, read_json(path) | {"conditions": {"mixing": how}})
+            content = read_json(path)
+            write_json(path, content | {"conditions": content["conditions"] | {"mixing": how}})
         return results
 
     return make

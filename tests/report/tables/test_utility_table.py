@@ -20,6 +20,7 @@ from medbench.report.tables import utility_table
 from medbench.report.tables.auroc_cells import ONE_GENERATOR
 from medbench.report.tables.write import write_tables
 from medbench.run.sealed_files import read_json, write_json, write_npz
+from tests.helpers.builders import score, write_utility
 
 ARMS = ("real", "real+oversample@1", "real+gen_l2@0.5", "real+gen_l2@1", "only-gen_l2")
 N = 40  # test images
@@ -70,38 +71,20 @@ def write_arm(stem: Path, card: Card, arm: Arm, budget: str, seed: int, conditio
     for classifier_seed in range(3):
         overall = {"auroc": scored(labels, scores[classifier_seed]), "accuracy": 0.7, "balanced_accuracy": 0.65}
         overall |= {"macro_f1": 0.6 + classifier_seed / 10, "sensitivity": 0.5, "specificity": 0.25, "best_step": 30}
-        rows += [
-            {"classifier_seed": classifier_seed, "metric": m, "class": None, "value": v} for m, v in overall.items()
-        ]
+        rows += [score(value, metric, None, classifier_seed) for metric, value in overall.items()]
         for k, name in enumerate(card.classes):
             by_class = {"auroc": 0.9 - k / 10, "sensitivity": 0.8, "specificity": 0.7, "f1": 0.6, "threshold": 0.5}
-            rows += [
-                {"classifier_seed": classifier_seed, "metric": m, "class": name, "value": v}
-                for m, v in by_class.items()
-            ]
+            rows += [score(value, metric, name, classifier_seed) for metric, value in by_class.items()]
     n_real = sum(card.counts["train"])
-    made = {
-        "network": "resnet50",
-        "image_size": 64,
-        "init": "scratch",
-        "weights_sha256": None,
-        "optimizer": "AdamW, cosine",
-        "learning_rate": 0.001,
-        "weight_decay": 0.01,
-        "batch_size": 32,
-        "validations": 10,
-        "shift": 0.0625,
+    trained = {
         "horizontal_flip": card.horizontal_flip,
         "budget": budget,
         "steps": arm.steps(150, budget),
-        "real_steps": 150,
         "n_train": n_real,
         "n_real": n_real if arm.real else 0,
         "n_extra": arm.extra_images(n_real),
-        "n_val": 20,
         "n_test": N,
         "train_counts": card.counts["train"],
-        "dataset_sha256": "d" * 64,
         "samples_sha256": "s" * 64 if arm.augmenter else None,
         "device": "cpu",
         "precision": "fp32",
@@ -110,10 +93,7 @@ def write_arm(stem: Path, card: Card, arm: Arm, budget: str, seed: int, conditio
         "hardware": "x86_64",
         "versions": {"torch": "2.11.0"},
     }
-    write_json(stem.with_name(stem.name + ".json"), {"conditions": made | conditions, "rows": rows, "history": []})
-    arrays = {"test_scores": scores, "test_labels": labels, "test_groups": np.arange(N)}
-    arrays |= {"thresholds": np.full((3, len(card.classes)), 0.5), "classifier_seeds": np.arange(3)}
-    write_npz(stem.with_name(stem.name + ".npz"), arrays)
+    write_utility(stem.with_name(f"{stem.name}.json"), rows, scores, **trained | conditions)
 
 
 def scored(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -4,8 +4,10 @@ import numpy as np
 from scipy.linalg import LinAlgError, eigh, qr, svdvals
 
 from medbench.core.errors import UserError
+from medbench.core.metrics import metric
 
 
+@metric("fid", better="lower", digits=None, needs=("real", "fake"), source="Heusel et al. 2017", floor=True)
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
     """Squared Fréchet distance between Gaussians fitted to two feature sets.
 

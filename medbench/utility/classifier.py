@@ -1,6 +1,8 @@
-"""Learning to classify: a Task for the training loop, which keeps the network that did best on val."""
+"""The classifier: torchvision's ResNet, MixUp and CutMix, and a Task for the loop, which keeps the best on val."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -9,15 +11,97 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW
+from torchvision import models
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as transforms
 
+from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.training.augmentation import mirrored, shifted
+from medbench.training.draws import Draws
 from medbench.training.loop import Schedule
 from medbench.training.task import Batch, Task, TrainingData
-from medbench.utility.metrics import macro_auroc
-from medbench.utility.mixing import Mixing
-from medbench.utility.network import to_network_range
-from medbench.utility.sections import ClassifierSection
+from medbench.utility.scores import macro_auroc
+from medbench.utility.sections import ClassifierSection, MixingSection
+
+# Of ImageNet's images in [0, 1], which the published weights expect; from scratch any fixed scale does.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+def build(section: ClassifierSection, n_classes: int, weights: Mapping[str, Tensor] | None) -> nn.Module:
+    """A network (B, 3, S, S) -> logits (B, n_classes); its new weights come from torch's global generator.
+
+    Source: He et al. 2016; He-normal initialisation as in torchvision.
+
+    Raises:
+        UserError: `weights` are not those of this network.
+    """
+    network: Any = getattr(models, section.network)(weights=None)
+    if weights is not None:
+        try:
+            network.load_state_dict(dict(weights))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise UserError(f"utility.weights: are not torchvision's {section.network}: {reason}") from error
+    network.fc = nn.Linear(network.fc.in_features, n_classes)
+    built: nn.Module = network
+    return built
+
+
+def resized(data: TrainingData, size: int) -> TrainingData:
+    """Images (N, C, H, W) uint8 at size × size, bilinear with antialiasing."""
+    if data.images.shape[-2:] == (size, size):
+        return data
+    return TrainingData(transforms.resize(data.images, [size, size], antialias=True), data.labels)
+
+
+def to_network_range(images: Tensor) -> Tensor:
+    """uint8 (B, 1 or 3, H, W) -> float32 (B, 3, H, W), normalised; gray is repeated."""
+    scaled = images.expand(-1, 3, -1, -1).float() / 255
+    mean, std = (torch.tensor(values, device=images.device)[:, None, None] for values in (MEAN, STD))
+    return ((scaled - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+TRANSFORMS = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """Mixes a batch with itself, now and then.
+
+    Args:
+        transform: torchvision's MixUp or CutMix.
+        probability: of a batch to be mixed.
+    """
+
+    transform: nn.Module
+    probability: float
+
+    @staticmethod
+    def of(section: MixingSection | None, arm: Arm, n_classes: int) -> "Mixing | None":
+        """What an arm's batches undergo; None where it has ready images.
+
+        Of `real+mixup@r`, 1 + r images for each real one, r are mixed: as many as other arms add. Of `only-mixup` all
+        are.
+        """
+        if section is None:
+            return None
+        return Mixing(TRANSFORMS[section.kind](alpha=section.alpha, num_classes=n_classes), arm.ratio / arm.size)
+
+    def __call__(self, images: Tensor, labels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Float images (B, C, H, W), labels (B,) -> images (B, C, H, W), labels (B, K) if mixed, else (B,).
+
+        The chance comes from `draws`. Weights and boxes come from torch's global generator, which the training loop
+        seeds at each step; torchvision's transforms take no other.
+
+        Source: Zhang et al. 2018; Yun et al. 2019. Each image is mixed with the one before it in the batch.
+        """
+        if draws.rand(()) >= self.probability:
+            return images, labels
+        mixed, soft = self.transform(images, labels)
+        return mixed.contiguous(memory_format=torch.channels_last), soft
+
 
 SCORING_BATCH = 64  # images; changes speed and memory only
 

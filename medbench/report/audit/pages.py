@@ -1,4 +1,4 @@
-"""The stage `audit_page`: the audit of a dataset as one html page, with pictures of what was found."""
+"""The stages `audit_page` and `neighbours_page`: what was found in a dataset, each as one html page with pictures."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,28 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from medbench.audit.distributions import LEAST_IMAGES, STRONG_DISTANCE
-from medbench.audit.report import AuditReport, Crossing, IntensityDifference
+from medbench.audit.neighbours import CHOSEN_AT, MOST_MEASURED
+from medbench.audit.results import (
+    AuditResult,
+    Crossing,
+    IntensityDifference,
+    NeighbourPair,
+    NeighboursResult,
+)
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset, class_counts
-from medbench.report.audit.findings import findings
-from medbench.report.audit.histogram import histogram
-from medbench.report.audit.pictures import across_splits, near_pairs, two_labels
+from medbench.report.audit.findings import audit_findings, neighbours_findings
+from medbench.report.audit.pictures import (
+    MOST_SHOWN,
+    Gallery,
+    Shown,
+    across_splits,
+    histogram,
+    near_pairs,
+    steps,
+    thumbnails,
+    two_labels,
+)
 from medbench.run.sealed_files import read_model
 from medbench.run.seals import write_html
 
@@ -29,14 +45,14 @@ def draw_audit(raw_path: Path, found: Path, output: Path) -> None:
     Raises:
         UserError: a file cannot be read or written, or the two do not belong together.
     """
-    raw, report = Dataset.load(raw_path), read_model(found, AuditReport)
+    raw, report = Dataset.load(raw_path), read_model(found, AuditResult)
     counts = class_counts(raw.splits, len(raw.card.classes))
     if (report.source_sha256, report.before) != (raw.card.source_sha256, {name: counts[name] for name in SPLITS}):
         raise UserError(f"{found}: is not about {raw_path}; run `audit` again")
     write_html(output, page(raw, report))
 
 
-def page(raw: Dataset, report: AuditReport) -> str:
+def page(raw: Dataset, report: AuditResult) -> str:
     """The page, self-contained; the same report and images give the same text."""
     return rendered("audit.html.j2", _context(raw, report))
 
@@ -54,10 +70,10 @@ def rendered(template: str, context: dict[str, Any]) -> str:
     return environment.get_template(template).render(context)
 
 
-def _context(raw: Dataset, report: AuditReport) -> dict[str, Any]:
+def _context(raw: Dataset, report: AuditResult) -> dict[str, Any]:
     return {
         "report": report,
-        "findings": findings(report),
+        "findings": audit_findings(report),
         "splits": SPLITS,
         "counts": _counts(report),
         "identical": _rows(report.exact.crossings),
@@ -75,7 +91,7 @@ def _context(raw: Dataset, report: AuditReport) -> dict[str, Any]:
     }
 
 
-def _counts(report: AuditReport) -> list[list[str]]:
+def _counts(report: AuditResult) -> list[list[str]]:
     """Each class, and all of them, with its images in every split: before and, if that differs, after the protocol."""
     chosen = [(name, slice(k, k + 1)) for k, name in enumerate(report.classes)] + [("all", slice(None))]
     return [
@@ -105,3 +121,62 @@ def _rows(crossings: list[Crossing]) -> list[tuple[str, ...]]:
             counts = (f"{count:,}" for count in (share.images, share.of, share.distinct))
             rows.append((found.split, found.other, name, *counts))
     return rows
+
+
+def draw_neighbours(dataset_path: Path, found: Path, page: Path) -> None:
+    """Draws what `neighbours` found, as a page that needs nothing from outside.
+
+    Args:
+        dataset_path: npz that `audit` wrote.
+        found: the json that `neighbours` wrote.
+        page: the html to write.
+
+    Raises:
+        UserError: a file cannot be read or written, or the two do not belong together.
+    """
+    dataset, report = Dataset.load_audited(dataset_path), read_model(found, NeighboursResult)
+    if report.dataset_sha256 != dataset.card.npz_sha256:
+        raise UserError(f"{found}: is not about {dataset_path}; run `neighbours` again")
+    write_html(page, neighbours_page(dataset, report))
+
+
+def neighbours_page(dataset: Dataset, report: NeighboursResult) -> str:
+    """The page, self-contained; the same report and images give the same text."""
+    shown = [
+        Shown(thumbnails(dataset, [pair.test, pair.train]), _caption(pair, place < report.suspicious))
+        for place, pair in enumerate(report.pairs[:MOST_SHOWN])
+    ]
+    context = {
+        "report": report,
+        "findings": neighbours_findings(report),
+        "closeness": _closeness(report),
+        "chosen_at": CHOSEN_AT,
+        "sampled": report.train.images == MOST_MEASURED,
+        "histogram": _histogram(report),
+        "pictures": Gallery(shown, report.test.images),
+    }
+    return rendered("neighbours.html.j2", context)
+
+
+def _caption(pair: NeighbourPair, suspicious: bool) -> str:
+    marks = {
+        "suspicious": suspicious,
+        "pixel-identical": pair.identical,
+        "two labels": pair.test.label != pair.train.label,
+    }
+    return ", ".join([f"similarity {pair.similarity:.4f}", *(mark for mark, holds in marks.items() if holds)])
+
+
+def _closeness(report: NeighboursResult) -> list[tuple[str, ...]]:
+    measured = {("test", "training image"): report.test, ("train", "other training image"): report.train}
+    return [
+        (*ends, f"{found.images:,}", *(f"{value:.4f}" for value in (found.median, found.percentile_99, found.largest)))
+        for ends, found in measured.items()
+    ]
+
+
+def _histogram(report: NeighboursResult) -> str:
+    shares = {"train": report.train.histogram, "test": report.test.histogram}
+    return steps(
+        shares, (report.histogram_from, 1), xlabel="similarity to the nearest training image", ylabel="share of images"
+    )

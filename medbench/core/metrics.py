@@ -1,0 +1,84 @@
+"""Metrics register themselves: the stages compute what is registered, and tables show it as its registration says."""
+
+import inspect
+import pkgutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., float])
+
+
+@dataclass(frozen=True)
+class Metric:
+    name: str  # in the column `metric` of every table
+    better: Literal["lower", "higher"]
+    digits: int | None  # after the point; None: three significant ones, for values of any size
+    needs: tuple[str, ...]  # what it is computed from, by name; a stage computes it if it can give all of these
+    source: str  # the paper that defines it
+    function: Callable[..., float]
+    floor: bool = False  # a distance that fidelity also takes between two sets of real images, see `fidelity.floor`
+    mean: bool = False  # of one class: utility also takes the mean over classes
+
+    @property
+    def sentence(self) -> str:
+        """What it is: the first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    def of(self, given: Mapping[str, Any]) -> float:
+        """Its value, from all that a stage can give."""
+        return self.function(**{name: given[name] for name in self.needs})
+
+
+REGISTERED: dict[str, Metric] = {}
+
+
+def metric(
+    name: str,
+    *,
+    better: Literal["lower", "higher"],
+    digits: int | None,
+    needs: tuple[str, ...],
+    source: str,
+    floor: bool = False,
+    mean: bool = False,
+) -> Callable[[Function], Function]:
+    """Registers a pure function whose arguments include all of `needs`; the other fields are those of Metric.
+
+    Raises:
+        ValueError: the name is taken by another function.
+    """
+
+    def register(function: Function) -> Function:
+        known = REGISTERED.get(name)
+        if known and _place(known.function) != _place(function):
+            raise ValueError(f"metric {name!r}: registered by {'.'.join(_place(known.function))} too; choose another")
+        REGISTERED[name] = Metric(name, better, digits, needs, source, function, floor, mean)
+        return function
+
+    return register
+
+
+def computable(given: Collection[str]) -> list[Metric]:
+    """The registered metrics that need nothing else, in the order of their modules, and of definition in each."""
+    metrics = [metric for metric in REGISTERED.values() if set(metric.needs) <= set(given)]
+    return sorted(metrics, key=lambda metric: metric.function.__module__)
+
+
+def modules_in(package: str) -> list[str]:
+    """Full names of a package and of all modules that lie in its folder, sorted."""
+    return [
+        package,
+        *sorted(f"{package}.{found.name}" for found in pkgutil.iter_modules(import_module(package).__path__)),
+    ]
+
+
+def register_all(package: str) -> None:
+    """Imports every module of a folder of metrics, so that each registers its own."""
+    for module in modules_in(package):
+        import_module(module)
+
+
+def _place(function: Callable[..., float]) -> tuple[str, str]:
+    return function.__module__, function.__qualname__

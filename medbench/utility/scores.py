@@ -1,0 +1,160 @@
+"""What a classifier's probabilities on one split are worth: thresholds chosen on val, and every registered metric."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_curve
+
+from medbench.core.errors import UserError
+from medbench.core.metrics import computable, register_all
+from medbench.utility import metrics
+from medbench.utility.metrics.classification import auroc
+
+NO_THRESHOLD = 0.5  # of a class that val does not show
+ORDINAL = "ordinal-regression"  # the task, on a card, of classes that have an order
+
+
+def macro_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """AUROC of class 1 where there are two classes, else the mean of one-vs-rest AUROC over the classes in `labels`.
+
+    Args:
+        labels: (N,) integer.
+        scores: (N, K), higher for more likely.
+
+    Raises:
+        UserError: a score is not finite, or `labels` holds one class only.
+    """
+    _check(labels, scores)
+    return float(np.mean([auroc(labels == k, scores[:, k]) for k in scored_classes(labels, scores.shape[1])]))
+
+
+def scored_classes(labels: np.ndarray, n_classes: int) -> list[int]:
+    """The classes that means are taken over: 1 of two, else those present, ascending."""
+    return [1] if n_classes == 2 else np.unique(labels).tolist()
+
+
+def score_rows(
+    labels: np.ndarray, scores: np.ndarray, thresholds: np.ndarray, classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Every metric of one classifier on one split, in long form: what is registered, and each class's threshold.
+
+    Args:
+        labels: (N,) integer.
+        scores: (N, K) probabilities.
+        thresholds: (K,) as from `val_thresholds`, for what is decided class by class; the others decide by argmax.
+        classes: K names.
+
+    Returns:
+        {"metric", "class", "value"}; class None: of all classes, or a mean as in `scored_classes`. A class absent from
+        `labels` has no metric that needs images of it, and no part in any mean.
+
+    Raises:
+        UserError: as `macro_auroc`.
+    """
+    _check(labels, scores)
+    register_all(metrics.__name__)
+    by_class = [_of_class(labels, scores, thresholds, k) for k in range(len(classes))]
+    averaged = [by_class[k] for k in scored_classes(labels, len(classes))]
+    rows = [_row(metric, None, value) for metric, value in _of_all(labels, scores, averaged)]
+    for name, values, threshold in zip(classes, by_class, thresholds, strict=True):
+        rows += [_row(metric, name, value) for metric, value in (values | {"threshold": threshold}).items()]
+    return rows
+
+
+def grade_rows(grades: np.ndarray, scores: np.ndarray, prefix: str = "") -> list[dict[str, Any]]:
+    """The metrics that need classes with an order; grades (N,) integer, scores (N, K) probabilities.
+
+    Raises:
+        UserError: as `macro_auroc`.
+    """
+    _check(grades, scores)
+    register_all(metrics.__name__)
+    given = {"grades": grades, "scores": scores, "predicted": scores.argmax(axis=1)}
+    needed = [metric for metric in computable(given) if "grades" in metric.needs]
+    return [_row(prefix + metric.name, None, metric.of(given)) for metric in needed]
+
+
+def val_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """One-vs-rest thresholds on the probability that maximise Youden's J = sensitivity + specificity − 1.
+
+    Each lies midway between two neighbouring scores (0 and 1 count as scores), so that it is no image's own. Of equal
+    J, the one nearest 0.5. With two classes the threshold of class 0 is 1 minus that of class 1: one decision.
+
+    Args:
+        labels: (N,) integer, of val.
+        scores: (N, K) probabilities.
+
+    Returns:
+        (K,) float64; a class is decided on where its probability is at least that. 0.5 for a class absent from val.
+
+    Raises:
+        UserError: as `macro_auroc`.
+
+    Source: Youden 1950.
+    """
+    _check(labels, scores)
+    if scores.shape[1] == 2:
+        threshold = _youden(labels == 1, scores[:, 1])
+        return np.array([1 - threshold, threshold])
+    present = set(labels.tolist())
+    return np.array(
+        [_youden(labels == k, scores[:, k]) if k in present else NO_THRESHOLD for k in range(scores.shape[1])]
+    )
+
+
+def _youden(positive: np.ndarray, scores: np.ndarray) -> float:
+    fpr, tpr, cuts = roc_curve(positive, scores, drop_intermediate=False)
+    # In float64, because halfway between neighbouring float32 numbers lies none. cuts[0] is infinite: no image at all.
+    edges = np.concatenate([[1.0], cuts[1:], [0.0]], dtype=np.float64)
+    midway = (edges[:-1] + edges[1:]) / 2
+    j = tpr - fpr
+    best = midway[j >= j.max() - 1e-12]  # equal J differ by rounding; unequal ones by at least 1 / N²
+    return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+def _of_class(labels: np.ndarray, scores: np.ndarray, thresholds: np.ndarray, k: int) -> dict[str, float]:
+    positive = labels == k
+    given = {
+        "negative": ~positive,
+        "score": scores[:, k],
+        "chosen": scores.argmax(axis=1) == k,
+        "decided": _decided(scores, thresholds)[:, k],
+    }
+    if positive.any():
+        given["positive"] = positive
+    return {metric.name: metric.of(given) for metric in computable(given)}
+
+
+def _decided(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """(N, K) whether each class is decided on, one against the rest."""
+    decided = scores >= np.asarray(thresholds, np.float64)
+    if scores.shape[1] == 2:
+        decided[:, 0] = ~decided[:, 1]  # two float32 probabilities need not sum to exactly 1
+    return decided
+
+
+def _of_all(
+    labels: np.ndarray, scores: np.ndarray, averaged: Sequence[dict[str, float]]
+) -> Iterator[tuple[str, float]]:
+    given = {"labels": labels, "scores": scores, "predicted": scores.argmax(axis=1)}
+    for metric in computable({*given, "positive", "negative", "score", "chosen", "decided"}):
+        if set(metric.needs) <= set(given):
+            yield metric.name, metric.of(given)
+        elif metric.mean:
+            yield metric.name, float(np.mean([values[metric.name] for values in averaged]))
+
+
+def _row(metric: str, name: str | None, value: float) -> dict[str, Any]:
+    return {"metric": metric, "class": name, "value": float(value)}
+
+
+def _check(labels: np.ndarray, scores: np.ndarray) -> None:
+    broken = int((~np.isfinite(scores)).any(axis=1).sum())
+    if broken:
+        raise UserError(
+            f"scores of {broken} of {len(scores)} images are NaN or infinite: the classifier diverged;"
+            " lower utility.learning_rate"
+        )
+    if len(np.unique(labels)) < 2:
+        raise UserError(f"all {len(labels)} labels are of one class; AUROC needs two classes")

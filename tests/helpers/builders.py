@@ -1,0 +1,105 @@
+"""What the fidelity and the utility stage leave, made from their own models, for tests of what reads it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medbench.fidelity.results import FidelityResult
+from medbench.run.sealed_files import write_model, write_npz
+from medbench.utility.results import UtilityResult
+
+FIDELITY_CONDITIONS = {
+    "extractor": "inception-v3-compat",
+    "resize": "bilinear",
+    "random_weights": False,
+    "floor_draws": 3,
+}
+UTILITY_CONDITIONS = {
+    "network": "resnet50",
+    "image_size": 64,
+    "init": "scratch",
+    "batch_size": 32,
+    "learning_rate": 0.001,
+    "weight_decay": 0.01,
+    "validations": 10,
+    "shift": 0.0625,
+    "weights_sha256": None,
+    "optimizer": "AdamW, cosine",
+    "budget": "steps",
+    "steps": 150,
+    "real_steps": 150,
+    "horizontal_flip": False,
+    "n_train": 20,
+    "n_real": 20,
+    "n_extra": 0,
+    "n_val": 20,
+    "n_test": 20,
+    "mixing": None,
+    "train_counts": [10, 10],
+    "classes_absent": {},
+    "dataset_sha256": "d" * 64,
+    "samples_sha256": None,
+}
+Values = Mapping[tuple[str, str, int], float]  # by metric, reference and dimension
+
+
+def write_fidelity(
+    run: Path,
+    generator: str,
+    values: Values,
+    loss: str | None = None,
+    n_real: int | Mapping[str, int] = 800,
+    n_generated: int = 300,
+    made_with: str = "",
+    **conditions: Any,
+) -> Path:
+    """The file of a generator, <dataset>/<augmenter>/seed<n>, in a run folder; n_real may differ by reference."""
+    dataset, augmenter, seed = generator.split("/")
+    identity = {"dataset": dataset, "augmenter": augmenter, "generator_seed": int(seed.removeprefix("seed"))}
+    rows = [
+        {**identity, "loss": loss, "metric": metric, "reference": reference, "dimension": dimension, "value": value}
+        | {"n_real": n_real if isinstance(n_real, int) else n_real[reference], "n_generated": n_generated}
+        for (metric, reference, dimension), value in values.items()
+    ]
+    content = {"made_with": made_with, "conditions": FIDELITY_CONDITIONS | conditions, "rows": rows}
+    path = run / f"fidelity/{generator}.json"
+    write_model(path, FidelityResult.model_validate(content))
+    return path
+
+
+def score(value: float, metric: str = "auroc", of_class: str | None = None, seed: int = 0) -> dict[str, Any]:
+    """A row of a utility file."""
+    return {"classifier_seed": seed, "metric": metric, "class": of_class, "value": value}
+
+
+def write_utility(
+    path: Path,
+    rows: Sequence[Mapping[str, Any]] = (),
+    scores: np.ndarray | None = None,
+    made_with: str = "",
+    arrays: Mapping[str, Any] | None = None,
+    **conditions: Any,
+) -> None:
+    """The json of an arm, and beside it its npz where test scores (R, N, K) are given.
+
+    Labels go round the classes; every image is a patient; `arrays` replaces what is so assumed.
+    """
+    content = {"made_with": made_with, "conditions": UTILITY_CONDITIONS | conditions, "rows": rows, "history": []}
+    write_model(path, UtilityResult.model_validate(content))
+    if scores is None:
+        return
+    runs, n, k = scores.shape
+    labels = np.arange(n) % k
+    assumed = {
+        "test_scores": scores,
+        "test_labels": labels,
+        "test_groups": np.arange(n),
+        "val_scores": scores,
+        "val_labels": labels,
+        "thresholds": np.full((runs, k), 0.5),
+        "classifier_seeds": np.arange(runs),
+        "best_steps": np.full(runs, 10),
+    }
+    write_npz(path.with_suffix(".npz"), assumed | dict(arrays or {}))
