@@ -14,7 +14,7 @@ from medbench.system.runtime import Runtime
 
 SectionT = TypeVar("SectionT", bound=AugmenterSection)
 UNLABELLED = -1
-History = list[dict[str, float | str]]
+LogRows = list[dict[str, float | str]]  # of training.csv
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Augmenter(ABC, Generic[SectionT]):
         self.section, self.spec = section, spec
 
     @abstractmethod
-    def fit(self, train: Split, val: Split, job: Job) -> History:
+    def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         """Learns from `train`; `val` is only for what is logged and chosen. Resumes by itself from job.checkpoints.
 
         Returns:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from medbench.augmenters.base import Job, Samples
-from medbench.augmenters.image_noise import as_stored
+from medbench.augmenters.image_tensors import as_stored
 from medbench.core.errors import Interrupted
 from medbench.run.logs import Progress
 from medbench.system.signals import stop_on_signals

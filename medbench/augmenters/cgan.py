@@ -6,22 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples
-from medbench.augmenters.cgan_networks import ProjectionDiscriminator, orthogonal
-from medbench.augmenters.decode import decoded
+from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
+from medbench.augmenters.components import load_network, probe_set, seed_weights, train_component
 from medbench.augmenters.decoder_sections import CGAN
-from medbench.augmenters.diff_augment import POLICIES, diff_augment
-from medbench.augmenters.diffusion import to_model_range
-from medbench.augmenters.latent_decoder import LatentDecoder
+from medbench.augmenters.discriminators import ProjectionDiscriminator, discriminator_hinge, generator_hinge, orthogonal
+from medbench.augmenters.image_tensors import to_model_range
+from medbench.augmenters.latent_decoder import LatentDecoder, decoded
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored
-from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
-from medbench.training.loop import Schedule, count_parameters, train_network
-from medbench.training.task import Batch, Task, TrainingData, discriminator_hinge, generator_hinge
+from medbench.training.loop import Schedule, count_parameters
+from medbench.training.task import Batch, Task
 
-BETAS = (0.0, 0.99)  # of Adam: momentum makes the two networks chase each other (Karras et al. 2018)
+ADAM_BETAS = (0.0, 0.99)  # momentum makes the two networks chase each other (Karras et al. 2018)
 
 
 class CGANAugmenter(Augmenter[CGAN]):
@@ -31,23 +29,16 @@ class CGANAugmenter(Augmenter[CGAN]):
     generator: LatentDecoder
     discriminator: ProjectionDiscriminator | None = None  # after fit
 
-    def fit(self, train: Split, val: Split, job: Job) -> History:
-        torch.manual_seed(seed_for(job.seed, "init", "gan"))
+    def fit(self, train: Split, val: Split, job: Job) -> LogRows:
+        seed_weights("gan", job)
         section, channels, size, n_classes = self.section, self.spec.channels, self.spec.size, len(self.spec.classes)
         generator = orthogonal(LatentDecoder(channels, size, n_classes, section.width, section.latent_dim))
         discriminator = ProjectionDiscriminator(channels, size, n_classes, section.width)
         task = HingeGame(generator, discriminator, section, self.flips, self.policies, val, job)
-        history = train_network(
-            task,
-            TrainingData.of(train, job.runtime.torch_device),
-            Schedule.adam(section, section.steps, BETAS),
-            seed_for(job.seed, "train", "gan"),
-            CheckpointStore(job.checkpoints / "gan", job.belongs_to),
-            job.runtime,
-            f"{job.title} gan",
-        )
+        schedule = Schedule.adam(section, section.steps, ADAM_BETAS)
+        rows = train_component("gan", task, train, schedule, job, component="generator")
         self.generator, self.discriminator = task.networks["generator"], task.networks["discriminator"]
-        return [{"component": "generator", **row} for row in history]
+        return rows
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -64,15 +55,13 @@ class CGANAugmenter(Augmenter[CGAN]):
     @classmethod
     def load(cls, section: CGAN, spec: ImageSpec, folder: Path) -> "CGANAugmenter":
         augmenter = cls(section, spec)
-        augmenter.generator = LatentDecoder.from_pretrained(
-            folder / "generator", local_files_only=True, use_safetensors=True
-        )
+        augmenter.generator = load_network(LatentDecoder, folder / "generator")
         return augmenter
 
     def parameters(self) -> dict[str, int]:
         """The discriminator is counted after `fit`; a loaded model does not have it."""
         networks = {"generator": self.generator, "discriminator": self.discriminator}
-        return {name: count_parameters(each) for name, each in networks.items() if each is not None}
+        return {name: count_parameters(network) for name, network in networks.items() if network is not None}
 
 
 class HingeGame(Task):
@@ -96,39 +85,97 @@ class HingeGame(Task):
         self.losses = {"generator": self._generator_loss, "discriminator": self._discriminator_loss}
         self.section, self.flips, self.policies = section, flips, policies
         self.probe_seed = seed_for(job.probe_seed, "augment")
-        drawn = torch.Generator().manual_seed(seed_for(job.probe_seed, "probe"))
-        rows = torch.randperm(len(val), generator=drawn)[: section.probe_images].numpy()
-        self.fixed = TrainingData.of(val.rows(rows), job.runtime.torch_device)
-        self.latent = torch.randn(len(rows), section.latent_dim, generator=drawn).to(job.runtime.torch_device)
+        self.probed, generator_of_latents = probe_set(val, section, job)
+        latent = torch.randn(len(self.probed.labels), section.latent_dim, generator=generator_of_latents)
+        self.latent = latent.to(job.runtime.torch_device)
 
     def probe(self) -> dict[str, float]:
         draws = Draws(torch.Generator(self.latent.device).manual_seed(self.probe_seed))
         real, fake = [], []
         size = self.section.batch_size
-        pieces = zip(self.fixed.images.split(size), self.fixed.labels.split(size), self.latent.split(size), strict=True)
-        for images, labels, latent in pieces:
-            made = self.networks["generator"](latent, labels)
-            scores = self._scores(torch.cat([to_model_range(images), made]), labels.repeat(2), draws)
+        probed = self.probed.images, self.probed.labels, self.latent
+        for images, labels, latent in zip(*(tensor.split(size) for tensor in probed), strict=True):
+            generated = self.networks["generator"](latent, labels)
+            scores = self._scores(torch.cat([to_model_range(images), generated]), labels.repeat(2), draws)
             real.append(scores[: len(labels)])
             fake.append(scores[len(labels) :])
         return {"val_real_score": float(torch.cat(real).mean()), "val_fake_score": float(torch.cat(fake).mean())}
 
     def _generator_loss(self, batch: Batch) -> Tensor:
-        return generator_hinge(self._scores(self._made(batch), batch.labels, batch.draws))
+        return generator_hinge(self._scores(self._generated(batch), batch.labels, batch.draws))
 
     def _discriminator_loss(self, batch: Batch) -> Tensor:
         real = to_model_range(batch.images)
         if self.flips:
             real = mirrored(real, batch.draws)
         with torch.no_grad():
-            fake = self._made(batch)
+            fake = self._generated(batch)
         scores = self._scores(torch.cat([real, fake]), batch.labels.repeat(2), batch.draws)
         return discriminator_hinge(*scores.chunk(2))
 
-    def _made(self, batch: Batch) -> Tensor:
+    def _generated(self, batch: Batch) -> Tensor:
         """Images of fresh latents for the batch's labels, in the batch's proportions of classes therefore."""
         latent = batch.draws.randn((len(batch.labels), self.section.latent_dim))
         return self.networks["generator"](latent, batch.labels).float()
 
     def _scores(self, images: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         return self.networks["discriminator"](diff_augment(images.float(), self.policies, draws), labels)
+
+
+SHIFT = 1 / 8  # largest translation, of the side
+BOX = 1 / 2  # side of the box that is cut out, of the image's
+
+
+def diff_augment(images: Tensor, policies: tuple[str, ...], draws: Draws) -> Tensor:
+    """Images (B, C, H, W), each changed on its own by every policy: color, translation, cutout.
+
+    Args:
+        policies: in the order in which they act; none returns the images as they are.
+        draws: on the images' device.
+    """
+    for policy in policies:
+        images = POLICIES[policy](images, draws)
+    return images
+
+
+def color(images: Tensor, draws: Draws) -> Tensor:
+    """Brightness moved by up to 0.5, saturation scaled by 0 to 2, contrast by 0.5 to 1.5."""
+    brightness, saturation, contrast = draws.rand((3, len(images), 1, 1, 1), dim=1, dtype=images.dtype)
+    images = images + (brightness - 0.5)
+    grey = images.mean(1, keepdim=True)
+    images = (images - grey) * (2 * saturation) + grey
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return (images - mean) * (contrast + 0.5) + mean
+
+
+def translation(images: Tensor, draws: Draws) -> Tensor:
+    """Moved by whole pixels, up to an eighth of each side, as a product with matrices of zeros and ones.
+
+    Indexing would do the same; but its gradient adds up in an order of its own on a GPU.
+    """
+    down, right = (_shift_matrices(side, images, draws) for side in images.shape[2:])
+    return down[:, None] @ images @ right[:, None].mT
+
+
+def cutout(images: Tensor, draws: Draws) -> Tensor:
+    """A box of half of each side is emptied; its centre lies anywhere, so that part of it may fall outside."""
+    rows, columns = (_boxed(side, images, draws) for side in images.shape[2:])
+    return images * ~(rows[:, None, :, None] & columns[:, None, None, :])
+
+
+POLICIES = {"color": color, "translation": translation, "cutout": cutout}
+
+
+def _shift_matrices(side: int, images: Tensor, draws: Draws) -> Tensor:
+    """(B, side, side): row i takes pixel i - shift, or nothing where there is none."""
+    most, place = int(side * SHIFT + 0.5), torch.arange(side, device=images.device)
+    shift = draws.randint(-most, most + 1, (len(images), 1, 1))
+    return (place[:, None] - shift == place).to(images.dtype)
+
+
+def _boxed(side: int, images: Tensor, draws: Draws) -> Tensor:
+    """(B, side) true inside the box."""
+    box, place = int(side * BOX + 0.5), torch.arange(side, device=images.device)
+    centre = draws.randint(0, side + 1 - box % 2, (len(images), 1))
+    start = centre - box // 2
+    return (start <= place) & (place < start + box)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medbench.augmenters.base import UNLABELLED, Augmenter, History, ImageSpec, Job, Samples
+from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Job, LogRows, Samples
 from medbench.augmenters.sections import AugmenterSection
 from medbench.core.errors import Interrupted, UserError, spelled_shape
 from medbench.data.dataset import Split
@@ -29,7 +29,7 @@ def built(cls: type[Augmenter[Any]], section: AugmenterSection, spec: ImageSpec,
         return cls(section, spec)
 
 
-def fitted(augmenter: Augmenter[Any], train: Split, val: Split, job: Job, name: str) -> History:
+def fitted(augmenter: Augmenter[Any], train: Split, val: Split, job: Job, name: str) -> LogRows:
     """augmenter.fit, the rows of training.csv.
 
     Raises:

@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
-from medbench.augmenters.diffusion import to_model_range
+from medbench.augmenters.image_tensors import to_model_range
 from medbench.core.errors import UserError
 from medbench.training.draws import Draws
 

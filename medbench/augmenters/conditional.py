@@ -8,19 +8,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples
+from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
 from medbench.augmenters.batches import sample_in_batches
 from medbench.augmenters.codec import LatentCodec, PixelCodec
-from medbench.augmenters.denoising import Denoising, guided
-from medbench.augmenters.diffusion import Scheduler, scheduler_of
+from medbench.augmenters.components import seed_weights, train_component
+from medbench.augmenters.diffusion import Denoising, Scheduler, guided, scheduler_of
 from medbench.augmenters.diffusion_sections import ConditionalDiffusion
 from medbench.augmenters.fidelity_check import FidelityCheck
 from medbench.augmenters.noise_prediction import ConditionalTask
-from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
-from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, count_parameters, train_network
-from medbench.training.task import TrainingData
+from medbench.training.loop import Schedule, count_parameters
 
 Codec = PixelCodec | LatentCodec
 SectionT = TypeVar("SectionT", bound=ConditionalDiffusion)
@@ -53,24 +50,17 @@ class ConditionalAugmenter(Augmenter[SectionT], Generic[SectionT]):
     def scheduler(self) -> Scheduler:
         return scheduler_of(self.section, self.section.prediction)
 
-    def fit(self, train: Split, val: Split, job: Job) -> History:
-        section, device = self.section, job.runtime.torch_device
-        self.codec = self.new_codec(job).to(device)
-        torch.manual_seed(seed_for(job.seed, "init", "unet"))
+    def fit(self, train: Split, val: Split, job: Job) -> LogRows:
+        section = self.section
+        self.codec = self.new_codec(job).to(job.runtime.torch_device)
+        seed_weights("unet", job)
         network = self.new_network(self.codec)
         check = FidelityCheck(section, val, job) if section.reads_inception else None
         task = ConditionalTask(network, self.codec, section, self.flips, val, job, self._denoising, check)
-        history = train_network(
-            task,
-            TrainingData.of(train, device),
-            Schedule.adam(section, section.steps, check_steps=check_steps(section)),
-            seed_for(job.seed, "train", "unet"),
-            CheckpointStore(job.checkpoints / "unet", job.belongs_to),
-            job.runtime,
-            job.title,
-        )
+        schedule = Schedule.adam(section, section.steps, check_steps=check_steps(section))
+        rows = train_component("unet", task, train, schedule, job)
         self.network, kept = task.chosen()
-        return [{"component": "unet", **row, "kept": int(row["step"] == kept)} for row in history]
+        return [{**row, "kept": int(row["step"] == kept)} for row in rows]
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         device, section = job.runtime.torch_device, self.section

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples, SectionT
+from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples, SectionT
 from medbench.augmenters.image_sections import Copy
 from medbench.core.labels import real_rows
 from medbench.core.rng import numpy_rng
@@ -21,7 +21,7 @@ class StoredImages(Augmenter[SectionT]):
         self.images = np.zeros((0, *spec.shape), dtype=np.uint8)
         self.labels = np.zeros(0, dtype=np.int64)
 
-    def fit(self, train: Split, val: Split, job: Job) -> History:
+    def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         """Keeps the training images."""
         self.images, self.labels = train.images, train.labels
         return []

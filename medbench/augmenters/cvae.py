@@ -1,64 +1,124 @@
 """The conditional variational autoencoder as an augmenter: the cheap baseline."""
 
+import math
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from torch import Tensor, nn
 
-from medbench.augmenters.base import Augmenter, History, ImageSpec, Job, Samples
-from medbench.augmenters.cvae_network import ConditionalVAE, negative_bound
-from medbench.augmenters.decode import decoded
+from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
+from medbench.augmenters.codec import drawn
+from medbench.augmenters.components import load_network, probe_set, seed_weights, train_component
 from medbench.augmenters.decoder_sections import CVAE
-from medbench.augmenters.diffusion import to_model_range
-from medbench.core.rng import seed_for
+from medbench.augmenters.image_tensors import to_model_range
+from medbench.augmenters.latent_decoder import ConditionalNorm, LatentDecoder, decoded, halved_sizes, stage_widths
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored
-from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, train_network
-from medbench.training.task import Batch, Task, TrainingData
+from medbench.training.draws import Draws
+from medbench.training.loop import Schedule
+from medbench.training.task import Batch, Task
+
+# Pixels are whole grey levels, 2/255 apart in [-1, 1]: the variance of what rounding took away.
+ROUNDING_VARIANCE = (2 / 255) ** 2 / 12
 
 
-class CVAEAugmenter(Augmenter[CVAE]):
-    """Images are the decoder's means: a VAE averages what it cannot tell apart, so they are blurred by nature."""
+class DownBlock(nn.Module):
+    """A residual block that halves the image, its side rounded up, conditioned on a class embedding."""
 
-    LEAST_PER_CLASS = 2
-    network: ConditionalVAE
+    def __init__(self, in_channels: int, out_channels: int, condition_dim: int):
+        super().__init__()
+        self.norm1 = ConditionalNorm(in_channels, condition_dim)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1)
+        self.norm2 = ConditionalNorm(out_channels, condition_dim)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
-    def fit(self, train: Split, val: Split, job: Job) -> History:
-        torch.manual_seed(seed_for(job.seed, "init", "vae"))
-        section = self.section
-        network = ConditionalVAE(
-            self.spec.channels, self.spec.size, len(self.spec.classes), section.width, section.latent_dim
-        )
-        task = EvidenceBound(network, section, self.flips, val, job)
-        history = train_network(
-            task,
-            TrainingData.of(train, job.runtime.torch_device),
-            Schedule.adam(section, section.steps),
-            seed_for(job.seed, "train", "vae"),
-            CheckpointStore(job.checkpoints / "vae", job.belongs_to),
-            job.runtime,
-            f"{job.title} vae",
-        )
-        self.network = task.networks["vae"]
-        return [{"component": "vae", **row} for row in history]
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """x (B, C, H, W), condition (B, condition_dim) -> (B, out_channels, ⌈H/2⌉, ⌈W/2⌉)."""
+        residual = self.conv1(F.silu(self.norm1(x, condition)))
+        residual = self.conv2(F.silu(self.norm2(residual, condition)))
+        return self.shortcut(F.avg_pool2d(x, 2, ceil_mode=True)) + residual
 
-    def sample(self, labels: np.ndarray, job: Job) -> Samples:
-        return decoded(self.network.decoder, labels, self.spec, self.section.sample_batch_size, job)
 
-    def save(self, folder: Path) -> None:
-        self.network.save_pretrained(folder / "vae")
+class Encoder(nn.Module):
+    """The approximate posterior q(z | image, class), a diagonal Gaussian. Arguments as of LatentDecoder."""
 
-    @classmethod
-    def load(cls, section: CVAE, spec: ImageSpec, folder: Path) -> "CVAEAugmenter":
-        augmenter = cls(section, spec)
-        augmenter.network = ConditionalVAE.from_pretrained(folder / "vae", local_files_only=True, use_safetensors=True)
-        return augmenter
+    def __init__(self, channels: int, size: tuple[int, int], n_classes: int, width: int, latent_dim: int):
+        super().__init__()
+        sizes = halved_sizes(size)
+        widths = stage_widths(width, len(sizes))
+        self.label = nn.Embedding(n_classes, latent_dim)
+        self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
+        self.downs = nn.ModuleList(DownBlock(narrow, wide, latent_dim) for narrow, wide in pairwise(widths))
+        self.norm_out = ConditionalNorm(widths[-1], latent_dim)
+        self.moments = nn.Linear(widths[-1] * math.prod(sizes[-1]), 2 * latent_dim)
 
-    def parameters(self) -> dict[str, int]:
-        return {"vae": self.network.num_parameters()}
+    def forward(self, images: Tensor, labels: Tensor) -> DiagonalGaussianDistribution:
+        """images (B, C, H, W) in [-1, 1], labels (B,) -> a distribution over (B, latent_dim, 1, 1)."""
+        condition, x = self.label(labels), self.conv_in(images)
+        for down in self.downs:
+            x = down(x, condition)
+        moments = self.moments(F.silu(self.norm_out(x, condition)).flatten(1))
+        return DiagonalGaussianDistribution(moments.float()[:, :, None, None])
+
+
+class ConditionalVAE(ModelMixin, ConfigMixin):
+    """Encoder and decoder, each given the class (Kingma and Welling 2014; Sohn et al. 2015).
+
+    Arguments as of LatentDecoder.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        channels: int = 1,
+        size: tuple[int, int] = (28, 28),
+        n_classes: int = 2,
+        width: int = 32,
+        latent_dim: int = 64,
+    ):
+        super().__init__()
+        self.encoder = Encoder(channels, (size[0], size[1]), n_classes, width, latent_dim)
+        self.decoder = LatentDecoder(channels, size, n_classes, width, latent_dim)
+
+    def forward(self, images: Tensor, labels: Tensor, draws: Draws | None = None) -> tuple[Tensor, Tensor]:
+        """images (B, C, H, W) in [-1, 1], labels (B,) -> reconstructions alike, KL(q ‖ N(0, 1)) (B,) in nats.
+
+        The latent is drawn from q, or is q's mean where there are no draws.
+        """
+        posterior = self.encoder(images, labels)
+        latent = posterior.mode() if draws is None else drawn(posterior, draws)
+        return self.decoder(latent.flatten(1), labels), posterior.kl()
+
+
+def negative_bound(
+    images: Tensor,
+    reconstructions: Tensor,
+    kl: Tensor,
+    kl_weight: float,
+    mean: Callable[[Tensor], Tensor] = lambda value: value,
+) -> Tensor:
+    """What training lowers: −log p(x | z) + kl_weight × KL, the batch's mean in nats a pixel and channel.
+
+    The likelihood is Gaussian with one σ for all pixels at its best value for the batch, σ² = the mean squared error
+    (σ-VAE, Rybkin et al. 2021, eq. 7 and 8); a fixed σ would make kl_weight 1 mean another balance for every dataset.
+
+    Args:
+        images, reconstructions: (B, C, H, W) in [-1, 1].
+        kl: (B,) nats an image.
+        kl_weight: 1 is the evidence bound.
+        mean: from a mean over these images to that over their whole batch, whose σ it is (Batch.mean).
+    """
+    variance = mean(F.mse_loss(reconstructions.float(), images)) + ROUNDING_VARIANCE
+    nll = 0.5 * (torch.log(2 * math.pi * variance) + 1)
+    return nll + kl_weight * kl.mean() / images[0].numel()
 
 
 class EvidenceBound(Task):
@@ -67,15 +127,13 @@ class EvidenceBound(Task):
     def __init__(self, network: ConditionalVAE, section: CVAE, flips: bool, val: Split, job: Job):
         self.networks, self.losses = {"vae": network}, {"vae": self._loss}
         self.section, self.flips = section, flips
-        generator = torch.Generator().manual_seed(seed_for(job.probe_seed, "probe"))
-        rows = torch.randperm(len(val), generator=generator)[: section.probe_images].numpy()
-        self.fixed = TrainingData.of(val.rows(rows), job.runtime.torch_device)
+        self.probed, _ = probe_set(val, section, job)
 
     def probe(self) -> dict[str, float]:
-        """val_mse: mean squared error of images in [-1, 1]; val_kl: nats an image."""
+        """val_mse: mean squared error of images in [-1, 1]; val_kl: nats per image."""
         squares, kls = [], []
         size = self.section.batch_size
-        for images, labels in zip(self.fixed.images.split(size), self.fixed.labels.split(size), strict=True):
+        for images, labels in zip(self.probed.images.split(size), self.probed.labels.split(size), strict=True):
             x = to_model_range(images)
             reconstructions, kl = self.networks["vae"](x, labels)
             squares.append(F.mse_loss(reconstructions.float(), x, reduction="none").flatten(1).mean(1))
@@ -88,3 +146,34 @@ class EvidenceBound(Task):
             x = mirrored(x, batch.draws)
         reconstructions, kl = self.networks["vae"](x, batch.labels, batch.draws)
         return negative_bound(x, reconstructions, kl, self.section.kl_weight, batch.mean)
+
+
+class CVAEAugmenter(Augmenter[CVAE]):
+    """Images are the decoder's means: a VAE averages what it cannot tell apart, so they are blurred by nature."""
+
+    LEAST_PER_CLASS = 2
+    network: ConditionalVAE
+
+    def fit(self, train: Split, val: Split, job: Job) -> LogRows:
+        seed_weights("vae", job)
+        section, spec = self.section, self.spec
+        network = ConditionalVAE(spec.channels, spec.size, len(spec.classes), section.width, section.latent_dim)
+        task = EvidenceBound(network, section, self.flips, val, job)
+        rows = train_component("vae", task, train, Schedule.adam(section, section.steps), job)
+        self.network = task.networks["vae"]
+        return rows
+
+    def sample(self, labels: np.ndarray, job: Job) -> Samples:
+        return decoded(self.network.decoder, labels, self.spec, self.section.sample_batch_size, job)
+
+    def save(self, folder: Path) -> None:
+        self.network.save_pretrained(folder / "vae")
+
+    @classmethod
+    def load(cls, section: CVAE, spec: ImageSpec, folder: Path) -> "CVAEAugmenter":
+        augmenter = cls(section, spec)
+        augmenter.network = load_network(ConditionalVAE, folder / "vae")
+        return augmenter
+
+    def parameters(self) -> dict[str, int]:
+        return {"vae": self.network.num_parameters()}

@@ -1,16 +1,26 @@
-"""What every diffusion augmenter shares: noise schedules, losses, schedulers."""
+"""What diffusion models share: loss, scheduler, and the reverse process from noise to images."""
 
-from typing import TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from medbench.augmenters import schedules
+from medbench.augmenters.base import UNLABELLED
+from medbench.augmenters.batches import Drawn
 from medbench.augmenters.diffusion_sections import DiffusionSection
+from medbench.augmenters.image_tensors import noise, to_uint8
+from medbench.system.runtime import Runtime
 
 Scheduler: TypeAlias = DDPMScheduler | DDIMScheduler | DPMSolverMultistepScheduler
+SNAPSHOTS = 9  # pictures of the first image on its way
+# x (B, C, H, W), timestep (B,), labels (B,) or None -> what the network predicts, like x
+Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def betas(schedule: str, timesteps: int) -> Tensor:
@@ -58,11 +68,70 @@ def noise_loss(predicted: Tensor, noise: Tensor, loss: str, huber_beta: float) -
     raise ValueError(f"loss {loss!r} is not one of l1, l2, huber")
 
 
-def to_model_range(images: Tensor) -> Tensor:
-    """uint8 (B, C, H, W) in 0..255 -> float32 in [-1, 1]."""
-    return images.float() / 127.5 - 1
+def guided(network: nn.Module, scale: float, null_class: int) -> Predict:
+    """Classifier-free guidance (Ho and Salimans 2022, eq. 6 with w = scale − 1), both halves in one batch.
+
+    scale 1 is the conditional network alone, 0 the null class alone.
+    """
+
+    def predict(x: Tensor, timestep: Tensor, labels: Tensor | None) -> Tensor:
+        if labels is None:
+            raise ValueError("a guided network needs labels")
+        null = torch.full_like(labels, null_class)
+        if scale in (0, 1):
+            one: Tensor = network(x, timestep, labels if scale == 1 else null)
+            return one
+        both = network(torch.cat([x, x]), torch.cat([timestep, timestep]), torch.cat([labels, null]))
+        conditional, unconditional = both.float().chunk(2)
+        return unconditional + scale * (conditional - unconditional)
+
+    return predict
 
 
-def to_uint8(images: Tensor) -> Tensor:
-    """Floats in [-1, 1], cut off outside -> uint8 (B, C, H, W)."""
-    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+@dataclass(frozen=True)
+class Denoising:
+    """Draws images (see medbench.augmenters.batches.Draw).
+
+    Args:
+        predict: on the device, in evaluation mode.
+        scheduler: of diffusers; holds the noise schedule and takes the steps.
+        n_steps: of the sampler.
+        shape: of what is denoised (C, H, W): pixels or latents.
+        decode: to images (B, C, H, W) in [-1, 1].
+        seed: image i is drawn from (seed, i).
+    """
+
+    predict: Predict
+    scheduler: Scheduler
+    n_steps: int
+    shape: tuple[int, int, int]
+    decode: Callable[[Tensor], Tensor]
+    seed: int
+    runtime: Runtime
+
+    @torch.inference_mode()
+    def draw(self, rows: np.ndarray, labels: np.ndarray) -> Drawn:
+        """uint8 images of rows (B,) given labels (B,)."""
+        device, accelerator = self.runtime.torch_device, self.runtime.accelerator()
+        x, generators = noise(rows, self.shape, self.seed)
+        x = x.to(device) * float(self.scheduler.init_noise_sigma)
+        given = None if labels[0] == UNLABELLED else torch.from_numpy(labels).to(device)
+        self.scheduler.set_timesteps(self.n_steps)
+        snapshots: dict[int, Tensor] = {}
+        kept = set(np.linspace(0, self.n_steps, SNAPSHOTS).round().astype(int).tolist())
+        for place, t in enumerate(self.scheduler.timesteps.tolist()):
+            if place in kept and rows[0] == 0:  # the scheduler counts 0..T-1; x enters its step t at time t + 1 of 1..T
+                snapshots[int(t) + 1] = self._images(x[:1])[0]
+            with accelerator.autocast():
+                x_in = x.contiguous(memory_format=torch.channels_last)
+                predicted = self.predict(x_in, torch.full((len(rows),), t, device=device), given)
+            x = self.scheduler.step(predicted.float(), t, x, **self._draws(generators)).prev_sample
+        images = self._images(x)
+        return Drawn(images, {**snapshots, 0: images[0]} if snapshots else {})
+
+    def _draws(self, generators: list[torch.Generator]) -> dict[str, Any]:
+        """Only the ancestral sampler draws noise on the way."""
+        return {"generator": generators} if type(self.scheduler).__name__ == "DDPMScheduler" else {}
+
+    def _images(self, x: Tensor) -> Tensor:
+        return to_uint8(self.decode(x)).cpu()

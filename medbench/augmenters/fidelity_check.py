@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from medbench.augmenters.base import Job
-from medbench.augmenters.denoising import Denoising
+from medbench.augmenters.diffusion import Denoising
 from medbench.augmenters.diffusion_sections import ConditionalDiffusion
-from medbench.augmenters.image_noise import as_stored
+from medbench.augmenters.image_tensors import as_stored
 from medbench.core.errors import UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split

@@ -9,20 +9,20 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from medbench.augmenters.autoencoding import Autoencoding, color_whitening, reconstruction_scores
-from medbench.augmenters.base import History, ImageSpec, Job, Samples
+from medbench.augmenters.base import ImageSpec, Job, LogRows, Samples
 from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.codec import LatentCodec, Padding
+from medbench.augmenters.components import probe_set, seed_weights, train_component
 from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.decoder_sections import Autoencoder
-from medbench.augmenters.diffusion import to_uint8
+from medbench.augmenters.image_tensors import to_uint8
 from medbench.core.errors import UserError
 from medbench.core.rng import seed_for
 from medbench.core.sections import WeightsFile
 from medbench.data.dataset import Split
 from medbench.data.weights import load_state
-from medbench.training.checkpoint import CheckpointStore
 from medbench.training.draws import Draws
-from medbench.training.loop import Schedule, count_parameters, train_network
+from medbench.training.loop import Schedule, count_parameters
 from medbench.training.task import TrainingData, channels_first
 
 ADAM_BETAS = (0.5, 0.9)  # as in Esser et al. 2021: less momentum against a moving adversary
@@ -40,14 +40,14 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
         super().__init__(section, spec)
         self.vae: AutoencoderKL = None
 
-    def fit(self, train: Split, val: Split, job: Job) -> History:
+    def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         super().fit(train, val, job)
-        data, probed = TrainingData.of(train, job.runtime.torch_device), self._probed(val, job)
+        data, probed = TrainingData.of(train, job.runtime.torch_device), probe_set(val, self.section, job)[0].images
         weights = self.section.weights
-        scores = self._published(weights, probed, job) if weights else self._trained(data, probed, job)
+        rows = self._published(weights, probed, job) if weights else self._trained(data, probed, job)
         generator = torch.Generator(job.runtime.torch_device).manual_seed(seed_for(job.seed, "latent scale"))
         self._codec(job).calibrate(data.images, self.section.batch_size, Draws(generator))
-        return [{"component": "vae", **row} for row in scores]
+        return rows
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         """The mean reconstruction of a real training image for each label, each image once before any repeats."""
@@ -74,26 +74,18 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
     def parameters(self) -> dict[str, int]:
         return {"vae": count_parameters(self.vae)}
 
-    def _trained(self, data: TrainingData, probed: Tensor, job: Job) -> list[dict[str, float]]:
+    def _trained(self, data: TrainingData, probed: Tensor, job: Job) -> LogRows:
         section = self.section
         padding = Padding(self.spec.size, 2 ** (len(section.widths) - 1))
-        torch.manual_seed(seed_for(job.seed, "init", "vae"))
+        seed_weights("vae", job)
         strength = section.color_whitening
         colors = color_whitening(data.images, strength).to(probed.device) if strength else None
         task = Autoencoding(self._new_vae(self.spec.channels), section, self.flips, padding, probed, colors)
-        history = train_network(
-            task,
-            data,
-            Schedule.adam(section, section.steps, ADAM_BETAS),
-            seed_for(job.seed, "train", "vae"),
-            CheckpointStore(job.checkpoints / "vae", job.belongs_to),
-            job.runtime,
-            f"{job.title} vae",
-        )
+        rows = train_component("vae", task, data, Schedule.adam(section, section.steps, ADAM_BETAS), job)
         self.vae = task.networks["vae"]
-        return history
+        return rows
 
-    def _published(self, weights: WeightsFile, probed: Tensor, job: Job) -> list[dict[str, float]]:
+    def _published(self, weights: WeightsFile, probed: Tensor, job: Job) -> LogRows:
         """Nothing is trained: one row says how well the published weights do."""
         if job.given is None:
             raise UserError(f"{job.title}: give the file of its published weights")
@@ -102,7 +94,7 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
         scores = reconstruction_scores(
             lambda images: codec.decode(codec.encode(images, None)), probed, self.section.batch_size
         )
-        return [{"step": 0, "images_seen": 0, **scores}]
+        return [{"component": "vae", "step": 0, "images_seen": 0, **scores}]
 
     def _with_weights(self, path: Path, sha256: str) -> AutoencoderKL:
         state = load_state(path, sha256, "the weights of an AutoencoderKL")
@@ -137,12 +129,6 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
 
     def _codec(self, job: Job) -> LatentCodec:
         return LatentCodec(self.vae, self.spec.channels, self.spec.size, divisor=1).to(job.runtime.torch_device)
-
-    def _probed(self, val: Split, job: Job) -> Tensor:
-        """Fixed validation images (N, C, H, W) uint8: the first of an order that is the same for all of a run."""
-        order = torch.randperm(len(val), generator=torch.Generator().manual_seed(seed_for(job.probe_seed, "probe")))
-        rows = order[: self.section.probe_images].numpy()
-        return TrainingData.of(val.rows(rows), job.runtime.torch_device).images
 
 
 def _norm_groups(widths: tuple[int, ...]) -> int:

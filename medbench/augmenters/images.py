@@ -6,7 +6,7 @@ import numpy as np
 from PIL import ImageOps
 from tqdm import tqdm
 
-from medbench.augmenters.base import History, ImageSpec, Job, Samples
+from medbench.augmenters.base import ImageSpec, Job, LogRows, Samples
 from medbench.augmenters.checked import wrong_images
 from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.image_sections import Images
@@ -20,7 +20,7 @@ from medbench.run.sealed_files import read_npz
 class ImagesAugmenter(StoredImages[Images]):
     """Hands out its images in the order of the file, or of the files' names, each once."""
 
-    def fit(self, train: Split, val: Split, job: Job) -> History:
+    def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         """Reads the npz or folder at job.given.
 
         Raises:

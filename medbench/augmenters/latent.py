@@ -1,20 +1,77 @@
 """Latent diffusion: MedIENet, and the plain model that it must beat, on a first stage that both share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from torch import nn
+from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
 
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.codec import LatentCodec
+from medbench.augmenters.components import load_network
 from medbench.augmenters.conditional import Codec, ConditionalAugmenter
 from medbench.augmenters.diffusion_sections import LDM, LatentDiffusion, MedIENet
 from medbench.augmenters.medienet import MedIENetUNet
+from medbench.augmenters.nonleaky import Condition
 from medbench.augmenters.pipeline import MedIENetPipeline
-from medbench.augmenters.unets import LatentUNet
 from medbench.core.errors import UserError
 
 SectionT = TypeVar("SectionT", bound=LatentDiffusion)
+
+
+class LatentUNet(ModelMixin, ConfigMixin):
+    """A plain UNet2DConditionModel that cross-attends to learned tokens of the class (Rombach et al. 2022, sec. 3.3).
+
+    Args:
+        channels: of the latents, in and out.
+        widths: a stage each; every stage but the last halves the latents. All attend.
+        layers_per_stage: residual blocks a stage.
+        heads: of attention.
+        n_classes: labels 0..n_classes − 1; n_classes is the null class.
+        tokens_per_class, context_dim: of the class tokens.
+        dropout: in the residual blocks and attention.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        layers_per_stage: int,
+        heads: int,
+        n_classes: int,
+        tokens_per_class: int,
+        context_dim: int,
+        dropout: float,
+    ):
+        super().__init__()
+        stages = len(widths)
+        self.unet = UNet2DConditionModel(
+            in_channels=channels,
+            out_channels=channels,
+            block_out_channels=tuple(widths),
+            down_block_types=("CrossAttnDownBlock2D",) * stages,
+            up_block_types=("CrossAttnUpBlock2D",) * stages,
+            layers_per_block=layers_per_stage,
+            attention_head_dim=heads,  # diffusers' name for the number of heads
+            cross_attention_dim=context_dim,
+            norm_num_groups=8,
+            dropout=dropout,
+            class_embed_type="identity",
+        )
+        self.null_class = n_classes
+        self.tokens_per_class, self.context_dim = tokens_per_class, context_dim
+        self.tokens = nn.Embedding(n_classes + 1, tokens_per_class * context_dim)
+        self.condition = Condition(None, 4 * widths[0])
+
+    def forward(self, x: Tensor, timestep: Tensor, labels: Tensor, augment: Tensor | None = None) -> Tensor:
+        """x (B, C, H, W), timestep and labels (B,), augment (B, TRANSFORMS) -> (B, C, H, W)."""
+        tokens = self.tokens(labels).view(len(x), self.tokens_per_class, self.context_dim)
+        vector = self.condition(labels, augment)
+        predicted: Tensor = self.unet(x, timestep, encoder_hidden_states=tokens, class_labels=vector).sample
+        return predicted
 
 
 class LatentAugmenter(ConditionalAugmenter[SectionT], Generic[SectionT]):
@@ -39,7 +96,7 @@ class LatentAugmenter(ConditionalAugmenter[SectionT], Generic[SectionT]):
     def load(cls, section: SectionT, spec: ImageSpec, folder: Path) -> "LatentAugmenter[SectionT]":
         augmenter = cls(section, spec)
         augmenter.codec = augmenter._latents(folder)
-        augmenter.network = cls.Network.from_pretrained(folder / "unet", local_files_only=True, use_safetensors=True)
+        augmenter.network = load_network(cls.Network, folder / "unet")
         return augmenter
 
     def _latents(self, folder: Path) -> LatentCodec:

@@ -3,11 +3,16 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
+
+from medbench.augmenters.base import ImageSpec, Job, Samples
+from medbench.augmenters.batches import Drawn, sample_in_batches
+from medbench.augmenters.image_tensors import noise, to_uint8
 
 SMALLEST = 4  # pixels, about, of the shorter side where halving ends
 GROUP = 8  # channels that GroupNorm takes together; alone, a channel would lose its mean, and an image its colour
@@ -110,3 +115,19 @@ class LatentDecoder(ModelMixin, ConfigMixin):
         for up, size in zip(self.ups, self.sizes[1:], strict=True):
             x = up(x, condition, size)
         return torch.tanh(self.conv_out(F.silu(self.norm_out(x, condition))))
+
+
+def decoded(decoder: LatentDecoder, labels: np.ndarray, spec: ImageSpec, batch_size: int, job: Job) -> Samples:
+    """One image a label (N,) from a standard normal latent, that of image i from (job.seed, i) alone."""
+    device = job.runtime.torch_device
+    accelerator = job.runtime.accelerator()
+    decoder.to(device, memory_format=torch.channels_last).eval()
+
+    @torch.inference_mode()
+    def draw(rows: np.ndarray, wanted: np.ndarray) -> Drawn:
+        latent, _ = noise(rows, (decoder.config.latent_dim,), job.seed)
+        with accelerator.autocast():
+            images = decoder(latent.to(device), torch.from_numpy(wanted).to(device))
+        return Drawn(to_uint8(images.float()).cpu())
+
+    return sample_in_batches(draw, labels, (spec.channels, *spec.size), batch_size, job)

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from medbench.augmenters.base import History
+from medbench.augmenters.base import LogRows
 from medbench.augmenters.sections import AugmenterSection
 from medbench.data.dataset import Card
 from medbench.run.files import write_text
@@ -33,7 +33,7 @@ DRAWN = (
 
 
 def write_model_card(
-    path: Path, section: AugmenterSection, described: Mapping[str, Any], card: Card, rows: History
+    path: Path, section: AugmenterSection, described: Mapping[str, Any], card: Card, rows: LogRows
 ) -> None:
     """Writes README.md: the hub's metadata, then data, licence, choices, metrics, and what the model is not for.
 
@@ -85,7 +85,7 @@ def _choices(described: Mapping[str, Any]) -> str:
     return f"## Choices\n{table}\n\nWeights: {counted or 'none of its own'}. {seen}"
 
 
-def _metrics(rows: History) -> str:
+def _metrics(rows: LogRows) -> str:
     saved = [row for row in rows if row.get("kept", 1)]  # the checkpoint that was kept, where one was chosen
     last = {key: value for row in saved for key, value in row.items() if value not in (None, "")}
     lines = [f"- {title}: {float(last[key]):.4g}" for key, title in NUMBERS.items() if key in last]

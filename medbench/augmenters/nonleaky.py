@@ -1,7 +1,7 @@
 """Augmentation that does not leak: the network is told what was done to an image, and samples as if nothing was."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from medbench.training.augmentation import moved
 from medbench.training.draws import Draws
@@ -33,3 +33,19 @@ def augmented(images: Tensor, probability: float, shift: float, flips: bool, dra
     offsets = torch.where(chosen[1][:, None], drawn, 0)
     vectors = torch.cat([mirror[:, None].float(), offsets / max(most, 1)], dim=1)
     return moved(images, offsets, most), vectors
+
+
+class Condition(nn.Module):
+    """What joins the time embedding: the class, if it goes this way, and the augmentation (Karras et al. 2022, F.2)."""
+
+    def __init__(self, n_classes: int | None, width: int):
+        super().__init__()
+        self.label = nn.Embedding(n_classes + 1, width) if n_classes is not None else None
+        self.augment = nn.Linear(TRANSFORMS, width, bias=False)
+
+    def forward(self, labels: Tensor, augment: Tensor | None) -> Tensor:
+        """labels (B,), augment (B, TRANSFORMS) -> (B, width)."""
+        weight = self.augment.weight
+        done = weight.new_zeros(len(labels), TRANSFORMS) if augment is None else augment.to(weight.dtype)
+        vector: Tensor = self.augment(done)
+        return vector if self.label is None else vector + self.label(labels)

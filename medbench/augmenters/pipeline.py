@@ -11,9 +11,8 @@ from diffusers.utils import BaseOutput
 from PIL import Image
 
 from medbench.augmenters.codec import LatentCodec
-from medbench.augmenters.denoising import Denoising, guided
-from medbench.augmenters.diffusion import Scheduler
-from medbench.augmenters.image_noise import as_stored
+from medbench.augmenters.diffusion import Denoising, Scheduler, guided
+from medbench.augmenters.image_tensors import as_stored
 from medbench.augmenters.medienet import MedIENetUNet
 from medbench.core.errors import UserError
 from medbench.system.runtime import Runtime

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medbench.augmenters import augmenter_class
-from medbench.augmenters.base import Augmenter, History, ImageSpec, Inception, Job
+from medbench.augmenters.base import Augmenter, ImageSpec, Inception, Job, LogRows
 from medbench.augmenters.checked import built, fitted, saved
 from medbench.augmenters.model_card import write_model_card
 from medbench.augmenters.stage_sections import TrainStage
@@ -142,13 +142,13 @@ def _inception(stage: TrainStage, inputs: Inputs) -> Inception | None:
     return Inception(inputs.inception, stage.inception_sha256)
 
 
-def _images_seen(rows: History) -> int:
+def _images_seen(rows: LogRows) -> int:
     """Over all components that were trained one after another."""
     last: Mapping[Any, Any] = {row.get("component"): row["images_seen"] for row in rows if "images_seen" in row}
     return sum(last.values())
 
 
-def _write_csv(path: Path, rows: History) -> None:
+def _write_csv(path: Path, rows: LogRows) -> None:
     """A column a name that any row has, in order of appearance; nothing for an augmenter that learns nothing."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not rows:

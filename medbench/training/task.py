@@ -73,13 +73,3 @@ def channels_first(images: np.ndarray) -> Tensor:
     """(N, H, W) or (N, H, W, 3) -> (N, C, H, W), of the same memory."""
     tensor = torch.from_numpy(images)
     return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
-
-
-def discriminator_hinge(real: Tensor, fake: Tensor) -> Tensor:
-    """mean max(0, 1 − real) + mean max(0, 1 + fake), scores (B,) (Lim and Ye 2017)."""
-    return torch.relu(1 - real.float()).mean() + torch.relu(1 + fake.float()).mean()
-
-
-def generator_hinge(fake: Tensor) -> Tensor:
-    """−mean of the scores (B,) of generated images (Lim and Ye 2017)."""
-    return -fake.float().mean()

@@ -7,9 +7,9 @@ import torch
 
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.cgan import CGANAugmenter, HingeGame
-from medbench.augmenters.cgan_networks import ProjectionDiscriminator, orthogonal
 from medbench.augmenters.decoder_sections import CGAN
-from medbench.augmenters.diffusion import to_model_range
+from medbench.augmenters.discriminators import ProjectionDiscriminator, orthogonal
+from medbench.augmenters.image_tensors import to_model_range
 from medbench.augmenters.latent_decoder import LatentDecoder
 from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws

@@ -6,10 +6,9 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from medbench.augmenters.base import Job
-from medbench.augmenters.cvae import EvidenceBound
-from medbench.augmenters.cvae_network import ROUNDING_VARIANCE, ConditionalVAE, negative_bound
+from medbench.augmenters.cvae import ROUNDING_VARIANCE, ConditionalVAE, EvidenceBound, negative_bound
 from medbench.augmenters.decoder_sections import CVAE
-from medbench.augmenters.diffusion import to_model_range
+from medbench.augmenters.image_tensors import to_model_range
 from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 from medbench.training.task import Batch

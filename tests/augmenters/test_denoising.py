@@ -6,10 +6,9 @@ import torch
 from torch import nn
 
 from medbench.augmenters.base import UNLABELLED
-from medbench.augmenters.denoising import SNAPSHOTS, Denoising, guided
-from medbench.augmenters.diffusion import betas, scheduler_of
+from medbench.augmenters.diffusion import SNAPSHOTS, Denoising, betas, guided, scheduler_of
 from medbench.augmenters.diffusion_sections import DiffusionSection
-from medbench.augmenters.image_noise import noise
+from medbench.augmenters.image_tensors import noise
 from medbench.system.runtime import Runtime
 
 RUNTIME = Runtime("cpu", "fp32", 1, False)

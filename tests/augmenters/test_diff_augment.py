@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from medbench.augmenters.diff_augment import POLICIES, diff_augment
+from medbench.augmenters.cgan import POLICIES, diff_augment
 from medbench.training.draws import Draws
 
 ALL = tuple(POLICIES)

@@ -6,8 +6,9 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
-from medbench.augmenters.diffusion import betas, noise_loss, scheduler_of, to_model_range, to_uint8
+from medbench.augmenters.diffusion import betas, noise_loss, scheduler_of
 from medbench.augmenters.diffusion_sections import AnnotatedDDPM, DiffusionSection
+from medbench.augmenters.image_tensors import to_model_range, to_uint8
 from medbench.augmenters.schedules import last_signal
 from medbench.config.plan import LARGEST_SIGNAL
 

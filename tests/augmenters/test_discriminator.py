@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from medbench.augmenters.discriminator import PatchDiscriminator
+from medbench.augmenters.discriminators import PatchDiscriminator
 
 
 def seen_by_one_patch(network: torch.nn.Module, channels: int, size: int) -> int:

@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 
-from medbench.augmenters.denoising import Denoising
+from medbench.augmenters.diffusion import Denoising
 from medbench.augmenters.diffusion_sections import CDDPM, AnnotatedDDPM
 from medbench.augmenters.sample import sample
 from medbench.augmenters.sections import AugmenterSection

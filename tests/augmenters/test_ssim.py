@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from medbench.augmenters.ssim import ssim
+from medbench.augmenters.autoencoding import ssim
 
 
 def brute_force(a: np.ndarray, b: np.ndarray, window: int) -> float:

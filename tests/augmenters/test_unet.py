@@ -2,9 +2,7 @@ import pytest
 import torch
 
 from medbench.augmenters.annotated import AnnotatedUNet
-from medbench.augmenters.annotated.attention import LinearAttention
-from medbench.augmenters.annotated.blocks import WeightStandardizedConv2d
-from medbench.augmenters.annotated.unet import sinusoidal_embedding
+from medbench.augmenters.annotated.unet import LinearAttention, WeightStandardizedConv2d, sinusoidal_embedding
 
 
 def small(**settings) -> AnnotatedUNet:

@@ -2,7 +2,8 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention
 
-from medbench.augmenters.unets import LatentUNet, PixelUNet
+from medbench.augmenters.cddpm import PixelUNet
+from medbench.augmenters.latent import LatentUNet
 
 TIMES, LABELS = torch.tensor([0, 999]), torch.tensor([0, 1])
 NETWORKS = pytest.mark.parametrize("make", [lambda **s: pixels(**s), lambda **s: latents(**s)], ids=["pixel", "latent"])

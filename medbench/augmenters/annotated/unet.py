@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +10,140 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from medbench.augmenters.annotated.attention import Attention, LinearAttention
-from medbench.augmenters.annotated.blocks import Downsample, ResidualBlock, Standardization, Upsample
+HEADS, HEAD_DIM = 4, 32
+
+
+class _QKV(nn.Module):
+    """Bias-free 1×1 convolution to queries, keys and values, after GroupNorm(1)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.conv = nn.Conv2d(channels, 3 * HEADS * HEAD_DIM, 1, bias=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, C, H, W) -> three of (B, heads, head_dim, H·W)."""
+        batch, _, height, width = x.shape
+        qkv = self.conv(self.norm(x)).reshape(batch, 3, HEADS, HEAD_DIM, height * width)
+        q, k, v = qkv.unbind(1)
+        return q, k, v
+
+
+class Attention(nn.Module):
+    """Scaled dot-product attention (Vaswani et al. 2017, eq. 1)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.qkv = _QKV(channels)
+        self.out = nn.Conv2d(HEADS * HEAD_DIM, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, C, H, W), residual included."""
+        q, k, v = (part.transpose(-1, -2) for part in self.qkv(x))
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2)
+        return x + self.out(attended.reshape(len(x), HEADS * HEAD_DIM, *x.shape[2:]))
+
+
+class LinearAttention(nn.Module):
+    """Attention in time linear in the positions (Shen et al. 2021): softmax of q over channels, of k over positions."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.qkv = _QKV(channels)
+        self.out = nn.Sequential(nn.Conv2d(HEADS * HEAD_DIM, channels, 1), nn.GroupNorm(1, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, C, H, W), residual included."""
+        q, k, v = self.qkv(x)
+        q = q.softmax(dim=-2) * HEAD_DIM**-0.5
+        context = k.softmax(dim=-1) @ v.transpose(-1, -2)  # (B, heads, head_dim, head_dim)
+        attended = context.transpose(-1, -2) @ q
+        return x + self.out(attended.reshape(len(x), HEADS * HEAD_DIM, *x.shape[2:]))
+
+
+Standardization = Literal["divide_by_std", "walkthrough"]
+
+
+class WeightStandardizedConv2d(nn.Conv2d):
+    """A convolution whose filters have zero mean and unit variance (Qiao et al. 2019, eq. 2).
+
+    The walk-through divides by rsqrt(var + eps), that is, multiplies by the standard deviation. GroupNorm behind it
+    hides most of the difference; `walkthrough` keeps it for a faithful copy, `divide_by_std` is Qiao et al.'s.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, standardization: Standardization):
+        super().__init__(in_channels, out_channels, kernel_size=3, padding=1)
+        self.standardization = standardization
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, out_channels, H, W)."""
+        return F.conv2d(x, self.standardized_weight(), self.bias, padding=1)
+
+    def standardized_weight(self) -> Tensor:
+        eps = 1e-5
+        variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
+        inverse_std = (variance + eps).rsqrt()
+        centred = self.weight - mean
+        return centred * inverse_std if self.standardization == "divide_by_std" else centred / inverse_std
+
+
+class ConvBlock(nn.Module):
+    """Weight-standardized convolution, GroupNorm, scale and shift by time, SiLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, groups: int, standardization: Standardization):
+        super().__init__()
+        self.conv = WeightStandardizedConv2d(in_channels, out_channels, standardization)
+        self.norm = nn.GroupNorm(groups, out_channels)
+
+    def forward(self, x: Tensor, scale_shift: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """x (B, C, H, W), scale and shift (B, out_channels, 1, 1) -> (B, out_channels, H, W)."""
+        x = self.norm(self.conv(x))
+        if scale_shift is not None:
+            scale, shift = scale_shift
+            x = x * (scale + 1) + shift
+        return F.silu(x)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolution blocks, the first scaled and shifted by the time embedding, and a shortcut."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, time_dim: int, groups: int, standardization: Standardization
+    ):
+        super().__init__()
+        self.time = nn.Sequential(nn.SiLU(), nn.Linear(time_dim, 2 * out_channels))
+        self.block1 = ConvBlock(in_channels, out_channels, groups, standardization)
+        self.block2 = ConvBlock(out_channels, out_channels, groups, standardization)
+        self.shortcut = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """x (B, C, H, W), time (B, time_dim) -> (B, out_channels, H, W)."""
+        scale, shift = self.time(time)[:, :, None, None].chunk(2, dim=1)
+        return self.block2(self.block1(x, (scale, shift))) + self.shortcut(x)
+
+
+class Downsample(nn.Module):
+    """Space to depth, then a 1×1 convolution: no pixel is thrown away."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(4 * in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, out_channels, H/2, W/2)."""
+        return self.conv(F.pixel_unshuffle(x, 2))
+
+
+class Upsample(nn.Module):
+    """Nearest neighbour ×2, then a 3×3 convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, out_channels, 2H, 2W)."""
+        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
 
 
 class DownStage(nn.Module):

@@ -9,13 +9,15 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
-from medbench.augmenters.medienet.blocks import Downsample, ResidualBlock, Upsample
-from medbench.augmenters.medienet.class_tokens import ClassTokens
-from medbench.augmenters.medienet.cross_attention import CrossAttention
-from medbench.augmenters.medienet.layers import group_norm, zeroed
-from medbench.augmenters.medienet.multi_attention import MultiAttention
-from medbench.augmenters.medienet.self_attention import SelfAttention
-from medbench.augmenters.medienet.stages import DecoderStage, EncoderStage, Middle
+from medbench.augmenters.medienet.attention import (
+    ClassTokens,
+    CrossAttention,
+    MultiAttention,
+    SelfAttention,
+    group_norm,
+    zeroed,
+)
+from medbench.augmenters.medienet.blocks import DecoderStage, Downsample, EncoderStage, Middle, ResidualBlock, Upsample
 from medbench.augmenters.nonleaky import TRANSFORMS
 
 

@@ -4,14 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from medbench.augmenters.medienet.channel_attention import ChannelAttention
-from medbench.augmenters.medienet.class_tokens import ClassTokens
-from medbench.augmenters.medienet.cross_attention import CrossAttention
-from medbench.augmenters.medienet.multi_attention import MultiAttention
+from medbench.augmenters.medienet.attention import (
+    ChannelAttention,
+    ClassTokens,
+    CrossAttention,
+    MultiAttention,
+    SelfAttention,
+    SpatialAttention,
+    map_of,
+    split_heads,
+    tokens_of,
+)
 from medbench.augmenters.medienet.rope import axial_angles, rotate
-from medbench.augmenters.medienet.self_attention import SelfAttention
-from medbench.augmenters.medienet.spatial_attention import SpatialAttention
-from medbench.augmenters.medienet.tokens import map_of, split_heads, tokens_of
 
 CHANNELS, HEADS, CONTEXT = 16, 2, 6
 

@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from medbench.augmenters.medienet import MedIENetUNet
-from medbench.augmenters.medienet.cross_attention import CrossAttention
-from medbench.augmenters.medienet.self_attention import SelfAttention
+from medbench.augmenters.medienet.attention import CrossAttention, SelfAttention
 
 SMALL = {"in_channels": 4, "widths": (16, 32), "layers_per_stage": 1, "heads": 2, "n_classes": 3}
 SMALL |= {"tokens_per_class": 2, "context_dim": 8, "dropout": 0.1}

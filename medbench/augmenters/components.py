@@ -1,0 +1,55 @@
+"""Training, saving and loading the networks of an augmenter, each under a name of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medbench.augmenters.base import Job, LogRows
+from medbench.core.rng import seed_for
+from medbench.core.sections import TrainingSection
+from medbench.data.dataset import Split
+from medbench.training.checkpoint import CheckpointStore
+from medbench.training.loop import Schedule, train_network
+from medbench.training.task import Task, TrainingData
+
+
+def seed_weights(name: str, job: Job) -> None:
+    """Seeds torch's global generator, from which a new network's weights come."""
+    torch.manual_seed(seed_for(job.seed, "init", name))
+
+
+def train_component(
+    name: str, task: Task, train: Split | TrainingData, schedule: Schedule, job: Job, component: str | None = None
+) -> LogRows:
+    """Trains a task's networks, which its `networks` then hold; resumes from job.checkpoints.
+
+    Args:
+        name: names the checkpoints and the draws.
+        component: names the rows of training.csv, which are returned, where it is not `name`.
+    """
+    history = train_network(
+        task,
+        TrainingData.of(train, job.runtime.torch_device) if isinstance(train, Split) else train,
+        schedule,
+        seed_for(job.seed, "train", name),
+        CheckpointStore(job.checkpoints / name, job.belongs_to),
+        job.runtime,
+        f"{job.title} {name}",
+    )
+    return [{"component": component or name, **row} for row in history]
+
+
+def probe_set(val: Split, section: TrainingSection, job: Job) -> tuple[TrainingData, torch.Generator]:
+    """Fixed validation images that what is logged is measured on, and a generator for what else is drawn.
+
+    The same for all generators of a run, and on every device: it is drawn on the CPU.
+    """
+    generator = torch.Generator().manual_seed(seed_for(job.probe_seed, "probe"))
+    rows = torch.randperm(len(val), generator=generator)[: section.probe_images].numpy()
+    return TrainingData.of(val.rows(rows), job.runtime.torch_device), generator
+
+
+def load_network(network: Any, folder: Path) -> Any:
+    """What save_pretrained of a network, a class of diffusers' ModelMixin, has written."""
+    return network.from_pretrained(folder, local_files_only=True, use_safetensors=True)

@@ -1,0 +1,178 @@
+"""Channel, spatial, self- and cross-attention, and the encoder's module of all four."""
+
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
+
+from medbench.augmenters.medienet.rope import grid_angles, rotate
+
+GROUPS = 8  # every width is a multiple of it
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(GROUPS, channels)
+
+
+def zeroed(layer: Layer) -> Layer:
+    """The layer with all its weights at zero.
+
+    As the last layer of a residual branch it makes the branch start as the identity, so that depth does not hurt the
+    first steps (Goyal et al. 2017, sec. 5.1); Ho et al. 2020 and Dhariwal and Nichol 2021 start their U-Nets so.
+    """
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def tokens_of(x: Tensor) -> Tensor:
+    """x (B, C, H, W) -> (B, H·W, C), row by row; a view."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def map_of(tokens: Tensor, like: Tensor) -> Tensor:
+    """tokens (B, H·W, C) -> a map of the shape of `like` (B, C, H, W)."""
+    return tokens.transpose(1, 2).reshape(like.shape)
+
+
+def split_heads(tokens: Tensor, heads: int) -> Tensor:
+    """tokens (B, N, C) -> (B, heads, N, C / heads); a view whose last axis stays contiguous, as fast kernels want."""
+    return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """x (B, heads, N, head_dim) -> (B, N, heads · head_dim)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+REDUCTION, NARROWEST = 16, 8  # Hu et al. 2018, sec. 6.1, and a floor for narrow networks
+
+
+class ChannelAttention(nn.Module):
+    """Squeeze and excitation (Hu et al. 2018, eq. 2 to 4), pre-normed and residual."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.excite = SqueezeExcitation(channels, max(channels // REDUCTION, NARROWEST))
+        # The branch ends in a sigmoid, which no weights make zero: a zero gain a channel lets it start as the identity.
+        self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, C, H, W), residual included: the normed map, rescaled channel by channel, is added."""
+        return x + self.gain * self.excite(self.norm(x))
+
+
+class SpatialAttention(nn.Module):
+    """Channel mean and max, a 7×7 convolution, a sigmoid (Woo et al. 2018, eq. 3); pre-normed and residual."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.conv = nn.Conv2d(2, 1, kernel_size=7, padding=3)
+        # As in channel attention: no weights make the sigmoid zero, a zero gain lets the part start as the identity.
+        self.gain = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, C, H, W), residual included: the normed map, rescaled by position, is added."""
+        normed = self.norm(x)
+        maps = torch.cat([normed.mean(dim=1, keepdim=True), normed.amax(dim=1, keepdim=True)], dim=1)
+        return x + normed * (self.gain * self.conv(maps).sigmoid())
+
+
+class SelfAttention(nn.Module):
+    """Scaled dot-product attention (Vaswani et al. 2017), 2-D axial RoPE on queries and keys; pre-normed and residual.
+
+    Args:
+        channels: a multiple of 4 · heads.
+        heads: of the attention.
+        rope: False leaves out the rotation and nothing else; it has no weights.
+    """
+
+    def __init__(self, channels: int, heads: int, rope: bool = True):
+        super().__init__()
+        self.heads, self.head_dim, self.rope = heads, channels // heads, rope
+        self.norm = group_norm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = zeroed(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, C, H, W), residual included."""
+        qkv = self.qkv(tokens_of(self.norm(x)))
+        q, k, v = (split_heads(part, self.heads) for part in qkv.chunk(3, dim=-1))
+        if self.rope:
+            angles = grid_angles(x.shape[2], x.shape[3], self.head_dim, x.device)
+            q, k = rotate(q, angles), rotate(k, angles)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return x + map_of(self.out(merge_heads(attended)), x)
+
+
+class CrossAttention(nn.Module):
+    """Positions attend to the few tokens of their class (Rombach et al. 2022, sec. 3.3); pre-normed and residual."""
+
+    def __init__(self, channels: int, heads: int, context_dim: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = group_norm(channels)
+        self.q = nn.Linear(channels, channels)
+        # Without bias: softmax does not see what all keys share, and `out` has a bias for what all values share.
+        self.kv = nn.Linear(context_dim, 2 * channels, bias=False)
+        self.out = zeroed(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """x (B, C, H, W), context (B, T, context_dim) -> (B, C, H, W), residual included."""
+        q = split_heads(self.q(tokens_of(self.norm(x))), self.heads)
+        k, v = (split_heads(part, self.heads) for part in self.kv(context).chunk(2, dim=-1))
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return x + map_of(self.out(merge_heads(attended)), x)
+
+
+class MultiAttention(nn.Module):
+    """Channel, spatial and self-attention, then cross-attention to class tokens; each can be left out.
+
+    Args:
+        channels: a multiple of 8 and of 4 · heads.
+        heads: of self-attention and cross-attention.
+        context_dim: of the class tokens; None leaves cross-attention out.
+        channel, spatial, self_attention: False leaves the part out.
+        rope: of self-attention.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        context_dim: int | None,
+        channel: bool = True,
+        spatial: bool = True,
+        self_attention: bool = True,
+        rope: bool = True,
+    ):
+        super().__init__()
+        self.channel = ChannelAttention(channels) if channel else None
+        self.spatial = SpatialAttention(channels) if spatial else None
+        self.self_attention = SelfAttention(channels, heads, rope) if self_attention else None
+        self.cross_attention = CrossAttention(channels, heads, context_dim) if context_dim else None
+
+    def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """x (B, C, H, W), context (B, T, context_dim), unused without cross-attention -> (B, C, H, W)."""
+        for part in (self.channel, self.spatial, self.self_attention):
+            if part is not None:
+                x = part(x)
+        return x if self.cross_attention is None else self.cross_attention(x, context)
+
+
+class ClassTokens(nn.Module):
+    """Tokens of every class and, in the last row, of the null class (Ho and Salimans 2022)."""
+
+    def __init__(self, n_classes: int, tokens_per_class: int, context_dim: int):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(n_classes + 1, tokens_per_class, context_dim))
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """labels (B,) int64 in 0..n_classes -> (B, tokens_per_class, context_dim)."""
+        # Not self.table[labels]: its gradient is summed in an order that varies when CPU threads share the work.
+        return F.embedding(labels, self.table.flatten(1)).unflatten(1, self.table.shape[1:])
