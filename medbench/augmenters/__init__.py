@@ -1,12 +1,46 @@
-"""Augmenters by kind. A kind is imported only when it is asked for, so listing them costs nothing."""
+"""Augmenters by kind, and what a package that brings one imports. Listing kinds imports none of them."""
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from medbench.core.registry import imported, plugged_in
 
+# ruff: noqa: F401  # the names below, for type checkers and for the hash of a plug-in's code
 if TYPE_CHECKING:
-    from medbench.augmenters.base import Augmenter
-    from medbench.augmenters.sections import AugmenterSection
+    from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
+    from medbench.augmenters.batches import Drawn, sample_in_batches
+    from medbench.augmenters.components import load_network, probe_set, seed_weights, train_component
+    from medbench.augmenters.copying import StoredImages
+    from medbench.augmenters.image_tensors import noise, to_model_range, to_uint8
+    from medbench.augmenters.sections import AugmenterSection, Held, TrainedSection
+    from medbench.core.errors import UserError
+    from medbench.core.rng import numpy_rng, seed_for
+    from medbench.data.dataset import Split
+    from medbench.training.loop import Schedule, count_parameters, train_network
+    from medbench.training.task import Batch, Task, TrainingData
+
+# Stable ground for plug-ins: names that may be imported from here, by the module that is imported for them.
+_EXPORTED = {
+    "medbench.augmenters.base": ["Augmenter", "ImageSpec", "Job", "LogRows", "Samples"],
+    "medbench.augmenters.batches": ["Drawn", "sample_in_batches"],
+    "medbench.augmenters.components": ["load_network", "probe_set", "seed_weights", "train_component"],
+    "medbench.augmenters.copying": ["StoredImages"],
+    "medbench.augmenters.image_tensors": ["noise", "to_model_range", "to_uint8"],
+    "medbench.augmenters.sections": ["AugmenterSection", "Held", "TrainedSection"],
+    "medbench.core.errors": ["UserError"],
+    "medbench.core.rng": ["numpy_rng", "seed_for"],
+    "medbench.data.dataset": ["Split"],
+    "medbench.training.loop": ["Schedule", "count_parameters", "train_network"],
+    "medbench.training.task": ["Batch", "Task", "TrainingData"],
+}
+MODULE_OF = {name: module for module, names in _EXPORTED.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(MODULE_OF[name]), name)
+
 
 KINDS = {
     "annotated_ddpm": "medbench.augmenters.annotated_ddpm:AnnotatedDDPMAugmenter",

@@ -30,6 +30,8 @@ def fingerprint(modules: tuple[str, ...], without: frozenset[str] = frozenset(),
     while waiting:
         module = waiting.pop()
         path = _path(module)
+        if path is None and module.rpartition(".")[0] in without:
+            waiting += _source(module)
         if path and module not in seen and module not in without:
             names, seen[module] = _read(module, path)
             waiting += [name for name in names if name.partition(".")[0] in packages]
@@ -50,6 +52,16 @@ def _read(module: str, path: Path) -> tuple[list[str], str]:
     else:
         _strip(tree, imports)
     return list(_names(imports, module)), hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+@cache
+def _source(name: str) -> list[str]:
+    """The module that a name comes from which a package passes on, where its __init__ itself does not count."""
+    package, _, attribute = name.rpartition(".")
+    path = _path(package)
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path and path.name == "__init__.py" else ast.Module([], [])
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    return [node.module or "" for node in imports if attribute in [alias.name for alias in node.names]]
 
 
 def _names(imports: list[ast.Import | ast.ImportFrom], module: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A user's own augmenter: the example of CONTRIBUTING.md as it stands there, and packages that do something wrong."""
 
+import ast
 import json
-import os
 import re
 import subprocess
 import sys
@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
-from medbench import cli
-from medbench.config.load import as_written
+from medbench import augmenters, cli
+from medbench.augmenters import section_class
+from medbench.augmenters.stage_sections import AnyAugmenter, TrainStage
+from medbench.config.load import as_written, parse
+from medbench.core import fingerprint
 from medbench.core.errors import UserError
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_npz
@@ -20,8 +24,7 @@ CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 FAULTY = """
 from typing import ClassVar, Literal
 import numpy as np
-from medbench.augmenters.base import Augmenter, Samples
-from medbench.augmenters.sections import AugmenterSection
+from medbench.augmenters import Augmenter, AugmenterSection, Samples
 
 class FaultySection(AugmenterSection):
     SAMPLING_ONLY: ClassVar = AugmenterSection.SAMPLING_ONLY | {"fault"}
@@ -63,10 +66,10 @@ class Faulty(Augmenter[FaultySection]):
 """
 
 
-def example() -> dict[str, str]:
-    """File name -> content, from the first section on augmenters."""
-    text = CONTRIBUTING.read_text(encoding="utf-8").split("## Add an augmenter")[1].split("### In medbench")[0]
-    return dict(re.findall(r"`([\w.]+)`\n```\w+\n(.*?)```", text, re.DOTALL))
+def example(title: str) -> dict[str, str]:
+    """The files of an example in CONTRIBUTING.md's section on augmenters, by name, and what goes into a registry."""
+    part = CONTRIBUTING.read_text(encoding="utf-8").split("## Add an augmenter")[1].split(f"### {title}\n")[1]
+    return dict(re.findall(r"`([\w./]+)`\n```\w+\n(.*?)```", part.split("\n### ")[0], re.DOTALL))
 
 
 def stages(kind: str, **settings) -> tuple[dict, dict]:
@@ -74,47 +77,97 @@ def stages(kind: str, **settings) -> tuple[dict, dict]:
     return common, {**common, "n": 10}
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
-    """A folder that pip has installed the example into."""
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """A function that runs a verb in this process: its exit code."""
+
+    def run(verb, *paths, stage) -> int:
+        options = ["--config", json.dumps(stage), "--seed", 0, "--checkpoints", tmp_path / "checkpoints"]
+        monkeypatch.setattr(sys, "argv", ["medbench", verb, *map(str, [*paths, *options])])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0
+
+    return run
+
+
+@pytest.fixture
+def images(tmp_path, tiny_dataset, call):
+    """A function that trains a kind on dark and bright noise in colour, and samples it twice, alike: the images."""
+
+    def make(kind: str, **settings) -> dict[str, np.ndarray]:
+        tiny_dataset(channels=3).save(tmp_path / "tiny.npz")
+        for_training, for_sampling = stages(kind, **settings)
+        assert call("train", tmp_path / "tiny.npz", tmp_path / "model", stage=for_training) == 0
+        for name in ("first.npz", "second.npz"):
+            assert call("sample", tmp_path / "model", tmp_path / name, stage=for_sampling) == 0
+        assert sha256_of(tmp_path / "first.npz") == sha256_of(tmp_path / "second.npz")
+        return read_npz(tmp_path / "first.npz")
+
+    return make
+
+
+def assert_each_class_has_its_brightness(arrays: dict[str, np.ndarray]) -> None:
+    assert (arrays["images"].dtype, arrays["images"].shape) == (np.uint8, (10, 12, 12, 3))
+    dark, bright = (arrays["images"][arrays["labels"] == label].mean() for label in (0, 1))
+    # The classes differ by 90 grey levels; the means of five images of noise vary by a few.
+    assert bright - dark == pytest.approx(90, abs=20)
+
+
+def test_the_package_of_the_example_is_installed_learns_and_makes_images_of_each_class(
+    tmp_path_factory, monkeypatch, images
+):
     pytest.importorskip("setuptools")
     pytest.importorskip("pip")
-    package, target = (tmp_path_factory.mktemp(name) for name in ("package", "site"))
-    for name, text in example().items():
-        (package / name).write_text(text, encoding="utf-8")
-    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
-    command = [sys.executable, "-m", "pip", "install", *offline, "--target", target, package]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return target
-
-
-def test_the_example_is_complete_in_under_50_lines():
-    files = example()
+    package, site = (tmp_path_factory.mktemp(name) for name in ("package", "site"))
+    files = example("As a package of your own")
     assert set(files) == {"pyproject.toml", "eigenimages.py"}
     assert sum(len(text.splitlines()) for text in files.values()) < 50
+    for name, text in files.items():
+        (package / name).write_text(text, encoding="utf-8")
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
+    command = [sys.executable, "-m", "pip", "install", *offline, "--target", site, package]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.syspath_prepend(site)
+    assert_each_class_has_its_brightness(images("eigenimages", components=5))
+    assert section_class("eigenimages").label == "eigenimages"
 
 
-def test_the_example_learns_and_makes_images_of_each_class(tmp_path, installed, tiny_dataset, medbench):
-    data = tmp_path / "tiny.npz"
-    tiny_dataset(channels=3).save(data)
-    for_training, for_sampling = stages("eigenimages", components=5)
-    environment = {"env": {**os.environ, "PYTHONPATH": str(installed)}}
+def test_the_built_in_kind_of_the_example_is_one_module_and_one_line(tmp_path, monkeypatch, images):
+    files = example("In medbench")
+    assert set(files) == {"medbench/augmenters/smote.py", "medbench/augmenters/__init__.py"}
+    (tmp_path / "smote.py").write_text(files["medbench/augmenters/smote.py"], encoding="utf-8")
+    monkeypatch.setattr(augmenters, "__path__", [*augmenters.__path__, str(tmp_path)])
+    for kind, entry in ast.literal_eval(f"{{{files['medbench/augmenters/__init__.py']}}}").items():
+        monkeypatch.setitem(augmenters.KINDS, kind, entry)
+    try:
+        assert_each_class_has_its_brightness(images("smote", neighbours=3))
+        assert "Smote" in TypeAdapter(AnyAugmenter).json_schema()["$defs"]
+        with pytest.raises(UserError, match=r"^config: augmenter\.neighbours: 'many': .*valid integer"):
+            parse(TrainStage, stages("smote", neighbours="many")[0], "config")
+        assert "SMOTE: Synthetic Minority" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    finally:
+        sys.modules.pop("medbench.augmenters.smote", None)
 
-    def call(verb, *paths, stage):
-        options = ["--config", stage, "--seed", 0, "--checkpoints", tmp_path / "checkpoints"]
-        done = medbench(verb, *paths, *options, **environment)
-        assert done.returncode == 0, done.stderr
 
-    call("train", data, tmp_path / "model", stage=for_training)
-    call("sample", tmp_path / "model", tmp_path / "made.npz", stage=for_sampling)
-    made = read_npz(tmp_path / "made.npz")
-    assert (made["images"].dtype, made["images"].shape) == (np.uint8, (10, 12, 12, 3))
-    means = [made["images"][made["labels"] == label].mean() for label in (0, 1)]
-    # The classes differ by 90 grey levels; the means of five images of noise vary by a few.
-    assert means[1] - means[0] == pytest.approx(90, abs=20)
-    call("sample", tmp_path / "model", tmp_path / "again.npz", stage=for_sampling)
-    assert sha256_of(tmp_path / "again.npz") == sha256_of(tmp_path / "made.npz")
+def test_what_plug_ins_may_import_is_there_and_its_code_counts(tmp_path, monkeypatch):
+    """A package that trains by `train_network` of medbench.augmenters is trained again when the loop is edited."""
+    assert all(getattr(augmenters, name) is not None for name in augmenters.MODULE_OF)
+    tree = ast.parse(Path(augmenters.__file__).read_text(encoding="utf-8"))
+    (checked,) = (node for node in tree.body if isinstance(node, ast.If))
+    typed = {alias.name: node.module for node in checked.body for alias in node.names}
+    assert typed == augmenters.MODULE_OF
+    for name, text in {"bare": "", "training": "from medbench.augmenters import train_network\n"}.items():
+        (tmp_path / f"{name}_plug_in.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    read, counted = fingerprint._read, []
+    monkeypatch.setattr(fingerprint, "_read", lambda module, path: counted.append(module) or read(module, path))
+    without = frozenset({"medbench.augmenters"})
+    fingerprint.fingerprint.__wrapped__(("bare_plug_in",), without)
+    assert counted == ["bare_plug_in"]
+    fingerprint.fingerprint.__wrapped__(("training_plug_in",), without)
+    assert "medbench.training.loop" in counted
 
 
 @pytest.fixture
@@ -133,16 +186,9 @@ def faulty(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def refused(tmp_path, faulty, tiny_dataset, monkeypatch, capsys):
+def refused(tmp_path, faulty, tiny_dataset, call, capsys):
     """A function that trains and samples as the command line does, and returns what it ends with, lines of stderr."""
     tiny_dataset().save(tmp_path / "tiny.npz")
-
-    def call(verb, *paths, stage) -> int:
-        options = ["--config", json.dumps(stage), "--seed", 0, "--checkpoints", tmp_path / "checkpoints"]
-        monkeypatch.setattr(sys, "argv", ["medbench", verb, *map(str, [*paths, *options])])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0
 
     def run(**settings) -> list[str]:
         for_training, for_sampling = stages("faulty", **settings)

@@ -274,7 +274,7 @@ def test_words_locks_logs_and_watches_compute_nothing_again(edit, name, old, new
         ("system/runtime.py", '"bf16" if capable', '"fp32" if capable', ON_A_DEVICE),
         ("augmenters/diffusion_sections.py", "self.fidelity_checks > 0", "self.fidelity_checks > 1", SECTIONS),
         ("augmenters/batches.py", "import", "import json\nimport", {"sample"}),  # serves sampling alone
-        ("augmenters/denoising.py", "import", "import json\nimport", {"train", "sample"}),  # also checks of a training
+        ("augmenters/diffusion.py", "import", "import json\nimport", {"train", "sample"}),  # also checks of a training
         ("utility/scores.py", "import", "import json\nimport", {"utility"}),
         ("utility/metrics/classification.py", "import", "import json\nimport", {"utility"}),
         ("fidelity/metrics/frechet.py", "import", "import json\nimport", {"fidelity"}),

@@ -5,16 +5,14 @@ import sys
 
 import pytest
 
-from medbench.augmenters import GROUP, KINDS, augmenter_class, built_in, section_class
-from medbench.augmenters.base import Augmenter
+from medbench.augmenters import GROUP, KINDS, Augmenter, augmenter_class, built_in, section_class
 from medbench.config.load import load
 from medbench.core.errors import UserError
 from medbench.core.registry import imported, module_of, plugged_in
 
 SECTION = """
 from typing import Literal
-from medbench.augmenters.base import Augmenter
-from medbench.augmenters.sections import AugmenterSection
+from medbench.augmenters import Augmenter, AugmenterSection
 
 class Section(AugmenterSection):
     kind: Literal["mine"]
