@@ -12,6 +12,7 @@ from PIL import Image
 
 from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
 from medbench.data.digest import origins_of
+from tests.helpers.warm_snakemake import WarmSnakemake
 
 ROOT = Path(__file__).parent.parent
 PICTURE_SIDE = 32
@@ -126,3 +127,11 @@ def medbench():
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def snakemake():
+    """`run` of tests/helpers/warm_snakemake.py."""
+    warm = WarmSnakemake()
+    yield warm.run
+    warm.close()

@@ -88,7 +88,7 @@ def test_a_dataset_without_origins_cannot_be_audited(made, arrays, tiny_dataset,
 def test_entries_that_differ_in_the_protocol_alone_are_prepared_from_one_section():
     from medbench.config.load import load
     from medbench.config.plan import prepare_section
-    from tests.config.test_study import changed
+    from tests.helpers.configs import changed
 
     ct = {"kind": "phantom", "subject": "ct"}
     configs = [load(changed("datasets.ct", ct | extra)) for extra in ({}, {"protocol": "clean", "train_fraction": 0.5})]

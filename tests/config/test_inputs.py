@@ -10,7 +10,7 @@ from medbench.config.inputs import Outside
 from medbench.config.load import load
 from medbench.core.errors import UserError
 from medbench.run.files import sha256_of
-from tests.config.test_study import changed
+from tests.helpers.configs import changed
 
 EXPERT = {"kind": "tongue", "publisher": "tonguexpert", "labels": "labels_tai", "image_size": 32}
 XRAY = {"kind": "chest_xray", "image_size": 32}

@@ -1,4 +1,3 @@
-import copy
 import json
 import os
 import re
@@ -11,26 +10,7 @@ from medbench.config.load import as_written, load, read_config
 from medbench.config.study import RULES, Config
 from medbench.core.errors import UserError
 from medbench.run.files import sha256_of
-
-MINIMAL = {
-    "name": "mine",
-    "datasets": {"ct": {"kind": "phantom", "subject": "ct"}},
-    "augmenters": {"ddpm": {"kind": "annotated_ddpm"}},
-    "fidelity": {"weights": "random", "n_generated": 10},
-    "studies": {"s": {"datasets": ["ct"], "augmenters": ["ddpm"], "generator_seeds": [0]}},
-    "run": ["s"],
-}
-
-
-def changed(path: str, value: object) -> dict:
-    """MINIMAL with one value set; a key that is not there is added."""
-    raw = copy.deepcopy(MINIMAL)
-    *parents, last = path.split(".")
-    here = raw
-    for key in parents:
-        here = here[key]
-    here[last] = value
-    return raw
+from tests.helpers.configs import MINIMAL, changed
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare
 from medbench.data.sections import HuggingFaceDataset
 from medbench.run.files import sha256_of
-from tests.config.test_study import changed
 from tests.data.test_folder import section as folder_section
 from tests.data.test_folder import two_classes
+from tests.helpers.configs import changed
 
 datasets = pytest.importorskip("datasets")
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from medbench.config.load import load
 from medbench.core.errors import UserError
-from tests.config.test_study import MINIMAL, changed
+from tests.helpers.configs import MINIMAL, changed
 
 NAMES = ["; rm -rf x", "$(touch pwned)", "`touch pwned`", "-rf", "../up", "a b", "a'b", "a\nb", "ü", ""]
 

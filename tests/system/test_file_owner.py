@@ -10,7 +10,7 @@ from medbench.config import inputs
 from medbench.config.load import load
 from medbench.core.errors import UserError
 from medbench.system.file_owner import require_trusted
-from tests.config.test_study import changed
+from tests.helpers.configs import changed
 
 STRANGER = 54321  # the number of no user
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

@@ -21,12 +21,9 @@ torch_threads: 1
 datasets:
   phantom_xray: {train: 8, val: 4, test: 4}
 augmenters:
-  annotated_l2: {width: 8, multipliers: [1, 2], timesteps: 4, steps: 2, batch_size: 4, horizontal_flip: false,
-                 conditioning: label}
   vae: {widths: [8, 8], layers_per_stage: 1, discriminator_width: 8, steps: 2, batch_size: 4}
   medienet_l2: {widths: [16], layers_per_stage: 1, context_dim: 8, sample_steps: 2, steps: 2,
                 batch_size: 4, fidelity_checks: 0}
-  medienet_twice: {kind: medienet, model: medienet_l2, sample_steps: 4}
 fidelity: {weights: random, dimensions: [64], n_generated: 6}
 utility:
   {network: resnet18, init: scratch, weights: null, image_size: 16, steps: 2, batch_size: 4, validations: 1,
@@ -34,26 +31,23 @@ utility:
 studies:
   tiny:
     datasets: [phantom_xray]
-    augmenters: [annotated_l2, medienet_l2, medienet_twice]
+    augmenters: [medienet_l2]
     generator_seeds: [0]
-    arms: [real, real+annotated_l2@1]
-    sampling: medienet_l2
+    arms: [real, real+medienet_l2@1]
 run: [tiny]
 """
 
 
 class Project:
-    """A copy of the project that a test may edit."""
+    """A copy of the project with a study in tiny.yaml, which a test may edit."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, snakemake):
         self.folder = folder
+        self._snakemake = snakemake
 
     def snakemake(self, *arguments: str, fails: bool = False) -> str:
-        command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--configfile", "tiny.yaml", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder, env=environment)
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        command = ["--cores", "2", "--configfile", "tiny.yaml", *arguments]
+        return self._snakemake(*command, folder=self.folder, fails=fails, PYTHONPATH=str(self.folder))
 
     def would_run(self) -> set[str]:
         return set(re.findall(r"^rule (\w+):", self.snakemake("-n"), re.MULTILINE)) - {"all"}
@@ -65,22 +59,40 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """The tiny study, run to its end once for all tests of this file."""
+def finished(tmp_path_factory, snakemake):
+    """The tiny study, run to its end once for all tests of this file, by a user's own command."""
     folder = tmp_path_factory.mktemp("project") / "medbench"
     copy_project(folder)
     shutil.copy(watcher.__file__, folder / "sitecustomize.py")
     (folder / "tiny.yaml").write_text(TINY)
-    project = Project(folder)
-    project.snakemake()
-    return project
+    command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return Project(folder, snakemake)
 
 
 @pytest.fixture
-def project(finished, tmp_path):
+def edit(finished):
+    """A function that edits a file of the finished study until the test ends, which may only plan."""
+    edited = {}
+
+    def replace(path: str, old: str, new: str) -> None:
+        file = finished.folder / path
+        edited.setdefault(file, (file.read_text(), file.stat()))
+        finished.edit(path, old, new)
+
+    yield replace
+    for file, (text, status) in edited.items():
+        file.write_text(text)
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # what Python has compiled is told by its time
+
+
+@pytest.fixture
+def project(finished, tmp_path, snakemake):
     """The finished study in a copy of its own."""
-    shutil.copytree(finished.folder, tmp_path / "copy", copy_function=shutil.copy2)
-    return Project(tmp_path / "copy")
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    return Project(tmp_path / "copy", snakemake)
 
 
 PAGES = {"tables", "figures", "report"}
@@ -106,39 +118,41 @@ def test_no_process_opens_a_port(finished):
     assert not [text for text in noted if "\nport " in text]
 
 
-def test_a_second_run_does_nothing(project):
-    assert "Nothing to be done" in project.snakemake()
+def test_a_second_run_does_nothing(finished):
+    assert "Nothing to be done" in finished.snakemake()
 
 
-def test_a_comment_reruns_nothing(project):
-    project.edit("medbench/training/loop.py", "import torch\n", "# a comment\nimport torch\n")
-    project.edit("medbench/fidelity/metrics/frechet.py", "The Fréchet distance between", "Reworded: the distance of")
-    assert project.would_run() == set()
+def test_comments_words_and_what_nothing_reaches_rerun_nothing(finished, edit):
+    edit("medbench/training/loop.py", "import torch\n", "# a comment\nimport torch\n")
+    edit("medbench/fidelity/metrics/frechet.py", "The Fréchet distance between", "Reworded: the distance of")
+    edit("medbench/data/npz.py", "LAYOUT = ", 'LAYOUT = "" + ')
+    edit("tiny.yaml", "augmenters:\n", "augmenters:\n  another: {kind: annotated_ddpm, loss: l1}\n")
+    assert finished.would_run() == set()
 
 
 @pytest.mark.parametrize(
     ("path", "old", "new", "reruns"),
     [
         ("medbench/training/loop.py", "set_to_none=True", "set_to_none=False", AFTER_TRAINING),
-        ("medbench/augmenters/annotated/unet.py", "10000", "20000", AFTER_TRAINING),
+        ("medbench/augmenters/medienet/rope.py", "b * sin", "a * sin", AFTER_TRAINING),
         ("medbench/augmenters/batches.py", "= 60.0", "= 59.0", AFTER_TRAINING - {"train"}),
-        ("medbench/data/npz.py", "LAYOUT = ", 'LAYOUT = "" + ', set()),
         ("medbench/fidelity/fidelity.py", "n_real // 2", "n_real // 3", {"fidelity"} | PAGES),
         ("medbench/report/figures/fid_rows.py", "pad=3", "pad=4", {"figures", "report"}),
         ("medbench/utility/classifier.py", "/ 255", "/ 254", {"utility"} | PAGES),
     ],
 )
-def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, reruns):
-    project.edit(path, old, new)
-    assert project.would_run() == reruns
+def test_edited_code_reruns_its_stage_and_what_follows(finished, edit, path, old, new, reruns):
+    edit(path, old, new)
+    assert finished.would_run() == reruns
 
 
 @pytest.mark.parametrize(
     ("old", "new", "reruns"),
     [
-        ("timesteps: 4, steps: 2", "timesteps: 4, steps: 3", AFTER_TRAINING),
-        ("discriminator_width: 8", "discriminator_width: 16", AFTER_TRAINING - {"utility"}),  # no arm has its images
-        ("sample_steps: 4}", "sample_steps: 5}", AFTER_TRAINING - {"train", "utility"}),
+        ("sample_steps: 2, steps: 2", "sample_steps: 2, steps: 3", AFTER_TRAINING),
+        ("discriminator_width: 8", "discriminator_width: 16", AFTER_TRAINING),  # of the first stage
+        ("sample_steps: 2,", "sample_steps: 4,", AFTER_TRAINING - {"train"}),
+        ("vae: {", "vae: {sample_batch_size: 4, ", AFTER_TRAINING - {"train", "utility"}),  # no arm has its images
         ("image_size: 16, steps: 2", "image_size: 16, steps: 3", {"utility"} | PAGES),
         ("classifier_seeds: [0]", "classifier_seeds: [0, 1]", {"utility"} | PAGES),
         ("@1]", "@2]", AFTER_TRAINING - {"train"}),
@@ -146,14 +160,9 @@ def test_edited_code_reruns_its_stage_and_what_follows(project, path, old, new, 
         ("run: [tiny]", "run: [tiny]\nprecision: fp32", AFTER_TRAINING),
     ],
 )
-def test_an_edited_setting_reruns_the_stages_that_have_it(project, old, new, reruns):
-    project.edit("tiny.yaml", old, new)
-    assert project.would_run() == reruns | {"section"}
-
-
-def test_a_definition_that_nothing_reaches_reruns_nothing(project):
-    project.edit("tiny.yaml", "augmenters:\n", "augmenters:\n  another: {kind: annotated_ddpm, loss: l1}\n")
-    assert project.would_run() == set()
+def test_an_edited_setting_reruns_the_stages_that_have_it(finished, edit, old, new, reruns):
+    edit("tiny.yaml", old, new)
+    assert finished.would_run() == reruns | {"section"}
 
 
 def own_images(path: Path, test_labels: list[int]) -> None:
@@ -163,55 +172,53 @@ def own_images(path: Path, test_labels: list[int]) -> None:
 
 
 def test_with_keep_going_a_failing_arm_is_a_gap_until_it_is_mended(project):
-    """In a run folder that nothing was made in before, and again after an edit, beside older results."""
+    """In a run folder that nothing was made in before."""
     results = project.folder / "results/fresh"
     project.edit("tiny.yaml", "name: tiny", "name: fresh")
     project.edit("tiny.yaml", "datasets:\n", "datasets:\n  own: {kind: npz, path: own.npz}\n")
-    project.edit("tiny.yaml", "studies:\n", "studies:\n  second: {datasets: [own], arms: [real, real+oversample@1]}\n")
+    project.edit("tiny.yaml", "studies:\n", "studies:\n  second: {datasets: [own], arms: [real]}\n")
     project.edit("tiny.yaml", "run: [tiny]", "run: [second]")
     own_images(project.folder / "own.npz", test_labels=[0, 0, 0, 0])
     printed = project.snakemake("--keep-going", fails=True)
-    said, log = "datasets.own: the test split holds only class 0", "logs/utility/own-steps-real-real.log"
-    assert re.search(rf"^medbench: utility own-steps-real-real: {said}.* \(log: results/fresh/{log}\)$", printed, re.M)
+    problem, log = "datasets.own: the test split holds only class 0", "logs/utility/own-steps-real-real.log"
+    assert re.search(
+        rf"^medbench: utility own-steps-real-real: {problem}.* \(log: results/fresh/{log}\)$", printed, re.M
+    )
     assert "missing" in (results / "partial/tables/second/utility.md").read_text()
     page = (results / "partial/report.html").read_text()
     assert "Nothing is missing" not in page
     assert log in page
-    assert f"it failed ({said}" in page
+    assert f"it failed ({problem}" in page
     assert not (results / "report.html").exists()
 
     own_images(project.folder / "own.npz", test_labels=[0, 1, 0, 1])
     project.snakemake()
-    table = (results / "tables/second/utility.md").read_text()
-    assert "missing" not in table
+    assert "missing" not in (results / "tables/second/utility.md").read_text()
     assert "Nothing is missing" in (results / "report.html").read_text()
     assert not (results / "partial").exists()
 
-    own_images(project.folder / "own.npz", test_labels=[1, 1, 1, 1])
-    project.edit("tiny.yaml", "image_size: 16, steps: 2", "image_size: 16, steps: 3")
-    project.snakemake("--keep-going", fails=True)
-    assert "missing" in (results / "partial/tables/second/utility.md").read_text()
-    assert (results / "tables/second/utility.md").read_text() == table
-
 
 def test_with_keep_going_a_failing_augmenter_is_a_gap_and_the_others_finish(project):
-    images = project.folder / "few.npz"
-    np.savez(images, images=np.zeros((2, 28, 28), np.uint8), labels=np.array([0, 1]))
+    """After an edit, beside older results, which stay."""
+    results = project.folder / "results/tiny"
+    tables = [(results / f"tables/tiny/{name}.md").read_text() for name in ("fid", "utility")]
+    np.savez(project.folder / "few.npz", images=np.zeros((2, 28, 28), np.uint8), labels=np.array([0, 1]))
     project.edit("tiny.yaml", "augmenters:\n", "augmenters:\n  few: {kind: images, path: few.npz}\n")
-    project.edit("tiny.yaml", "augmenters: [annotated_l2,", "augmenters: [few, annotated_l2,")
-    project.edit("tiny.yaml", "real+annotated_l2@1]", "real+annotated_l2@1, real+few@1]")
+    project.edit("tiny.yaml", "augmenters: [medienet_l2]", "augmenters: [few, medienet_l2]")
+    project.edit("tiny.yaml", "real+medienet_l2@1]", "real+medienet_l2@1, real+few@1]")
     printed = project.snakemake("--keep-going", fails=True)
     assert "sample few seed 0: few.npz holds 1 images of class normal" in printed
     assert "Traceback" not in printed
-    table = (project.folder / "results/tiny/partial/tables/tiny/fid.md").read_text()
-    assert "missing" in table
-    assert "medienet_l2" in table
-    assert "missing" in (project.folder / "results/tiny/partial/tables/tiny/utility.md").read_text()
+    fid, utility = ((results / f"partial/tables/tiny/{name}.md").read_text() for name in ("fid", "utility"))
+    assert "missing" in fid
+    assert "medienet_l2" in fid
+    assert "missing" in utility
+    assert [(results / f"tables/tiny/{name}.md").read_text() for name in ("fid", "utility")] == tables
 
 
-def test_snakemakes_own_report_shows_tables_and_figures_by_study(project):
-    project.snakemake("--report", "own.zip")
-    shown = zipfile.ZipFile(project.folder / "own.zip").namelist()
+def test_snakemakes_own_report_shows_tables_and_figures_by_study(finished, tmp_path):
+    finished.snakemake("--report", str(tmp_path / "own.zip"))
+    shown = zipfile.ZipFile(tmp_path / "own.zip").namelist()
     assert any(name.endswith("utility.md") for name in shown)
     assert any(name.endswith("auroc_by_arm.png") for name in shown)
     assert any(name.endswith("report.html") and "data" in name for name in shown)
@@ -227,11 +234,11 @@ def content(results: Path) -> dict[str, str]:
 def test_a_damaged_output_is_refused_and_made_again_as_it_was(project):
     results = project.folder / "results/tiny"
     before = content(results)
-    damaged = "results/tiny/features/phantom_xray/annotated_l2/seed0.safetensors"
+    damaged = "results/tiny/features/phantom_xray/medienet_l2/seed0.safetensors"
     shutil.rmtree(results / "tables")  # as in a run that was stopped on its way
     flip(project.folder / damaged)
     printed = project.snakemake(fails=True)
-    (line,) = re.findall(r"^medbench: fidelity phantom_xray-annotated_l2-seed0: (.*) \(log: .*\)$", printed, re.M)
+    (line,) = re.findall(r"^medbench: fidelity phantom_xray-medienet_l2-seed0: (.*) \(log: .*\)$", printed, re.M)
     problem, command = line.split("; remove it: ")
     assert problem == f"{damaged}: is damaged (its content is not what its own sha256 says)"
     assert len(printed[printed.rindex(line) :].splitlines()) < 10, printed[-2000:]  # it is not buried
