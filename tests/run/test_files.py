@@ -21,6 +21,7 @@ from medbench.run.files import (
     write_text,
 )
 from medbench.run.sealed_files import read_json, read_npz, write_npz
+from tests.helpers.files import read_only
 
 
 def test_same_arrays_same_bytes(tmp_path):
@@ -74,19 +75,10 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["new.txt"]
 
 
-@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs a second user")
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    tmp_path.chmod(0o555)
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)  # permissions mean nothing to root
-    try:
-        with pytest.raises(UserError, match=r"table\.md: cannot be written: Permission denied"):
-            write_text(tmp_path / "results" / "table.md", "text")
-    finally:
-        if root:
-            os.seteuid(0)
-        tmp_path.chmod(0o755)
+    denied = r"table\.md: cannot be written: Permission denied"
+    with read_only(tmp_path), pytest.raises(UserError, match=denied):
+        write_text(tmp_path / "results" / "table.md", "text")
     assert list(tmp_path.iterdir()) == []
 
 

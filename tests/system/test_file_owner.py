@@ -13,7 +13,6 @@ from medbench.system.file_owner import require_trusted
 from tests.helpers.configs import changed
 
 STRANGER = 54321  # the number of no user
-only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
 
 @pytest.fixture
@@ -24,14 +23,10 @@ def weights(tmp_path):
     return file
 
 
-def test_ones_own_file_passes_also_below_a_folder_for_everybody_with_a_sticky_bit(weights):
-    weights.parent.chmod(0o1777)
-    require_trusted(weights)
-
-
-def test_what_a_group_writes_together_passes(weights):
-    weights.chmod(0o664)
-    weights.parent.chmod(0o2775)
+@pytest.mark.parametrize(("file_mode", "folder_mode"), [(0o644, 0o1777), (0o664, 0o2775)], ids=["sticky", "group"])
+def test_the_users_file_passes_also_in_a_sticky_folder_and_where_a_group_writes(weights, file_mode, folder_mode):
+    weights.chmod(file_mode)
+    weights.parent.chmod(folder_mode)
     require_trusted(weights)
 
 
@@ -55,19 +50,17 @@ def test_a_link_from_a_place_that_everybody_can_write_is_refused(weights, tmp_pa
         require_trusted(tmp_path / "open" / "w.pth")
 
 
-@only_root
-@pytest.mark.parametrize("which", ["file", "folder"])
-def test_what_another_user_owns_is_refused(weights, which):
-    place = weights if which == "file" else weights.parent
-    os.chown(place, STRANGER, -1)
-    with pytest.raises(UserError, match=rf"w\.pth: {place} belongs to user {STRANGER}, who may change it: copy the"):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_another_user_owns_is_refused_and_what_root_owns_passes(weights, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: STRANGER)
         require_trusted(weights)
-
-
-@only_root
-def test_roots_files_are_as_good_as_ones_own(weights, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
-    require_trusted(weights)
+    for place in (weights.parent, weights):
+        os.chown(place, STRANGER, -1)
+        belongs = rf"w\.pth: {place} belongs to user {STRANGER}, who may change it: copy the"
+        with pytest.raises(UserError, match=belongs):
+            require_trusted(weights)
+        os.chown(place, os.geteuid(), -1)
 
 
 @pytest.mark.parametrize("place", ["given", "fetched"])

@@ -75,10 +75,10 @@ def test_a_stage_is_found_through_shells_and_what_it_starts_is_left_to_it(tmp_pa
     ) as shell:
         try:
             assert shell.stdout.readline() == "started\n"
-            found = [process.cmdline()[1:] for process in verbs_of(psutil.Process(shell.pid))]
+            verbs = [process.cmdline()[1:] for process in verbs_of(psutil.Process(shell.pid))]
         finally:
             os.killpg(shell.pid, signal.SIGKILL)
-    assert found == [["-m", "medbench", "first"]]
+    assert verbs == [["-m", "medbench", "first"]]
 
 
 GENERIC = (
@@ -87,7 +87,7 @@ GENERIC = (
 
 
 @pytest.mark.parametrize(
-    ("executor", "settings", "there", "missing"),
+    ("executor", "settings", "installed", "missing"),
     [
         ("slurm", "", [], "sbatch"),
         ("slurm", "", ["sbatch", "squeue", "scancel"], None),
@@ -96,10 +96,10 @@ GENERIC = (
         ("of_another_plugin", "", [], None),
     ],
 )
-def test_a_command_that_is_not_there_is_named_before_a_job_is_submitted(
-    monkeypatch, tmp_path, executor, settings, there, missing
+def test_a_missing_command_is_named_before_a_job_is_submitted(
+    monkeypatch, tmp_path, executor, settings, installed, missing
 ):
-    for name in there:
+    for name in installed:
         (tmp_path / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     if missing is None:
