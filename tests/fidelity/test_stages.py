@@ -1,16 +1,27 @@
 """The features and fidelity stages: files in, files out, and what they refuse."""
 
+import re
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
 import numpy as np
+import pandas as pd
 import pytest
 
+import medbench.fidelity.metrics as fidelity_metrics
+from medbench.core import metrics
 from medbench.core.errors import UserError
 from medbench.data.feature_vectors import read_features, write_features
 from medbench.fidelity.features import features
 from medbench.fidelity.fidelity import fidelity
 from medbench.fidelity.metrics.frechet import frechet_distance
 from medbench.fidelity.sections import FeaturesStage, FidelityStage
+from medbench.report.results import StudyResults
+from medbench.report.tables.fid_table import write_fid_tables
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_json, write_npz
+from medbench.run.sealed_files import read_json, write_json, write_npz
+from tests.helpers.builders import write_fidelity
 from tests.helpers.files import flip
 
 STAGE = FeaturesStage(weights_sha256=None, dimensions=(64,), batch_size=4, seed=0, torch_threads=1)
@@ -116,3 +127,84 @@ def test_damaged_images_and_features_are_refused_with_the_command_that_removes_t
     with pytest.raises(UserError, match=rf"generated: is damaged \(.*\); remove it: rm -r {paths['generated']}$"):
         fidelity(tmp_path / "tiny.npz", paths, tmp_path / "out.json", STAGE_OF_TINY, 0)
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.json").exists()
+
+
+@pytest.fixture
+def registered():
+    """What a test registers is forgotten after it."""
+    with patch.dict(metrics.REGISTERED):
+        yield metrics.REGISTERED
+
+
+def measured(folder: Path, paths: dict[str, Path], seeds=(0, 1)) -> StudyResults:
+    """The fidelity stage of each seed, as a study would leave it."""
+    for seed in seeds:
+        path = folder / f"fidelity/tiny/a/seed{seed}.json"
+        fidelity(folder / "tiny.npz", paths, path, STAGE_OF_TINY, seed)
+    return StudyResults(folder, "s", ["tiny"], ["a"], list(seeds))
+
+
+def written(results: StudyResults) -> tuple[pd.DataFrame, str]:
+    write_fid_tables(results, results.folder / "tables")
+    return pd.read_csv(results.folder / "tables/fid.csv"), (results.folder / "tables/fid.md").read_text()
+
+
+def test_a_metric_that_is_registered_is_measured_and_shown(tmp_path, feature_files, registered):
+    @metrics.metric("largest", better="higher", digits=1, needs=("real", "fake"), source="Someone 2020", floor=True)
+    def largest(real, fake):
+        """Largest difference of any two features."""
+        return float(np.abs(real[:, None] - fake).max())
+
+    @metrics.metric("by_label", better="higher", digits=1, needs=("real", "labels"), source="Someone 2020")
+    def by_label(real, labels):
+        """What this stage cannot give."""
+
+    arrays, paths = feature_files
+    results = measured(tmp_path, paths)
+    rows, page = written(results)
+    for reference in ("train", "test"):
+        (value,) = set(rows.loc[(rows["metric"] == "largest") & (rows["reference"] == reference), "value"])
+        assert value == pytest.approx(largest(arrays[reference], arrays["generated"]))
+    of_part = rows[rows["reference"] == "train_part"]
+    assert {"largest", "largest_floor", "largest_over_floor"} <= set(of_part["metric"])
+    assert "by_label" not in set(rows["metric"])
+    assert set(rows.loc[rows["metric"] == "fid", "value"]) == set(results.fid.query("metric == 'fid'")["value"])
+    assert "## largest (higher is better): Largest difference of any two features. Someone 2020" in page
+    value = largest(arrays["train"], arrays["generated"])
+    assert f"| tiny | a, against train | {value:.1f} ± 0.0 |" in page
+    assert "## largest, real against real (higher is better)" in page
+    # Where the metric is not known, as on the page of another version, its rows stay.
+    del registered["largest"]
+    rows_without, page = written(results)
+    pd.testing.assert_frame_equal(rows, rows_without)
+    assert "## largest\n" in page and f"| tiny | a, against train | {value:.2f}" in page
+
+
+def test_the_metric_of_contributing_is_one_module(tmp_path, feature_files, registered, monkeypatch, root):
+    chapter = (root / "CONTRIBUTING.md").read_text().partition("## Add a metric")[2]
+    (tmp_path / "means.py").write_text(re.search(r"```python\n(.*?)```", chapter, re.S)[1])
+    monkeypatch.setattr(fidelity_metrics, "__path__", [*fidelity_metrics.__path__, str(tmp_path)])
+    arrays, paths = feature_files
+    rows, page = written(measured(tmp_path, paths, [0]))
+    sys.modules.pop("medbench.fidelity.metrics.means")
+    value = np.linalg.norm(arrays["train"].mean(0) - arrays["generated"].mean(0))
+    (of_train,) = rows.loc[(rows["metric"] == "mean_distance") & (rows["reference"] == "train"), "value"]
+    assert of_train == pytest.approx(value, rel=1e-6)  # float32 means
+    assert f"against train | {value:.2f} |" in page
+
+
+def test_a_name_belongs_to_one_metric(registered):
+    with pytest.raises(ValueError, match=r"metric 'fid': registered by medbench\.fidelity.*choose another"):
+        metrics.metric("fid", better="lower", digits=1, needs=("real", "fake"), source="x")(lambda real, fake: 0.0)
+
+
+def test_a_file_of_another_version_is_one_line(tmp_path):
+    path = write_fidelity(tmp_path, "tiny/a/seed0", {("fid", "train", 64): 1.0})
+    content = read_json(path)
+    write_json(path, content | {"rows": [row | {"unit": "m"} for row in content["rows"]]})
+    with pytest.raises(UserError) as error:
+        _ = StudyResults(tmp_path, "s", ["tiny"], ["a"], [0]).fid
+    assert str(error.value) == (
+        f"{path}: is not what this version of medbench writes (rows.0.unit: Extra inputs are not permitted); remove it"
+        " and run again"
+    )

@@ -1,16 +1,21 @@
 """Scores of a classifier against scikit-learn's own, computed another way, and against cases done by hand."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
+    brier_score_loss,
     confusion_matrix,
     f1_score,
     multilabel_confusion_matrix,
+    precision_score,
     roc_auc_score,
 )
 
+from medbench.core import metrics
 from medbench.core.errors import UserError
 from medbench.utility.metrics.classification import quadratic_kappa
 from medbench.utility.scores import grade_rows, macro_auroc, score_rows, val_thresholds
@@ -220,3 +225,23 @@ def test_refuses_labels_of_one_class():
     ):
         with pytest.raises(UserError, match=r"all 50 labels are of one class; AUROC needs two classes"):
             refused()
+
+
+def test_a_metric_that_is_registered_comes_out_for_all_classes_or_for_each():
+    with patch.dict(metrics.REGISTERED):
+
+        @metrics.metric("brier", better="lower", digits=3, needs=("labels", "scores"), source="Brier 1950")
+        def brier(labels, scores):
+            return float(np.square(scores - np.eye(scores.shape[1])[labels]).sum(axis=1).mean())
+
+        @metrics.metric("precision", better="higher", digits=3, needs=("positive", "chosen"), source="x", mean=True)
+        def precision(positive, chosen):
+            return float(positive[chosen].mean())
+
+        labels, scores = noisy(300, 3)
+        found = values(labels, scores, np.full(3, 0.5), CLASSES)
+    assert found["brier", None] == pytest.approx(brier_score_loss(labels, scores, scale_by_half=False), rel=1e-6)
+    by_class = precision_score(labels, scores.argmax(axis=1), average=None)
+    assert [found["precision", name] for name in CLASSES] == pytest.approx(by_class)
+    assert found["precision", None] == pytest.approx(np.mean(by_class))
+    assert "brier" not in {metric for metric, _ in values(labels, scores, np.full(3, 0.5), CLASSES)}

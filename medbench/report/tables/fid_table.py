@@ -74,9 +74,8 @@ def _measured(results: StudyResults) -> pd.DataFrame:
     is_fid = results.fid["metric"].isin(FID_METRICS)
     few = np.where(few_images(results.fid) & is_fid, "Fewer images than dimensions: biased upwards.", "")
     cards = {name: results.card(name) for name in results.datasets}
-    accepted = (
-        results.fid["dataset"].map({name: accepted_note(card) for name, card in cards.items() if card}).fillna("")
-    )
+    notes = {name: accepted_note(card) if card else "" for name, card in cards.items()}
+    accepted = results.fid["dataset"].map(notes)
     warnings = [" ".join(filter(None, said)) for said in zip([random] * len(few), few, accepted, strict=True)]
     return results.fid.assign(source="this run", warning=warnings, note="")
 

@@ -12,6 +12,7 @@ from medbench.report.tables.utility_notes import utility_notes
 from medbench.report.tables.utility_table import utility_tables, write_utility_tables
 from medbench.report.utility_results import utility_rows
 from medbench.run.sealed_files import read_json, write_json
+from tests.helpers.builders import score
 
 KAPPAS = {"real": [0.5, 0.6, 0.7], "real+a@1": [0.6, 0.6, 0.9]}
 
@@ -69,3 +70,16 @@ def test_csv_holds_that_of_val_too(results, tmp_path):
     values = [float(row["value"]) for row in long if row["metric"] == "val_quadratic_kappa"]
     assert values == [0.1] * 6
     assert {row["dataset"] for row in long if "kappa" in row["metric"]} == {"retina"}
+
+
+def test_a_metric_that_no_table_names_is_shown_all_the_same(results):
+    (path,) = (results.folder / "utility/ct/steps/real").glob("*.json")
+    content = read_json(path)
+    unknown = [score(0.25, "sharpness", name, seed) for seed in (0, 1) for name in (None, "ill")]
+    write_json(path, content | {"rows": content["rows"] + unknown})
+    rows = utility_rows(results)
+    assert len(rows[rows["metric"] == "sharpness"]) == 4
+    (table,) = [
+        table for table in utility_tables(results, effects(results), rows) if table.key == "utility-others-steps"
+    ]
+    assert table.rows == [["ct", "real", "sharpness", name, "0.250 ± 0.000"] for name in ("all", "ill")]
