@@ -100,7 +100,7 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
         return share + (k < remainder)
 
     def _part(self, split: Split, k: int) -> Split:
-        """The rows that network k learns from, or all where a class has none to be probed on."""
+        """The rows of class k for network k, or all rows where the class has none to be probed on."""
         rows = np.flatnonzero(split.labels == k) if self.section.conditioning == "class" else np.arange(len(split))
         return split.rows(rows) if len(rows) else split
 

@@ -65,7 +65,7 @@ class Autoencoding(Task):
         reconstruction = self._decode(drawn(posterior, batch.draws))
         loss = self._l1(reconstruction, x) + self.section.kl_weight * posterior.kl().sum() / x.numel()
         if self._is_adversarial(batch.step):
-            discriminator = self.networks["discriminator"].requires_grad_(False)  # it learns in its own turn
+            discriminator = self.networks["discriminator"].requires_grad_(False)  # it has its own optimiser step
             loss = loss + self.section.discriminator_weight * generator_hinge(discriminator(reconstruction))
             self._pair = x, reconstruction.detach()
         return loss
@@ -76,7 +76,7 @@ class Autoencoding(Task):
         return torch.einsum("kc, bchw -> bkhw", self.colors, reconstruction - x).abs().mean()
 
     def _discriminator_loss(self, batch: Batch) -> Tensor | None:
-        """The hinge loss on what the vae has just been given and made; none in the warm-up."""
+        """The hinge loss on the vae's last input and output; none in the warm-up."""
         if not self._is_adversarial(batch.step):
             return None
         real, fake = self._pair
@@ -147,10 +147,10 @@ def reconstruction_scores(reconstruct: Callable[[Tensor], Tensor], images: Tenso
     """
     sums = torch.zeros(3, dtype=torch.float64)
     for real in images.split(batch_size):
-        made = reconstruct(real)
-        stored = to_uint8(made)
+        reconstruction = reconstruct(real)
+        stored = to_uint8(reconstruction)
         square = (stored.double() - real.double()).square().sum()
-        distance = (made - to_model_range(real)).abs().double().sum()
+        distance = (reconstruction - to_model_range(real)).abs().double().sum()
         sums += torch.stack([square, ssim(stored, real).sum(), distance]).cpu()
     square, similarity, distance = sums.tolist()
     # Equal images have no PSNR: one element that is off by one grey level is the least error that counts.
@@ -171,7 +171,7 @@ def ssim(a: Tensor, b: Tensor, data_range: float = 255.0) -> Tensor:
         data_range: largest value less smallest that an image can have.
 
     Returns:
-        (B,) float64 in [-1, 1], 1 for equal images: the mean over channels, each taken alone, and over the places
+        (B,) float64 in [-1, 1], 1 for equal images: the mean over channels and over the positions
         where the Gaussian window lies wholly inside. Smaller images get the largest odd window that fits.
 
     Source: Wang et al. 2004, "Image quality assessment", IEEE TIP 13(4), eq. 13, with its 11×11 window of σ 1.5.

@@ -76,7 +76,7 @@ class Samples:
     """Generated images.
 
     images (N, H, W) or (N, H, W, 3) uint8; labels (N,) int64, UNLABELLED where the model knows no classes; trajectory
-    (S, ...) the first image on its way from noise, at trajectory_timesteps (S,), empty where there is no such way.
+    (S, ...) the first image on its way from noise, at trajectory_timesteps (S,), empty where there is none.
     """
 
     images: np.ndarray
@@ -108,11 +108,11 @@ class Augmenter(ABC, Generic[SectionT]):
 
     @abstractmethod
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
-        """One image a label (N,), image i from (job.seed, i) alone. Resumes by itself from job.checkpoints."""
+        """One image per label (N,), image i from (job.seed, i) alone. Resumes by itself from job.checkpoints."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Writes what `load` needs: a subfolder a component, config.json and safetensors."""
+        """Writes what `load` needs: one subfolder per component, config.json and safetensors."""
 
     @classmethod
     @abstractmethod
@@ -120,7 +120,7 @@ class Augmenter(ABC, Generic[SectionT]):
         """The augmenter that `save` wrote."""
 
     def parameters(self) -> dict[str, int]:
-        """Numbers of weights by component, once it is fitted; what another entry trained is counted there."""
+        """Numbers of weights by component, once it is fitted; a first stage counts in its own model."""
         return {}
 
     @property

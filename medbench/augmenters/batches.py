@@ -42,11 +42,11 @@ def sample_in_batches(
     """Image i, for labels[i], by `draw`; resumes from job.checkpoints.
 
     Args:
-        draw: makes the images of some rows; each must depend on (job.seed, row) alone, see image_noise.py.
+        draw: makes the images of some rows; each must depend on (job.seed, row) alone, see image_tensors.noise.
         labels: (N,) int64.
         shape: of one image (C, H, W).
         batch_size: changes speed and memory, not the images (beyond rounding).
-        owner: (N,) rows of different owners never share a batch (one network a class, say).
+        owner: (N,) rows of different owners never share a batch (one network per class, say).
 
     Raises:
         Interrupted: SIGTERM or SIGINT arrived; the finished images have been saved.
@@ -95,6 +95,6 @@ def _resumed_or_new(store: CheckpointStore, n: int, shape: tuple[int, int, int])
 
 def _batches(owner: np.ndarray, done: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     """Rows still to do, at most batch_size of one owner at a time."""
-    for each in np.unique(owner):
-        rows = np.flatnonzero((owner == each) & ~done)
+    for network in np.unique(owner):
+        rows = np.flatnonzero((owner == network) & ~done)
         yield from (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))

@@ -20,8 +20,8 @@ class PixelUNet(ModelMixin, ConfigMixin):
 
     Args:
         channels: of the image, in and out.
-        widths: a stage each; every stage but the last halves the image.
-        layers_per_stage: residual blocks a stage.
+        widths: one per stage; every stage but the last halves the image.
+        layers_per_stage: residual blocks per stage.
         attention_stages: the last so many stages attend over positions.
         n_classes: labels 0..n_classes − 1; n_classes is the null class.
         dropout: in the residual blocks.

@@ -127,7 +127,7 @@ BOX = 1 / 2  # side of the box that is cut out, of the image's
 
 
 def diff_augment(images: Tensor, policies: tuple[str, ...], draws: Draws) -> Tensor:
-    """Images (B, C, H, W), each changed on its own by every policy: color, translation, cutout.
+    """Images (B, C, H, W), changed independently by every policy: color, translation, cutout.
 
     Args:
         policies: in the order in which they act; none returns the images as they are.
@@ -151,7 +151,7 @@ def color(images: Tensor, draws: Draws) -> Tensor:
 def translation(images: Tensor, draws: Draws) -> Tensor:
     """Moved by whole pixels, up to an eighth of each side, as a product with matrices of zeros and ones.
 
-    Indexing would do the same; but its gradient adds up in an order of its own on a GPU.
+    Indexing would do the same; but on a GPU its gradient is summed in varying order.
     """
     down, right = (_shift_matrices(side, images, draws) for side in images.shape[2:])
     return down[:, None] @ images @ right[:, None].mT
@@ -167,7 +167,7 @@ POLICIES = {"color": color, "translation": translation, "cutout": cutout}
 
 
 def _shift_matrices(side: int, images: Tensor, draws: Draws) -> Tensor:
-    """(B, side, side): row i takes pixel i - shift, or nothing where there is none."""
+    """(B, side, side): row i takes pixel i - shift, or nothing beyond the border."""
     most, place = int(side * SHIFT + 0.5), torch.arange(side, device=images.device)
     shift = draws.randint(-most, most + 1, (len(images), 1, 1))
     return (place[:, None] - shift == place).to(images.dtype)

@@ -1,4 +1,7 @@
-"""What an augmenter returns is checked before anything is made of it: another package's as well as ours."""
+"""What an augmenter returns is checked before it is used: another package's as well as ours.
+
+Each function raises UserError where a plug-in raises, or returns something else than was asked for.
+"""
 
 import contextlib
 import sys
@@ -17,39 +20,26 @@ from medbench.data.dataset import Split
 
 
 def built(cls: type[Augmenter[Any]], section: AugmenterSection, spec: ImageSpec, name: str) -> Augmenter[Any]:
-    """An augmenter yet to be fitted.
-
-    Args:
-        name: its entry in the config, for errors; here as everywhere below.
-
-    Raises:
-        UserError: a plug-in raised.
-    """
-    with named_if_plugged_in(cls, section, name, "building it"):
+    """An augmenter yet to be fitted; `name` is its entry in the config, for errors."""
+    with _named_if_plugged_in(cls, section, name, "building it"):
         return cls(section, spec)
 
 
 def fitted(augmenter: Augmenter[Any], train: Split, val: Split, job: Job, name: str) -> LogRows:
-    """augmenter.fit, the rows of training.csv.
-
-    Raises:
-        UserError: a plug-in raised, or returned no rows.
-    """
-    with named_if_plugged_in(type(augmenter), augmenter.section, name, "fit"):
-        history = augmenter.fit(train, val, job)
-    problem = _wrong_history(history)
-    if problem:
-        raise UserError(f"{_who(augmenter.section, name)}: fit returned {problem}")
-    return history
+    """augmenter.fit: rows of training.csv."""
+    with _named_if_plugged_in(type(augmenter), augmenter.section, name, "fit"):
+        rows = augmenter.fit(train, val, job)
+    if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+        raise UserError(
+            f"{_who(augmenter.section, name)}: fit returned {_typed(rows)}, not a list of rows for training.csv (an"
+            " empty one where nothing is learned)"
+        )
+    return rows
 
 
 def sampled(augmenter: Augmenter[Any], labels: np.ndarray, job: Job, name: str) -> Samples:
-    """augmenter.sample: as many images as labels (N,), of the dataset's size, channels and type.
-
-    Raises:
-        UserError: a plug-in raised, or the images or labels are not what was asked for.
-    """
-    with named_if_plugged_in(type(augmenter), augmenter.section, name, "sample"):
+    """augmenter.sample: one image per label (N,), of the dataset's size, channels and type."""
+    with _named_if_plugged_in(type(augmenter), augmenter.section, name, "sample"):
         samples = augmenter.sample(labels.copy(), job)
     problem = _wrong_samples(samples, labels, augmenter)
     if problem:
@@ -58,25 +48,17 @@ def sampled(augmenter: Augmenter[Any], labels: np.ndarray, job: Job, name: str) 
 
 
 def saved(augmenter: Augmenter[Any], folder: Path, name: str) -> None:
-    """augmenter.save into a folder that is there.
-
-    Raises:
-        UserError: a plug-in raised.
-    """
+    """augmenter.save into a folder that exists."""
     folder.mkdir(parents=True, exist_ok=True)
-    with named_if_plugged_in(type(augmenter), augmenter.section, name, "save"):
+    with _named_if_plugged_in(type(augmenter), augmenter.section, name, "save"):
         augmenter.save(folder)
 
 
 def loaded(
     cls: type[Augmenter[Any]], section: AugmenterSection, spec: ImageSpec, folder: Path, name: str
 ) -> Augmenter[Any]:
-    """cls.load.
-
-    Raises:
-        UserError: a plug-in raised, or returned no augmenter.
-    """
-    with named_if_plugged_in(cls, section, name, "load"):
+    """cls.load."""
+    with _named_if_plugged_in(cls, section, name, "load"):
         augmenter = cls.load(section, spec, folder)
     if not isinstance(augmenter, Augmenter):
         raise UserError(f"{_who(section, name)}: load returned {_typed(augmenter)}, not an augmenter")
@@ -84,10 +66,10 @@ def loaded(
 
 
 @contextlib.contextmanager
-def named_if_plugged_in(cls: type, section: AugmenterSection, name: str, verb: str) -> Iterator[None]:
+def _named_if_plugged_in(cls: type, section: AugmenterSection, name: str, verb: str) -> Iterator[None]:
     """Within the block an error of another package's code ends in one line that names the augmenter."""
     if cls.__module__.partition(".")[0] == "medbench":
-        yield  # an error of our own is a bug to be seen as one
+        yield  # an error of our own is a bug, which a traceback should show
         return
     try:
         yield
@@ -103,9 +85,10 @@ def wrong_images(images: np.ndarray, shape: tuple[int, ...]) -> str | None:
     """What keeps images (N, ...) from being uint8 of a dataset's shape (H, W) or (H, W, 3); None if nothing does."""
     if images.dtype == np.uint8 and images.shape[1:] == shape:
         return None
-    strange = images.dtype.kind == "f" and not np.isfinite(images).all()
-    found = f"{spelled_shape(images.shape[1:])} {images.dtype}{' with NaN or infinite values' if strange else ''}"
-    return f"images of {found}, but those of the dataset are {spelled_shape(shape)} uint8"
+    not_finite = images.dtype.kind == "f" and not np.isfinite(images).all()
+    suffix = " with NaN or infinite values" if not_finite else ""
+    got = f"{spelled_shape(images.shape[1:])} {images.dtype}{suffix}"
+    return f"images of {got}, but those of the dataset are {spelled_shape(shape)} uint8"
 
 
 def _wrong_samples(samples: Any, labels: np.ndarray, augmenter: Augmenter[Any]) -> str | None:
@@ -115,7 +98,8 @@ def _wrong_samples(samples: Any, labels: np.ndarray, augmenter: Augmenter[Any]) 
         if not isinstance(array, np.ndarray):
             return f"{key} as {_typed(array)}, not a numpy array"
     if samples.images.shape[:1] != labels.shape:
-        return f"{_count(samples.images)} images, {len(labels)} were asked for"
+        count = len(samples.images) if samples.images.ndim else 0
+        return f"{count} images, {len(labels)} were asked for"
     shape = augmenter.spec.shape
     trajectory = wrong_images(samples.trajectory, shape) if samples.trajectory.size else None
     return (
@@ -125,20 +109,14 @@ def _wrong_samples(samples: Any, labels: np.ndarray, augmenter: Augmenter[Any]) 
     )
 
 
-def _wrong_labels(labels: np.ndarray, asked: np.ndarray, labelled: bool) -> str | None:
-    if labels.shape != asked.shape or labels.dtype.kind not in "iu":
-        return f"labels {labels.dtype} of shape {spelled_shape(labels.shape)}; {len(asked)} integers were asked for"
-    fits = (labels == asked) | ((labels == UNLABELLED) & (not labelled))
+def _wrong_labels(labels: np.ndarray, wanted: np.ndarray, labelled: bool) -> str | None:
+    if labels.shape != wanted.shape or labels.dtype.kind not in "iu":
+        return f"labels {labels.dtype} of shape {spelled_shape(labels.shape)}; {len(wanted)} integers were asked for"
+    fits = (labels == wanted) | ((labels == UNLABELLED) & (not labelled))
     if fits.all():
         return None
     row = int(np.argmin(fits))
-    return f"image {row} with label {labels[row]}, but {asked[row]} was asked for"
-
-
-def _wrong_history(history: Any) -> str | None:
-    if isinstance(history, list) and all(isinstance(row, dict) for row in history):
-        return None
-    return f"{_typed(history)}, not a list of rows for training.csv (an empty one where nothing is learned)"
+    return f"image {row} with label {labels[row]}, but {wanted[row]} was asked for"
 
 
 def _who(section: AugmenterSection, name: str) -> str:
@@ -147,7 +125,3 @@ def _who(section: AugmenterSection, name: str) -> str:
 
 def _typed(value: Any) -> str:
     return f"a value of type {type(value).__name__}"
-
-
-def _count(images: np.ndarray) -> int:
-    return len(images) if images.ndim else 0

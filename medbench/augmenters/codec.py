@@ -21,7 +21,7 @@ class Padding:
         divisor: of the padded height and width, which are `size`.
 
     Raises:
-        UserError: a side would need more pixels than reflection has (one less than the side, at either end).
+        UserError: a side would need more pixels than reflection has (at either end one less than the side).
     """
 
     def __init__(self, image_size: tuple[int, int], divisor: int):

@@ -1,4 +1,4 @@
-"""Training, saving and loading the networks of an augmenter, each under a name of its own."""
+"""Training, saving and loading the networks of an augmenter, by component."""
 
 from pathlib import Path
 from typing import Any

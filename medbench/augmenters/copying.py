@@ -36,7 +36,7 @@ class StoredImages(Augmenter[SectionT]):
         return augmenter
 
     def real_images(self, labels: np.ndarray, job: Job) -> np.ndarray:
-        """A kept image of each label: in random order, each as often as any other of its class, or once more."""
+        """One kept image per label: in random order, all of a class equally often, or some once more."""
         images: np.ndarray = self.images[real_rows(labels, self.labels, numpy_rng(job.seed, "rows"))]
         return images
 

@@ -105,14 +105,14 @@ def negative_bound(
     kl_weight: float,
     mean: Callable[[Tensor], Tensor] = lambda value: value,
 ) -> Tensor:
-    """What training lowers: −log p(x | z) + kl_weight × KL, the batch's mean in nats a pixel and channel.
+    """What training lowers: −log p(x | z) + kl_weight × KL, the batch's mean in nats per pixel and channel.
 
     The likelihood is Gaussian with one σ for all pixels at its best value for the batch, σ² = the mean squared error
     (σ-VAE, Rybkin et al. 2021, eq. 7 and 8); a fixed σ would make kl_weight 1 mean another balance for every dataset.
 
     Args:
         images, reconstructions: (B, C, H, W) in [-1, 1].
-        kl: (B,) nats an image.
+        kl: (B,) nats per image.
         kl_weight: 1 is the evidence bound.
         mean: from a mean over these images to that over their whole batch, whose σ it is (Batch.mean).
     """

@@ -43,7 +43,7 @@ class DiffusionSection(TrainedSection):
 
     @classmethod
     def defaults_for(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a kind, where they are not the fields' own."""
+        """The kind's defaults that depend on what is given."""
         return {}
 
     @model_validator(mode="after")

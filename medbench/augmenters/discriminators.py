@@ -35,7 +35,7 @@ class PatchDiscriminator(nn.Sequential):
             pixels, the largest below the image's shorter side is taken: a discriminator of whole images would learn the
             few training images by heart.
 
-    Maps images (B, channels, H, W) to one score a patch (B, 1, h, w), high for real.
+    Maps images (B, channels, H, W) to one score per patch (B, 1, h, w), high for real.
     """
 
     def __init__(self, channels: int, width: int, size: tuple[int, int]):

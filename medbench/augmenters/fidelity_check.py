@@ -47,7 +47,7 @@ class FidelityCheck:
         self.last: dict[str, Any] = {}
 
     def measure(self, step: int, draws: Denoising, network: nn.Module) -> dict[str, float]:
-        """KID of one image a validation label, drawn by the network as it is now."""
+        """KID of one image per validation label, drawn by the network as it is now."""
         size = self.section.sample_batch_size
         places = np.arange(len(self.labels))
         parts = [draws.draw(rows, self.labels[rows]) for rows in np.split(places, places[size::size])]
@@ -73,7 +73,7 @@ class FidelityCheck:
 
     def _deviation(self) -> float:
         """Bootstrap deviation of the difference between the last check's KID and the best one's."""
-        last, best = (kernels(self.real, made["features"].numpy()) for made in (self.last, self.best))
+        last, best = (kernels(self.real, check["features"].numpy()) for check in (self.last, self.best))
         return difference_deviation(last, best, numpy_rng(self.job.probe_seed, "bootstrap"))
 
     def state(self) -> dict[str, Any]:

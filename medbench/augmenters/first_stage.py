@@ -1,4 +1,4 @@
-"""A first stage as an augmenter: its images are reconstructions of real ones, the best that its users can reach."""
+"""A first stage as an augmenter: its images are reconstructions, the best that models on it can reach."""
 
 from pathlib import Path
 from typing import Self
@@ -50,7 +50,7 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
         return rows
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
-        """The mean reconstruction of a real training image for each label, each image once before any repeats."""
+        """The mean reconstruction of a real training image per label, every image once before any repeats."""
         real, codec = channels_first(self.real_images(labels, job)), self._codec(job)
 
         @torch.inference_mode()

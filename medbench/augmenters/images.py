@@ -1,4 +1,4 @@
-"""Ready images, made by any outside tool: an npz, or a folder a class."""
+"""Ready images, made by any outside tool: an npz, or one folder per class."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ from medbench.run.sealed_files import read_npz
 
 
 class ImagesAugmenter(StoredImages[Images]):
-    """Hands out its images in the order of the file, or of the files' names, each once."""
+    """Hands out its images in the order of the file, or of the files' names, none twice."""
 
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         """Reads the npz or folder at job.given.
 
         Raises:
-            UserError: nothing there, or images and labels that are not like the dataset's.
+            UserError: there is none, or its images or labels do not fit the dataset.
         """
         path = job.given or Path(self.section.path)
         if path.is_dir():
@@ -33,7 +33,7 @@ class ImagesAugmenter(StoredImages[Images]):
             self.images, self.labels = _read_npz(path, self.spec)
         else:
             raise UserError(
-                f"{path}: no such file or folder (expected an npz with images and labels, or a folder a class, e.g."
+                f"{path}: no such file or folder (expected an npz with images and labels, or one folder per class, e.g."
                 f" {path / self.spec.classes[0] / '*.png'})"
             )
         return []
@@ -41,14 +41,14 @@ class ImagesAugmenter(StoredImages[Images]):
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         rows = np.empty(len(labels), dtype=np.int64)
         for label in np.unique(labels):
-            places, found = np.flatnonzero(labels == label), np.flatnonzero(self.labels == label)
-            if len(found) < len(places):
+            wanted, available = np.flatnonzero(labels == label), np.flatnonzero(self.labels == label)
+            if len(available) < len(wanted):
                 raise UserError(
-                    f"{job.title}: {self.section.path} holds {len(found)} images of class"
-                    f" {self.spec.classes[label]}, {len(places)} are needed; add images, or lower"
+                    f"{job.title}: {self.section.path} holds {len(available)} images of class"
+                    f" {self.spec.classes[label]}, {len(wanted)} are needed; add images, or lower"
                     " fidelity.n_generated or the ratios of the arms"
                 )
-            rows[places] = found[: len(places)]
+            rows[wanted] = available[: len(wanted)]
         return Samples(self.images[rows], labels)
 
 
@@ -65,10 +65,10 @@ def _read_npz(path: Path, spec: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
             f"{path}: labels are {labels.dtype} of shape {spelled_shape(labels.shape)}; expected an integer for each of"
             f" the {len(images)} images"
         )
-    strange = labels[(labels < 0) | (labels >= len(spec.classes))]
-    if len(strange):
+    unknown = labels[(labels < 0) | (labels >= len(spec.classes))]
+    if len(unknown):
         known = ", ".join(f"{label} ({name})" for label, name in enumerate(spec.classes))
-        raise UserError(f"{path}: holds the label {strange[0]}, but those of the dataset are {known}")
+        raise UserError(f"{path}: holds the label {unknown[0]}, but those of the dataset are {known}")
     return images, labels.astype(np.int64)
 
 

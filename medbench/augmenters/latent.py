@@ -26,8 +26,8 @@ class LatentUNet(ModelMixin, ConfigMixin):
 
     Args:
         channels: of the latents, in and out.
-        widths: a stage each; every stage but the last halves the latents. All attend.
-        layers_per_stage: residual blocks a stage.
+        widths: one per stage; every stage but the last halves the latents. All attend.
+        layers_per_stage: residual blocks per stage.
         heads: of attention.
         n_classes: labels 0..n_classes − 1; n_classes is the null class.
         tokens_per_class, context_dim: of the class tokens.

@@ -40,7 +40,7 @@ def stage_widths(width: int, stages: int) -> list[int]:
 class ConditionalNorm(nn.Module):
     """GroupNorm whose scale and shift are a linear function of a condition (FiLM, Perez et al. 2018).
 
-    No statistics of the batch: an image does not depend on those made beside it.
+    No statistics of the batch: an image does not depend on the rest of its batch.
     """
 
     def __init__(self, channels: int, condition_dim: int):
@@ -118,7 +118,7 @@ class LatentDecoder(ModelMixin, ConfigMixin):
 
 
 def decoded(decoder: LatentDecoder, labels: np.ndarray, spec: ImageSpec, batch_size: int, job: Job) -> Samples:
-    """One image a label (N,) from a standard normal latent, that of image i from (job.seed, i) alone."""
+    """One image per label (N,) from a standard normal latent, that of image i from (job.seed, i) alone."""
     device = job.runtime.torch_device
     accelerator = job.runtime.accelerator()
     decoder.to(device, memory_format=torch.channels_last).eval()

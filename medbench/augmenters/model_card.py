@@ -11,9 +11,9 @@ from medbench.augmenters.sections import AugmenterSection
 from medbench.data.dataset import Card
 from medbench.run.files import write_text
 
-# What is told in its own words, or says nothing to a reader of the card.
+# Settings that a reader of the card does not need, or reads elsewhere in it.
 LEFT_OUT = {"kind", "model", "log_every", "checkpoint_every", "probe_images", "sample_batch_size", "weights"}
-LEFT_OUT |= {"sampler", "sample_steps", "clip_sample", "guidance_scale"}  # not the model's, but each call's
+LEFT_OUT |= {"sampler", "sample_steps", "clip_sample", "guidance_scale"}  # of a call, not of the model
 NUMBERS = {  # columns of training.csv -> what a reader calls them
     "eps_mse": "mean squared error of the predicted noise",
     "kid": "KID to validation images",
@@ -79,20 +79,20 @@ def _method(section: AugmenterSection) -> str:
 def _choices(described: Mapping[str, Any]) -> str:
     section = {key: value for key, value in described["augmenter"].items() if key not in LEFT_OUT and value is not None}
     lines = [f"| {key} | {_spelled(value)} |" for key, value in section.items()]
-    counted = ", ".join(f"{part} {n:,}" for part, n in described["parameters"].items())
+    weights = ", ".join(f"{component} {n:,}" for component, n in described["parameters"].items())
     table = "\n".join(["| setting | value |", "| --- | --- |", *lines])
-    seen = f"{described['images_seen']:,} images seen, generator seed {described['generator_seed']}."
-    return f"## Choices\n{table}\n\nWeights: {counted or 'none of its own'}. {seen}"
+    length = f"{described['images_seen']:,} images seen, generator seed {described['generator_seed']}."
+    return f"## Choices\n{table}\n\nWeights: {weights or 'none'}. {length}"
 
 
 def _metrics(rows: LogRows) -> str:
-    saved = [row for row in rows if row.get("kept", 1)]  # the checkpoint that was kept, where one was chosen
-    last = {key: value for row in saved for key, value in row.items() if value not in (None, "")}
+    kept_rows = [row for row in rows if row.get("kept", 1)]  # of the checkpoint that was chosen, where one was
+    last = {key: value for row in kept_rows for key, value in row.items() if value not in (None, "")}
     lines = [f"- {title}: {float(last[key]):.4g}" for key, title in NUMBERS.items() if key in last]
-    found = "\n".join(lines) or "- none: nothing is learned"
+    metrics = "\n".join(lines) or "- none: nothing is learned"
     return (
-        f"## Metrics\nOn validation images, of the weights that are saved:\n{found}\n\n"
-        "Fidelity against real images, and what the images do to a classifier, stand in the tables of the run that"
+        f"## Metrics\nOn validation images, of the weights that are saved:\n{metrics}\n\n"
+        "Fidelity against real images, and what the images do to a classifier, are in the tables of the run that"
         " trained this model."
     )
 

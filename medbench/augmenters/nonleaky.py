@@ -1,4 +1,4 @@
-"""Augmentation that does not leak: the network is told what was done to an image, and samples as if nothing was."""
+"""Augmentation that does not leak: the network sees what was done to an image, and samples as if nothing was."""
 
 import torch
 from torch import Tensor, nn

@@ -149,7 +149,7 @@ def _images_seen(rows: LogRows) -> int:
 
 
 def _write_csv(path: Path, rows: LogRows) -> None:
-    """A column a name that any row has, in order of appearance; nothing for an augmenter that learns nothing."""
+    """One column per name in any row, in order of appearance; no file for an augmenter that learns nothing."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not rows:
         return

@@ -177,7 +177,7 @@ class AnnotatedUNet(ModelMixin, ConfigMixin):
     Args:
         channels: of the images, 1 or 3.
         width: channels at full resolution; the walk-through uses 28 for 28×28 images.
-        multipliers: of the width, one a resolution; every resolution but the last halves the image.
+        multipliers: of the width, one per resolution; every resolution but the last halves the image.
         groups: of GroupNorm in the convolution blocks.
         n_classes: None for the unconditional model; else a label embedding is added to the time embedding.
         standardization: of the 3×3 filters, see WeightStandardizedConv2d.

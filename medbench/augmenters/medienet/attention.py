@@ -58,7 +58,7 @@ class ChannelAttention(nn.Module):
         super().__init__()
         self.norm = group_norm(channels)
         self.excite = SqueezeExcitation(channels, max(channels // REDUCTION, NARROWEST))
-        # The branch ends in a sigmoid, which no weights make zero: a zero gain a channel lets it start as the identity.
+        # No weights make a sigmoid zero: a zero gain per channel lets the branch start as the identity.
         self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:

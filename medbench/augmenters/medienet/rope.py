@@ -18,7 +18,7 @@ def axial_angles(rows: Tensor, columns: Tensor, head_dim: int) -> Tensor:
     Args:
         rows: coordinates (H,), in positions.
         columns: coordinates (W,), in positions.
-        head_dim: channels a head, a multiple of 4.
+        head_dim: channels per head, a multiple of 4.
 
     Returns:
         (H·W, head_dim / 2) float32, radians: the first half of the pairs turns with the row, the other with the column.

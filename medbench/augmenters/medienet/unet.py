@@ -29,12 +29,12 @@ class MedIENetUNet(ModelMixin, ConfigMixin):
 
     Args:
         in_channels: of the latents, which are also the output's.
-        widths: channels, one a resolution; multiples of 8 and of 4 · heads. Each but the first halves the latent.
+        widths: channels per resolution; multiples of 8 and of 4 · heads. Each but the first halves the latent.
         layers_per_stage: residual blocks at each resolution, down and up.
         heads: of every self-attention and cross-attention.
         n_classes: without the null class, which is label n_classes.
         tokens_per_class: learned tokens that cross-attention reads.
-        context_dim: channels of a token.
+        context_dim: channels of a class token.
         dropout: in the residual blocks, in [0, 1).
         augment_dim: length of the vector that tells how a training image was transformed.
         multi_attention: False leaves out the encoder's whole module, its cross-attention included.
