@@ -34,9 +34,11 @@ def test_logs_are_where_the_rules_write_them(root):
         for output in re.findall(r'"results/\{run\}/(.*?)"', outputs):
             logs[re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", output)] = log
     for path in PATHS:
-        made = path.removesuffix("/medbench.json")  # the rule's output is the model's folder
-        (found,) = [log.format(**match.groupdict()) for at, log in logs.items() if (match := re.fullmatch(at, made))]
-        assert log_of(path) == found
+        output = path.removesuffix("/medbench.json")  # a model's rule writes the folder
+        (of_rule,) = [
+            log.format(**match.groupdict()) for pattern, log in logs.items() if (match := re.fullmatch(pattern, output))
+        ]
+        assert log_of(path) == of_rule
 
 
 def test_a_file_is_made_from_earlier_stages_and_in_the_end_from_the_dataset():
@@ -68,16 +70,12 @@ def test_a_model_is_made_from_its_first_stage_also_where_only_another_name_for_i
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.json"])
-def test_a_file_that_says_nothing_of_its_config_has_none(tmp_path, name):
+def test_a_file_may_state_no_config_and_a_damaged_one_is_named(tmp_path, name):
+    os.close(claim(tmp_path / LOCK))  # as Snakemake leaves it in a run's folder
     write_npz(tmp_path / "a.npz", {"images": np.zeros(2)})
     save_file({"64": np.zeros(2, np.float32)}, tmp_path / "a.safetensors")
     write_json(tmp_path / "a.json", {})
     assert made_with(tmp_path / name) is None
-
-
-@pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.json"])
-def test_a_damaged_file_is_named(tmp_path, name):
-    os.close(claim(tmp_path / LOCK))  # as Snakemake leaves it in a run's folder
     write_text(tmp_path / name, "{ damaged")
     with pytest.raises(UserError, match=rf"{name}: is damaged .*; remove it: rm -r .*{name}"):
         made_with(tmp_path / name)

@@ -80,7 +80,7 @@ def test_a_damaged_file_of_a_run_ends_in_one_line_with_the_command(written, name
     assert str(error.value).startswith(f"{path}: is damaged (") and "\n" not in str(error.value)
     pages = {"a.html"}  # which have jobs of their own
     gone = sorted({name} if name in pages else READERS.keys() - pages)
-    assert str(error.value).endswith(f"; remove it: rm -r {' '.join(str(written / each) for each in gone)}")
+    assert str(error.value).endswith(f"; remove it: rm -r {' '.join(str(written / file) for file in gone)}")
     path.unlink()
     with pytest.raises(UserError, match=f"{name}: cannot be read: No such file"):
         READERS[name](path)

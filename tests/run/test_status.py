@@ -14,7 +14,7 @@ from medbench.run.jobs import jobs_of, read_plan
 from medbench.run.layout import log_of, prepare_log
 from medbench.run.logs import End, Usage, parse_log
 from medbench.run.sealed_files import read_json, write_json
-from medbench.run.status import State, estimates, status, status_text
+from medbench.run.status import JobStatus, State, estimates, status, status_text
 from medbench.system.folder_lock import held
 from tests.helpers.run_folder import CONFIG, NOW, age
 
@@ -24,7 +24,7 @@ TRAIN_LOG = "logs/train/ct-medienet-seed0.log"
 
 
 def states(run) -> dict[str, State]:
-    return {found.job.key: found.state for found in status(run, NOW).jobs}
+    return {job_status.job.key: job_status.state for job_status in status(run, NOW).jobs}
 
 
 def not_done(run) -> dict[str, State]:
@@ -43,17 +43,12 @@ def remove_products(run, *paths: str) -> None:
 
 @pytest.fixture
 def half_run(whole_run):
-    """MedIENet is not trained, and nothing that comes after it is there."""
-    samples = [
-        f"{folder}/ct/{name}" for folder in ("samples", "features", "fidelity") for name in ("medienet", "guided")
-    ]
+    """MedIENet is not trained, and nothing that comes after it exists."""
+    names, folders = ("medienet", "guided"), ("samples", "features", "fidelity")
+    samples = [f"{folder}/ct/{name}" for folder in folders for name in names]
     remove_products(whole_run, MODEL, *samples, "tables", "figures", "report.html")
-    for log in [
-        TRAIN_LOG,
-        *(whole_run / "logs").glob("*/*-medienet-*.log"),
-        *(whole_run / "logs").glob("*/*-guided-*"),
-    ]:
-        (whole_run / log).unlink(missing_ok=True)
+    for log in [log for name in names for log in (whole_run / "logs").glob(f"*/*-{name}-*.log")]:
+        log.unlink()
     return whole_run
 
 
@@ -96,17 +91,37 @@ def test_what_was_not_begun_waits(half_run):
     assert f"{MODEL}/medbench.json" in not_done(half_run)
 
 
-@pytest.mark.parametrize("text", ["", PROGRESS, f"{PROGRESS}\nsomething/torch.py: UserWarning: slow\n"])
-def test_a_job_that_wrote_lately_is_running(half_run, text):
-    write_log(half_run, text, 119)
-    assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
-    said = text.strip().splitlines()[-1] if text else "(nothing yet)"
-    assert f"running:\n  train ct medienet seed0: {said}" in status_text(status(half_run, NOW))
+ERRORS = (
+    "medbench: train ct medienet: the loss is not finite at step 9: lower learning_rate",
+    "Traceback (most recent call last):\n  File 'x.py', line 1\nRuntimeError: CUDA out of memory",
+)
+NOTICES = (
+    "medbench: x.pt: damaged checkpoint, going back to the one before",
+    "medbench: waiting for a GPU: 2 are taken",
+)
 
 
-def test_a_silent_job_has_stopped(half_run):
-    write_log(half_run, PROGRESS, 121)
-    assert states(half_run)[f"{MODEL}/medbench.json"] is State.STOPPED
+@pytest.mark.parametrize(
+    ("text", "seconds_ago", "state", "shown"),
+    [
+        ("", 119, State.RUNNING, "(nothing yet)"),
+        (PROGRESS, 119, State.RUNNING, PROGRESS),
+        (f"{PROGRESS}\ntorch.py: UserWarning: slow\n", 119, State.RUNNING, "torch.py: UserWarning: slow"),
+        *((f"{PROGRESS}\n{notice}\n", 10, State.RUNNING, notice) for notice in NOTICES),
+        (PROGRESS, 121, State.STOPPED, f"{PROGRESS} (silent for 2 min 1 s)"),
+        (PROGRESS, 3600, State.STOPPED, f"{PROGRESS} (silent for 1 h 0 min)"),
+        *(
+            (f"{PROGRESS}\n{error}\n", ago, State.FAILED, error.splitlines()[-1])
+            for error in ERRORS
+            for ago in (1, 9999)
+        ),
+    ],
+)
+def test_a_job_is_judged_by_the_end_and_the_age_of_its_log(half_run, text, seconds_ago, state, shown):
+    write_log(half_run, text, seconds_ago)
+    assert states(half_run)[f"{MODEL}/medbench.json"] is state
+    log = "" if state is State.RUNNING else f"\n    {half_run / TRAIN_LOG}"
+    assert status_text(status(half_run, NOW)).endswith(f"\n{state}:\n  train ct medienet seed0: {shown}{log}")
 
 
 def test_a_job_that_holds_its_checkpoints_is_running_whatever_a_second_one_wrote_into_its_log(half_run):
@@ -114,31 +129,6 @@ def test_a_job_that_holds_its_checkpoints_is_running_whatever_a_second_one_wrote
     assert states(half_run)[f"{MODEL}/medbench.json"] is State.FAILED
     with held(half_run / "checkpoints/train/ct-medienet-seed0"):
         assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
-
-
-@pytest.mark.parametrize(
-    "notice",
-    ["medbench: x.pt: damaged checkpoint, going back to the one before", "medbench: waiting for a GPU: 2 are taken"],
-)
-def test_a_notice_is_no_error(half_run, notice):
-    write_log(half_run, f"{PROGRESS}\n{notice}\n", 10)
-    assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
-
-
-@pytest.mark.parametrize(
-    "end",
-    [
-        "medbench: train ct medienet: the loss is not finite at step 9: lower learning_rate",
-        "Traceback (most recent call last):\n  File 'x.py', line 1\nRuntimeError: CUDA out of memory",
-    ],
-)
-@pytest.mark.parametrize("seconds_ago", [1, 9999])
-def test_a_failed_job_is_shown_with_its_error_and_its_log(half_run, end, seconds_ago):
-    write_log(half_run, f"{PROGRESS}\n{end}\n", seconds_ago)
-    assert states(half_run)[f"{MODEL}/medbench.json"] is State.FAILED
-    last = end.splitlines()[-1]
-    shown = f"failed:\n  train ct medienet seed0: {last}\n    {half_run / TRAIN_LOG}"
-    assert status_text(status(half_run, NOW)).endswith(shown)
 
 
 @pytest.mark.parametrize(
@@ -154,24 +144,15 @@ def test_how_a_log_ends(text, end):
     assert parse_log(text).end is end
 
 
-def test_a_stopped_job_says_since_when(half_run):
-    write_log(half_run, PROGRESS, 3600)
-    assert f"stopped:\n  train ct medienet seed0: {PROGRESS} (silent for 1 h 0 min)" in status_text(
-        status(half_run, NOW)
-    )
-
-
 def test_another_config_makes_a_file_and_what_follows_from_it_outdated(whole_run):
-    described = read_json(whole_run / MODEL / "medbench.json")
-    write_json(whole_run / MODEL / "medbench.json", described | {"made_with": "older"})
+    description = read_json(whole_run / MODEL / "medbench.json")
+    write_json(whole_run / MODEL / "medbench.json", description | {"made_with": "older"})
     age(whole_run, 3600)
     outdated = not_done(whole_run)
     assert set(outdated.values()) == {State.OUTDATED}
-    follow = [f"{folder}/ct/{name}/seed0.{end}" for name in ("medienet", "guided") for folder, end in FOLLOWING]
+    endings = {"samples": "npz", "features": "safetensors", "fidelity": "json"}
+    follow = [f"{folder}/ct/{name}/seed0.{end}" for name in ("medienet", "guided") for folder, end in endings.items()]
     assert set(outdated) == {f"{MODEL}/medbench.json", *follow, "tables/field", "figures/field", "report.html"}
-
-
-FOLLOWING = [("samples", "npz"), ("features", "safetensors"), ("fidelity", "json")]
 
 
 def test_pages_older_than_a_number_in_them_are_outdated(whole_run):
@@ -200,22 +181,20 @@ def test_a_damaged_file_is_named(whole_run):
 def test_time_left_is_that_of_finished_jobs_alike(half_run):
     write_log(half_run, PROGRESS, 10)
     write_log(half_run, Usage(20.0, 100).line(), 3600, "logs/train/ct-classic-seed0.log")
-    found = {stage.stage: stage for stage in estimates(status(half_run, NOW).jobs)}
-    assert (found["train"].median, found["train"].seconds_left) == (60.0, 60.0)  # of 100 s and 20 s
-    assert (found["sample"].jobs_left, found["sample"].seconds_left) == (2, 4.0)
-    assert (found["utility"].jobs_left, found["utility"].seconds_left) == (0, 0.0)
+    stages = {stage.stage: stage for stage in estimates(status(half_run, NOW).jobs)}
+    assert (stages["train"].median, stages["train"].seconds_left) == (60.0, 60.0)  # of 100 s and 20 s
+    assert (stages["sample"].jobs_left, stages["sample"].seconds_left) == (2, 4.0)
+    assert (stages["utility"].jobs_left, stages["utility"].seconds_left) == (0, 0.0)
     write_log(half_run, Usage(1000.0, 100).line(), 3600, "logs/train/ct-medienet-seed0.log")  # its model was removed
     assert {stage.stage: stage.seconds_left for stage in estimates(status(half_run, NOW).jobs)}["train"] == 60.0
 
 
 def test_an_augmenter_is_judged_by_its_own_jobs_where_one_finished(whole_run):
-    seconds = {"classic": 5.0, "medienet": 900.0}
-    for name, own in seconds.items():
-        write_log(whole_run, Usage(own, 100).line(), 3600, f"logs/sample/ct-{name}-seed0.log")
-    found = [one for one in status(whole_run, NOW).jobs if one.job.stage == "sample"]
-    left = [replace(one, job=replace(one.job, key="x"), state=State.WAITING, seconds=None) for one in found]
-    of = {one.job.parts[1]: one for one in left}
-    assert estimates([*found, of["medienet"], of["classic"]])[0].seconds_left == 905.0
+    for name, seconds in {"classic": 5.0, "medienet": 900.0}.items():
+        write_log(whole_run, Usage(seconds, 100).line(), 3600, f"logs/sample/ct-{name}-seed0.log")
+    done = [job_status for job_status in status(whole_run, NOW).jobs if job_status.job.stage == "sample"]
+    left = {one.job.parts[1]: replace(one, state=State.WAITING, seconds=None) for one in done}
+    assert estimates([*done, left["medienet"], left["classic"]])[0].seconds_left == 905.0
 
 
 def test_time_left_of_a_stage_that_never_finished_is_not_known(half_run):
@@ -271,7 +250,6 @@ def test_a_plan_that_cannot_be_read_is_named(whole_run, write, message):
 
 
 def test_a_long_list_is_cut(whole_run):
-    found = status(whole_run, NOW)
-    write_log(whole_run, "medbench: disk full", 10)
-    failed = [type(one)(one.job, State.FAILED, parse_log("medbench: disk full")) for one in found.jobs]
-    assert "  and 7 more" in status_text(type(found)(found.run, found.studies, failed))
+    run_status, log = status(whole_run, NOW), parse_log("medbench: disk full")
+    failed = [JobStatus(job_status.job, State.FAILED, log) for job_status in run_status.jobs]
+    assert "  and 7 more" in status_text(replace(run_status, jobs=failed))

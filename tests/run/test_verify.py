@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,10 +35,6 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def gone(path: Path) -> None:
-    path.unlink()
-
-
 def no_files(path: Path) -> None:
     for file in path.iterdir():
         file.unlink()
@@ -48,16 +45,19 @@ def pickled(path: Path) -> None:
     np.savez(path, images=np.array([{}], dtype=object))
 
 
-def not_finite_scores(path: Path) -> None:
-    write_npz(path, {"test_scores": np.array([0.5, np.nan])})
+def not_finite(path: Path) -> None:
+    if path.suffix == ".npz":
+        write_npz(path, {"test_scores": np.array([0.5, np.nan])})
+    else:
+        save_file({"64": np.array([[np.inf]], np.float32)}, path)
 
 
-def not_finite_features(path: Path) -> None:
-    save_file({"64": np.array([[np.inf]], np.float32)}, path)
-
-
-def text(content: str):
+def text(content: str) -> Callable[[Path], int]:
     return lambda path: path.write_text(content)
+
+
+def under(run: Path, paths: Iterable[str]) -> list[Path]:
+    return [run / path for path in paths]
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def text(content: str):
         (CLASSIC, cut, "is not a readable npz file", [CLASSIC]),
         (CLASSIC, pickled, "holds pickled objects, which are never loaded", [CLASSIC]),
         (FEATURES, cut, "is not a readable safetensors file", [FEATURES]),
-        (FEATURES, not_finite_features, "holds values that are not finite, in 64", [FEATURES]),
+        (FEATURES, not_finite, "holds values that are not finite, in 64", [FEATURES]),
         (FID, text('{"rows": [{"value": NaN}]}'), "holds a value that is not finite (NaN)", [FID]),
         (FID, text('{"rows": [{"value": 1e999}]}'), "holds a value that is not finite (1e999)", [FID]),
         (FID, lambda path: write_json(path, {"rows": []}), "holds no scores", [FID]),
         (f"{ARM}.json", empty, "is empty", UTILITY),
-        (f"{ARM}.npz", not_finite_scores, "holds values that are not finite, in test_scores", UTILITY),
+        (f"{ARM}.npz", not_finite, "holds values that are not finite, in test_scores", UTILITY),
         ("tables/field/fid.csv", empty, "is empty", ["tables/field"]),
         ("tables/field", no_files, "holds no SHA256SUMS", ["tables/field"]),
         ("figures/field/fid.png", cut, "is not a readable image", ["figures/field"]),
@@ -92,12 +92,12 @@ def text(content: str):
 )
 def test_damage_is_found_and_the_command_removes_it(whole_run, path, damage, problem, removed):
     damage(whole_run / path)
-    (found,) = verify(whole_run)
-    assert (found.verdict, found.path) == (Verdict.DAMAGED, whole_run / path)
-    assert problem in found.problem
-    assert list(found.remove) == [whole_run / each for each in removed]
-    subprocess.run(found.command, shell=True, check=True)
-    assert [each for each in verify(whole_run) if each.verdict is Verdict.DAMAGED] == []
+    (finding,) = verify(whole_run)
+    assert (finding.verdict, finding.path) == (Verdict.DAMAGED, whole_run / path)
+    assert problem in finding.problem
+    assert list(finding.remove) == under(whole_run, removed)
+    subprocess.run(finding.command, shell=True, check=True)
+    assert [finding for finding in verify(whole_run) if finding.verdict is Verdict.DAMAGED] == []
 
 
 @pytest.mark.parametrize("at", [0, 0.3, 0.8, 1])
@@ -105,10 +105,12 @@ def test_a_flipped_bit_is_found_in_every_finished_file(whole_run, at):
     for path in files_of(whole_run):
         content = (whole_run / path).read_bytes()
         flip(whole_run / path, at)
-        found = verify(whole_run)
-        assert found, path
-        assert found[0].verdict is Verdict.DAMAGED
-        assert whole_run / path == found[0].path or any((whole_run / path).is_relative_to(p) for p in found[0].remove)
+        findings = verify(whole_run)
+        assert findings, path
+        assert findings[0].verdict is Verdict.DAMAGED
+        assert whole_run / path == findings[0].path or any(
+            (whole_run / path).is_relative_to(p) for p in findings[0].remove
+        )
         (whole_run / path).write_bytes(content)
     assert verify(whole_run) == []
 
@@ -123,11 +125,11 @@ def test_a_flipped_bit_is_found_in_every_finished_file(whole_run, at):
     ],
 )
 def test_half_of_what_is_written_together_is_damage(whole_run, path, left, removed):
-    gone(whole_run / path)
-    (found,) = verify(whole_run)
-    assert found.path == whole_run / left
-    assert Path(path).name in found.problem
-    assert list(found.remove) == [whole_run / each for each in removed]
+    (whole_run / path).unlink()
+    (finding,) = verify(whole_run)
+    assert finding.path == whole_run / left
+    assert Path(path).name in finding.problem
+    assert list(finding.remove) == under(whole_run, removed)
 
 
 def test_what_somebody_else_has_put_there_costs_nothing_that_is_whole(whole_run):
@@ -146,10 +148,9 @@ def test_what_somebody_else_has_put_there_costs_nothing_that_is_whole(whole_run)
 def test_what_a_job_may_be_writing_is_no_damage(whole_run):
     (whole_run / f"{ARM}.npz").unlink()
     with held(whole_run):
-        (finding,) = [each for each in verify(whole_run) if "written with it" in each.problem]
-        assert (finding.verdict, finding.remove) == (Verdict.UNCHECKED, ())
-    (finding,) = [each for each in verify(whole_run) if "written with it" in each.problem]
-    assert finding.verdict is Verdict.DAMAGED
+        at_work = verify(whole_run)
+    for findings, verdict in ((at_work, Verdict.UNCHECKED), (verify(whole_run), Verdict.DAMAGED)):
+        assert [finding.verdict for finding in findings if "written with it" in finding.problem] == [verdict]
 
 
 def test_a_whole_run_is_counted(whole_run, capsys):
@@ -176,17 +177,17 @@ def test_what_was_made_from_another_dataset_is_found(whole_run):
     train = dataset.splits["train"]
     dataset.splits["train"] = replace(train, images=255 - train.images)
     dataset.save(whole_run / DATASET[1])
-    found = {each.path.relative_to(whole_run).as_posix(): each for each in verify(whole_run)}
-    assert set(found) == {
+    findings = {finding.path.relative_to(whole_run).as_posix(): finding for finding in verify(whole_run)}
+    assert set(findings) == {
         "audit/ct.neighbours.json",
         *(f"models/ct/{name}/seed0/medbench.json" for name in ("ae", "medienet", "classic")),
         *(f"features/ct/{split}.safetensors" for split in ("train", "test")),
         "utility/ct/steps/real/real.json",
         "utility/ct/steps/real+classic@1/seed0.json",
     }
-    one = found[f"{MODEL}/medbench.json"]
-    assert one.problem == "was made from another datasets/ct.npz than is there now"
-    assert one.remove == (whole_run / MODEL,)
+    model = findings[f"{MODEL}/medbench.json"]
+    assert model.problem == "was made from another datasets/ct.npz than is there now"
+    assert model.remove == (whole_run / MODEL,)
 
 
 def test_where_samples_and_what_came_of_them_differ_both_go(whole_run):
@@ -201,15 +202,15 @@ def test_where_samples_and_what_came_of_them_differ_both_go(whole_run):
 def test_another_first_stage_is_found(whole_run):
     write_json(whole_run / "models/ct/ae/seed0/vae/config.json", {"channels": 8})
     write_sums(whole_run / "models/ct/ae/seed0")
-    (found,) = verify(whole_run)
-    assert found.path == whole_run / MODEL / "medbench.json"
-    assert found.remove == (whole_run / MODEL, whole_run / "models/ct/ae/seed0")
+    (finding,) = verify(whole_run)
+    assert finding.path == whole_run / MODEL / "medbench.json"
+    assert finding.remove == (whole_run / MODEL, whole_run / "models/ct/ae/seed0")
 
 
 def test_what_comes_of_a_damaged_file_is_not_damaged(whole_run):
     cut(whole_run / "models/ct/ae/seed0/vae/config.json")
     flip(whole_run / "datasets/ct.npz")
-    assert [each.path.name for each in verify(whole_run)] == ["config.json", "ct.npz"]
+    assert [finding.path.name for finding in verify(whole_run)] == ["config.json", "ct.npz"]
 
 
 def test_what_states_no_hash_cannot_be_checked(whole_run):
@@ -219,7 +220,7 @@ def test_what_states_no_hash_cannot_be_checked(whole_run):
     write_json(model, {"made_with": "older"})
     write_sums(model.parent)
     print_verified(whole_run)
-    assert [each.line() for each in verify(whole_run)] == [
+    assert [finding.line() for finding in verify(whole_run)] == [
         f"cannot be checked: {path}: states no hash of datasets/ct.npz, as files of another version do"
         for path in (whole_run / "datasets/ct.json", model)
     ]
@@ -228,36 +229,38 @@ def test_what_states_no_hash_cannot_be_checked(whole_run):
 
 
 def test_what_was_made_from_a_removed_file_cannot_be_checked(whole_run):
-    gone(whole_run / CLASSIC)
-    found = verify(whole_run)
-    assert {each.verdict for each in found} == {Verdict.UNCHECKED}
-    assert [each.path.name for each in found] == ["seed0.safetensors", "seed0.json"]
-    assert found[0].problem == f"{CLASSIC}, which it was made from, is not there"
+    (whole_run / CLASSIC).unlink()
+    findings = verify(whole_run)
+    assert {finding.verdict for finding in findings} == {Verdict.UNCHECKED}
+    assert [finding.path.name for finding in findings] == ["seed0.safetensors", "seed0.json"]
+    assert findings[0].problem == f"{CLASSIC}, which it was made from, is not there"
 
 
 @pytest.mark.parametrize("path", ["tables/notes.md", "models/ct/medienet/notes.md"])
 def test_a_file_of_somebody_else_where_folders_are_expected_is_left_alone(whole_run, path):
     (whole_run / path).write_text("mine")
-    (found,) = verify(whole_run)
-    assert (found.verdict, found.path, found.remove) == (Verdict.UNCHECKED, whole_run / path, ())
-    assert found.problem == "is a file where folders are expected: not one of this run"
+    (finding,) = verify(whole_run)
+    assert (finding.verdict, finding.path, finding.remove) == (Verdict.UNCHECKED, whole_run / path, ())
+    assert finding.problem == "is a file where folders are expected: not one of this run"
 
 
 def test_a_damaged_checkpoint_is_found(whole_run):
     folder = whole_run / "checkpoints/train/ct-classic-seed0"
     write_text(folder / "step00000010-9834876dcfb05cb1.pt", "a")  # sha256 of "aaaaa"
     write_text(folder / "step00000005-ca978112ca1bbdca.pt", "a")
-    (found,) = verify(whole_run)
-    assert found.command == f"rm -r {folder}/step00000010-9834876dcfb05cb1.pt"
-    assert "goes on from the one before" in found.problem
+    (finding,) = verify(whole_run)
+    assert finding.command == f"rm -r {folder}/step00000010-9834876dcfb05cb1.pt"
+    assert "goes on from the one before" in finding.problem
 
 
 def test_leftovers_of_interrupted_writes_are_no_damage(whole_run):
     leftovers = [whole_run / ".report.html.a1b2c3d4", whole_run / "models/ct/classic/.seed0.xy_z1234"]
     for folder in leftovers:
         write_text(folder / "seed0/medbench.json", "{")
-    found = verify(whole_run)
-    assert [(each.verdict, each.remove) for each in found] == [(Verdict.LEFTOVER, (folder,)) for folder in leftovers]
+    findings = verify(whole_run)
+    assert [(finding.verdict, finding.remove) for finding in findings] == [
+        (Verdict.LEFTOVER, (folder,)) for folder in leftovers
+    ]
     assert print_verified(whole_run).endswith("0 damaged, 2 left over, 0 cannot be checked")
 
 
@@ -266,15 +269,10 @@ def test_commands_are_quoted(whole_run, tmp_path, monkeypatch, name):
     shutil.move(whole_run, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     empty(Path(name) / "report.html")
-    (found,) = verify(Path(name))
-    subprocess.run(found.command, shell=True, check=True)
+    (finding,) = verify(Path(name))
+    subprocess.run(finding.command, shell=True, check=True)
     assert not (tmp_path / name / "report.html").exists()
     assert verify(Path(name)) == []
-
-
-def test_a_line_tells_how_to_remove_it():
-    found = Finding(Verdict.DAMAGED, Path("a b/x.npz"), "is empty", (Path("a b/x.npz"), Path("a b/x.json")))
-    assert found.line() == "damaged: a b/x.npz: is empty; remove it: rm -r 'a b/x.npz' 'a b/x.json'"
 
 
 def test_what_is_no_run_is_refused(tmp_path):
