@@ -15,7 +15,7 @@ from medbench.data.dataset import Dataset
 from medbench.run.files import write_text
 from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
 from medbench.run.seals import write_sums
-from medbench.run.verify import Finding, Verdict, files_of, print_verified, verify
+from medbench.run.verify import Verdict, files_of, print_verified, verify
 from medbench.system.folder_lock import held
 from tests.helpers.files import flip
 
