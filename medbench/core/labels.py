@@ -36,7 +36,7 @@ def proportional_labels(counts: np.ndarray, n: int) -> np.ndarray:
 
 
 def real_rows(labels: np.ndarray, available: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """A real image for each label: in random order, each as often as any other of its class, or once more.
+    """A real image for each label: in random order, every image as often as any other of its class, or once more.
 
     Args:
         labels: the wanted labels (N,).

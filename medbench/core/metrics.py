@@ -70,7 +70,7 @@ def modules_in(package: str) -> list[str]:
     """Full names of a package and of all modules that lie in its folder, sorted."""
     return [
         package,
-        *sorted(f"{package}.{found.name}" for found in pkgutil.iter_modules(import_module(package).__path__)),
+        *sorted(f"{package}.{module.name}" for module in pkgutil.iter_modules(import_module(package).__path__)),
     ]
 
 

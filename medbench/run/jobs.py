@@ -103,7 +103,7 @@ class Job:
 
 
 def jobs_of(plan: Plan) -> dict[str, Job]:
-    """Key -> job, in the order of the stages; a job that several studies share is there once."""
+    """Key -> job, in the order of the stages; a job that several studies share comes once."""
     jobs = {job.key: job for study in plan.studies.values() for job in _of_study(study)}
     jobs |= {job.key: job for dataset in plan.neighbours for job in _of_neighbours(dataset)}
     if plan.report:

@@ -112,13 +112,13 @@ def _loaded(path: Path, content: bytes) -> dict[str, Any] | None:
     return checkpoint if is_ours else None
 
 
-def _difference(theirs: str, ours: str) -> str:
+def _difference(earlier: str, current: str) -> str:
     """The first entry in which two texts of `canonical_json` differ, with both values.
 
     >>> _difference('{"runtime":{"torch_threads":2},"seed":0}', '{"runtime":{"torch_threads":4},"seed":0}')
     'runtime.torch_threads 2, not 4'
     """
-    before, now = (dict(_entries(json.loads(text))) for text in (theirs, ours))
+    before, now = (dict(_entries(json.loads(text))) for text in (earlier, current))
     name = next(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
     return f"{name} {_short(before.get(name))}, not {_short(now.get(name))}"
 

@@ -21,11 +21,11 @@ class Share:
     processes: int
     size: int
 
-    def of(self, whole: Tensor, dim: int = 0) -> Tensor:
-        """The share's part of one whole batch, or of several one after another (real and generated images, say)."""
+    def of(self, batch: Tensor, dim: int = 0) -> Tensor:
+        """The share's part of one batch, or of several one after another (real and generated images, say)."""
         if self.processes == 1:
-            return whole
-        return whole.unflatten(dim, (-1, self.processes, self.size)).select(dim + 1, self.rank).flatten(dim, dim + 1)
+            return batch
+        return batch.unflatten(dim, (-1, self.processes, self.size)).select(dim + 1, self.rank).flatten(dim, dim + 1)
 
 
 class Draws:
@@ -41,22 +41,22 @@ class Draws:
 
     def rand(self, shape: Sequence[int], dim: int = 0, dtype: torch.dtype | None = None) -> Tensor:
         """Uniform in [0, 1). `shape` is the share's, its images along `dim`; () is one number for the whole batch."""
-        whole = self._whole(shape, dim)
-        return self._kept(torch.rand(whole, generator=self.generator, device=self.device, dtype=dtype), dim)
+        shape = self._batch_shape(shape, dim)
+        return self._kept(torch.rand(shape, generator=self.generator, device=self.device, dtype=dtype), dim)
 
     def randn(self, shape: Sequence[int]) -> Tensor:
         """Standard normal; `shape` is the share's, its images along the first dimension."""
-        return self._kept(torch.randn(self._whole(shape, 0), generator=self.generator, device=self.device), 0)
+        return self._kept(torch.randn(self._batch_shape(shape, 0), generator=self.generator, device=self.device), 0)
 
     def randint(self, low: int, high: int, shape: Sequence[int], dim: int = 0) -> Tensor:
         """Integers from `low` to `high` − 1; `shape` as of `rand`."""
-        whole = self._whole(shape, dim)
-        return self._kept(torch.randint(low, high, whole, generator=self.generator, device=self.device), dim)
+        shape = self._batch_shape(shape, dim)
+        return self._kept(torch.randint(low, high, shape, generator=self.generator, device=self.device), dim)
 
-    def _whole(self, shape: Sequence[int], dim: int) -> tuple[int, ...]:
+    def _batch_shape(self, shape: Sequence[int], dim: int) -> tuple[int, ...]:
         """The shape for the batch that belongs to one for the share."""
         processes = self.share.processes if self.share else 1
         return tuple(side * processes if place == dim else side for place, side in enumerate(shape))
 
-    def _kept(self, whole: Tensor, dim: int) -> Tensor:
-        return self.share.of(whole, dim) if self.share and whole.ndim else whole
+    def _kept(self, batch: Tensor, dim: int) -> Tensor:
+        return self.share.of(batch, dim) if self.share and batch.ndim else batch

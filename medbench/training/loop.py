@@ -134,7 +134,7 @@ class _Loop:
         for name, network in task.networks.items():
             network.to(self.device, memory_format=torch.channels_last).train()
             self.team.start_equal(network)
-            optimizer = schedule.optimizer([each for each in network.parameters() if each.requires_grad])
+            optimizer = schedule.optimizer([parameter for parameter in network.parameters() if parameter.requires_grad])
             # In evaluation mode: with everything but the wrapper for several processes, see medbench.training.team.
             task.networks[name] = self.accelerator.prepare_model(network, evaluation_mode=True)
             self.optimizers[name] = self.accelerator.prepare_optimizer(optimizer)
@@ -142,7 +142,7 @@ class _Loop:
         self.ema = _ema(self._parameters(), schedule.ema_decay) if schedule.ema_decay else None
         self.history: History = []
         self.saved = time.monotonic()
-        # Summed where it is made: reading it every step would wait for the device every step.
+        # Summed on the device: reading it every step would wait for the device every step.
         self.sums = {name: torch.zeros((), dtype=torch.float64, device=self.device) for name in task.networks}
         self.counts = dict.fromkeys(task.networks, 0)
 
@@ -150,8 +150,8 @@ class _Loop:
         # For what takes no generator, such as dropout: no two processes mask their images alike.
         torch.manual_seed(seed_for(self.seed, "global", step, *([self.team.rank] if self.team.rank else [])))
         generator = torch.Generator(self.device).manual_seed(seed_for(self.seed, "step", step))
-        whole = batch_rows(len(self.data.labels), self.schedule.batch_size, step, self.seed)
-        rows, draws = self.share.of(whole).to(self.device), Draws(generator, self.share)
+        rows = batch_rows(len(self.data.labels), self.schedule.batch_size, step, self.seed)
+        rows, draws = self.share.of(rows).to(self.device), Draws(generator, self.share)
         batch = Batch(self.data.images[rows], self.data.labels[rows], step, draws, self.team.mean)
         for name in self.task.networks:
             self._descend(name, batch)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from medbench.config.stage_code import MODULES
 from medbench.core.errors import UserError
 from medbench.run.contents import made_with
 from medbench.run.files import write_text
@@ -24,6 +25,10 @@ PATHS = (
     "utility/ct/steps/real/real.json",
     "utility/ct/epochs/real+gen@0.5/seed1.json",
 )
+
+
+def test_every_stage_has_a_module():
+    assert tuple(MODULES) == STAGES
 
 
 def test_logs_are_where_the_rules_write_them(root):
