@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.cgan import CGANAugmenter, HingeGame
 from medbench.augmenters.decoder_sections import CGAN
 from medbench.augmenters.discriminators import ProjectionDiscriminator, orthogonal
 from medbench.augmenters.image_tensors import to_model_range
 from medbench.augmenters.latent_decoder import LatentDecoder
-from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 from medbench.training.task import Batch
+from tests.helpers.jobs import job_in
 
 
 def discriminator(size=(12, 12), channels=1, n_classes=2) -> ProjectionDiscriminator:
@@ -66,13 +66,11 @@ def game(tiny_dataset, tmp_path):
 
     def make(flips=False, **settings):
         dataset = tiny_dataset()
-        runtime = Runtime("cpu", "fp32", 1, False)
-        job = Job(seed=1, probe_seed=2, checkpoints=tmp_path, belongs_to={}, runtime=runtime, title="t")
         torch.manual_seed(0)
         generator = LatentDecoder(1, (12, 12), 2, width=8, latent_dim=4)
         section = CGAN(kind="cgan", latent_dim=4, **settings)
         policies = CGANAugmenter(section, ImageSpec(1, (12, 12), ("a", "b"), flips)).policies
-        task = HingeGame(generator, discriminator(), section, flips, policies, dataset.splits["val"], job)
+        task = HingeGame(generator, discriminator(), section, flips, policies, dataset.splits["val"], job_in(tmp_path))
         seen = []
         task.networks["discriminator"].register_forward_pre_hook(lambda module, given: seen.append(given))
         train = dataset.splits["train"]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Job, Samples
+from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Samples
 from medbench.augmenters.checked import built, fitted, loaded, sampled, saved
 from medbench.augmenters.sections import AugmenterSection
 from medbench.core.errors import Interrupted, UserError
-from medbench.system.runtime import Runtime
+from tests.helpers.jobs import job_in
 
 SPEC = ImageSpec(1, (8, 8), ("a", "b"), False)
 LABELS = np.array([0, 1] * 20)
@@ -51,7 +51,7 @@ class BuiltIn(Noise):
 
 @pytest.fixture
 def job(tmp_path):
-    return Job(1, 2, tmp_path / "checkpoints", {}, Runtime("cpu", "fp32", 1, False), "noise")
+    return job_in(tmp_path / "checkpoints")
 
 
 def returning(result, cls=Noise, **settings):

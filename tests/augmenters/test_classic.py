@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.classic import ClassicAugmenter
 from medbench.augmenters.image_sections import Classic
 from medbench.data.dataset import Split
 from medbench.data.phantoms import render_split
-from medbench.system.runtime import Runtime
+from tests.helpers.jobs import job_in
 
 STILL = {"rotation": 0, "shift": 0, "zoom": 0, "horizontal_flip": False}
 UNLIT = {"brightness": 0, "contrast": 0, "hue": 0}
@@ -22,8 +22,7 @@ def sampled(folder, images, n=40, flip=False, any_hue=False, seed=1, **settings)
     spec = ImageSpec(1 if images.ndim == 3 else 3, images.shape[1:3], ("only",), flip, any_hue)
     augmenter = ClassicAugmenter(Classic(kind="classic", **settings), spec)
     rows = np.zeros(len(images), dtype=np.int64)
-    runtime = Runtime("cpu", "fp32", 1, False)
-    job = Job(seed, 2, folder / "checkpoints", {}, runtime, "classic")
+    job = job_in(folder / "checkpoints", seed)
     augmenter.fit(Split(images, rows, rows), Split(images, rows, rows), job)
     return augmenter.sample(np.zeros(n, dtype=np.int64), job).images
 

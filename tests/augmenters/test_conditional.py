@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from medbench.augmenters import fidelity_check
-from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.cddpm import CDDPMAugmenter
 from medbench.augmenters.codec import PixelCodec
 from medbench.augmenters.conditional import check_steps
@@ -25,9 +25,9 @@ from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import Interrupted
 from medbench.data.dataset import Split
 from medbench.run.files import sha256_of, sha256_of_folder
-from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 from medbench.training.task import Batch
+from tests.helpers.jobs import job_in
 
 GRAY = 200  # of every pixel, where the network is to know the image
 
@@ -39,7 +39,7 @@ def section(**settings) -> CDDPM:
 
 @pytest.fixture
 def job(tmp_path):
-    return Job(1, 2, tmp_path / "checkpoints", {}, Runtime("cpu", "fp32", 1, False), "train tiny")
+    return job_in(tmp_path / "checkpoints")
 
 
 class Knowing(nn.Module):
@@ -258,8 +258,7 @@ def test_a_fitted_a_saved_and_a_loaded_one_make_the_same_images(tmp_path, job, s
     loaded = CDDPMAugmenter.load(augmenter.section, made_for, tmp_path / "model")
     labels = np.array([0, 1, 1])
     first, second = (
-        each.sample(labels, Job(3, 2, tmp_path / name, {}, job.runtime, "sample"))
-        for each, name in ((augmenter, "a"), (loaded, "b"))
+        each.sample(labels, job_in(tmp_path / name, seed=3)) for each, name in ((augmenter, "a"), (loaded, "b"))
     )
     assert first.images.shape == (3, *size)
     np.testing.assert_array_equal(first.images, second.images)

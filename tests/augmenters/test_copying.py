@@ -1,29 +1,25 @@
 import numpy as np
 import pytest
 
-from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.copying import CopyAugmenter
 from medbench.augmenters.image_sections import Copy
-from medbench.system.runtime import Runtime
+from tests.helpers.jobs import job_in
 
 LABELS = np.array([0, 1, 1, 0, 1, 0, 1, 1, 1, 0] * 5)
-
-
-def job(folder, seed=1):
-    return Job(seed, 2, folder / "checkpoints", {}, Runtime("cpu", "fp32", 1, False), "copy")
 
 
 @pytest.fixture(params=[1, 3])
 def fitted(request, tmp_path, tiny_dataset):
     dataset = tiny_dataset(channels=request.param, n=14)
     augmenter = CopyAugmenter(Copy(kind="copy"), ImageSpec.of_card(dataset.card))
-    assert augmenter.fit(dataset.splits["train"], dataset.splits["val"], job(tmp_path)) == []
+    assert augmenter.fit(dataset.splits["train"], dataset.splits["val"], job_in(tmp_path)) == []
     return augmenter, dataset.splits["train"]
 
 
 def test_every_image_is_a_training_image_of_its_class_and_none_is_favoured(tmp_path, fitted):
     augmenter, train = fitted
-    samples = augmenter.sample(LABELS, job(tmp_path))
+    samples = augmenter.sample(LABELS, job_in(tmp_path))
     np.testing.assert_array_equal(samples.labels, LABELS)
     of = {image.tobytes(): row for row, image in enumerate(train.images)}
     rows = np.array([of[image.tobytes()] for image in samples.images])
@@ -35,14 +31,14 @@ def test_every_image_is_a_training_image_of_its_class_and_none_is_favoured(tmp_p
 
 def test_fewer_images_are_the_first_ones_and_another_seed_takes_another_order(tmp_path, fitted):
     augmenter, _ = fitted
-    many, few = (augmenter.sample(LABELS[:n], job(tmp_path)).images for n in (50, 6))
+    many, few = (augmenter.sample(LABELS[:n], job_in(tmp_path)).images for n in (50, 6))
     np.testing.assert_array_equal(many[:6], few)
-    assert not np.array_equal(many, augmenter.sample(LABELS, job(tmp_path, seed=2)).images)
+    assert not np.array_equal(many, augmenter.sample(LABELS, job_in(tmp_path, seed=2)).images)
 
 
 def test_a_saved_one_gives_the_same_images(tmp_path, fitted):
     augmenter, _ = fitted
     augmenter.save(tmp_path / "model")
     loaded = CopyAugmenter.load(augmenter.section, augmenter.spec, tmp_path / "model")
-    images = [each.sample(LABELS, job(tmp_path)).images for each in (augmenter, loaded)]
+    images = [each.sample(LABELS, job_in(tmp_path)).images for each in (augmenter, loaded)]
     np.testing.assert_array_equal(*images)

@@ -5,13 +5,12 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from medbench.augmenters.base import Job
 from medbench.augmenters.cvae import ROUNDING_VARIANCE, ConditionalVAE, EvidenceBound, negative_bound
 from medbench.augmenters.decoder_sections import CVAE
 from medbench.augmenters.image_tensors import to_model_range
-from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
 from medbench.training.task import Batch
+from tests.helpers.jobs import job_in
 
 
 @pytest.mark.parametrize("size", [(28, 28), (30, 30), (17, 23), (64, 64)])
@@ -79,9 +78,7 @@ class Seen(torch.nn.Module):
 @pytest.mark.parametrize("flips", [True, False])
 def test_training_images_are_mirrored_only_where_asked(tiny_dataset, tmp_path, monkeypatch, flips):
     dataset = tiny_dataset()
-    runtime = Runtime("cpu", "fp32", 1, False)
-    job = Job(seed=1, probe_seed=2, checkpoints=tmp_path, belongs_to={}, runtime=runtime, title="t")
-    task = EvidenceBound(Seen(), CVAE(kind="cvae"), flips, dataset.splits["val"], job)
+    task = EvidenceBound(Seen(), CVAE(kind="cvae"), flips, dataset.splits["val"], job_in(tmp_path))
     seen = []
     monkeypatch.setattr("medbench.augmenters.cvae.negative_bound", lambda images, *rest: seen.append(images))
     images = torch.from_numpy(dataset.splits["train"].images)[:, None]

@@ -1,20 +1,14 @@
 """What the VAE and the GAN share: from training to images in one pass of a decoder, for any size of image."""
 
-import os
-import signal
-
 import numpy as np
 import pytest
 import torch
 
 from medbench.augmenters import augmenter_class
-from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.decoder_sections import CGAN, CVAE
 from medbench.augmenters.latent_decoder import LatentDecoder, halved_sizes
-from medbench.core.errors import Interrupted
-from medbench.system.runtime import Runtime
-from medbench.training import loop
-from medbench.training.loop import batch_rows
+from tests.helpers.jobs import job_in, stopped_at
 
 LABELS = np.arange(10) % 2
 SECTIONS = {"cvae": CVAE, "cgan": CGAN}
@@ -34,11 +28,7 @@ def section(kind, **settings):
 
 @pytest.fixture
 def job(tmp_path):
-    def make(name) -> Job:
-        runtime = Runtime("cpu", "fp32", 1, False)
-        return Job(seed=1, probe_seed=2, checkpoints=tmp_path / name, belongs_to={}, runtime=runtime, title="t")
-
-    return make
+    return lambda name: job_in(tmp_path / name)
 
 
 @pytest.fixture
@@ -112,21 +102,12 @@ def test_images_do_not_depend_on_the_batch_size_nor_on_how_many_follow(kind, fit
     assert len({image.tobytes() for image in many.images}) == 10
 
 
-def test_interrupted_and_resumed_is_bit_identical(kind, fitted, monkeypatch):
+def test_interrupted_and_resumed_is_bit_identical(kind, fitted):
     whole, history = fitted(section(kind), "whole")
-
-    def killed_at_step_4(n, batch_size, step, seed):
-        if step == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return batch_rows(n, batch_size, step, seed)
-
-    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="stopped after step 4"):
-        patch.setattr(loop, "batch_rows", killed_at_step_4)
+    with stopped_at(4):
         fitted(section(kind), "cut")
     resumed, history_of_resumed = fitted(section(kind), "cut")
     assert history_of_resumed == history
-    states = [{**each.state_dict()} for augmenter in (whole, resumed) for each in networks_of(augmenter)]
-    half = len(states) // 2
-    for a, b in zip(states[:half], states[half:], strict=True):
+    for a, b in zip(*([n.state_dict() for n in networks_of(augmenter)] for augmenter in (whole, resumed)), strict=True):
         assert a.keys() == b.keys()
         assert all(torch.equal(a[name], b[name]) for name in a)  # buffers of the spectral norm among them

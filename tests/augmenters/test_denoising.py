@@ -9,9 +9,8 @@ from medbench.augmenters.base import UNLABELLED
 from medbench.augmenters.diffusion import SNAPSHOTS, Denoising, betas, guided, scheduler_of
 from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.augmenters.image_tensors import noise
-from medbench.system.runtime import Runtime
+from tests.helpers.jobs import RUNTIME
 
-RUNTIME = Runtime("cpu", "fp32", 1, False)
 SHAPE = (1, 4, 4)
 SAMPLERS = pytest.mark.parametrize("sampler", ["ancestral", "ddim", "dpmsolver++"])
 PREDICTIONS = pytest.mark.parametrize("prediction", ["epsilon", "v"])

@@ -1,5 +1,6 @@
 """Which checkpoint is kept, and when a check is refused; with pixels in the place of Inception's features."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from medbench.augmenters import fidelity_check
-from medbench.augmenters.base import Inception, Job
+from medbench.augmenters.base import Inception
 from medbench.augmenters.batches import Drawn
 from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.augmenters.fidelity_check import FidelityCheck
@@ -17,7 +18,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from medbench.fidelity.kid import kernels, kid
 from medbench.run.files import sha256_of
-from medbench.system.runtime import Runtime
+from tests.helpers.jobs import job_in
 
 SIZE = 6
 
@@ -43,8 +44,7 @@ def job(tmp_path, monkeypatch):
     monkeypatch.setattr(fidelity_check, "InceptionExtractor", Pixels)
     save_file({"weight": torch.zeros(1)}, tmp_path / "w.safetensors")
     inception = Inception(tmp_path / "w.safetensors", sha256_of(tmp_path / "w.safetensors"))
-    runtime = Runtime("cpu", "fp32", 1, False)
-    return Job(1, 2, tmp_path, {}, runtime, "train tiny cddpm", inception=inception)
+    return job_in(tmp_path, title="train tiny cddpm", inception=inception)
 
 
 def section(**settings) -> CDDPM:
@@ -123,7 +123,7 @@ def seen(check) -> np.ndarray:
 
 def test_every_check_and_every_generator_sees_the_same_validation_images(job):
     first = FidelityCheck(section(check_images=30), val(), job)
-    other = FidelityCheck(section(check_images=30), val(), Job(**{**vars(job), "seed": 99}))
+    other = FidelityCheck(section(check_images=30), val(), replace(job, seed=99))
     np.testing.assert_array_equal(first.real, other.real)
     assert len(np.unique(seen(first), axis=0)) == 30
 
@@ -145,10 +145,10 @@ def test_fewer_than_30_validation_images_are_refused(job):
 
 def test_checks_without_weights_are_refused(job):
     with pytest.raises(UserError, match=r"^train tiny cddpm: .* need Inception's weights \(--inception\)$"):
-        FidelityCheck(section(), val(), Job(**{**vars(job), "inception": None}))
+        FidelityCheck(section(), val(), replace(job, inception=None))
 
 
 def test_weights_of_another_hash_are_refused(job):
     other = Inception(job.inception.path, "0" * 64)
     with pytest.raises(UserError, match=r"w\.safetensors: sha256 is [0-9a-f]{64}, expected 0{64}"):
-        FidelityCheck(section(), val(), Job(**{**vars(job), "inception": other}))
+        FidelityCheck(section(), val(), replace(job, inception=other))

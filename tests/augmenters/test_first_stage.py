@@ -1,22 +1,18 @@
-import os
-import signal
-
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from medbench.augmenters.autoencoding import Autoencoding
-from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.codec import LatentCodec
 from medbench.augmenters.decoder_sections import Autoencoder
 from medbench.augmenters.first_stage import AutoencoderAugmenter
-from medbench.core.errors import Interrupted, UserError
+from medbench.core.errors import UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
 from medbench.run.files import sha256_of
-from medbench.system.runtime import Runtime
 from medbench.training.draws import Draws
+from tests.helpers.jobs import job_in, stopped_at
 
 STEPS = 8
 
@@ -29,11 +25,7 @@ def section(**settings) -> Autoencoder:
 
 @pytest.fixture
 def job(tmp_path):
-    def make(name="checkpoints", seed=1, given=None):
-        runtime = Runtime("cpu", "fp32", 1, False)
-        return Job(seed, 2, tmp_path / name, {}, runtime, "train tiny", given=given)
-
-    return make
+    return lambda name="checkpoints", **given: job_in(tmp_path / name, **given)
 
 
 @pytest.fixture
@@ -76,20 +68,11 @@ def test_the_log_tells_the_warm_up_from_the_rest(fitted):
     assert with_it[3]["psnr"] != without[3]["psnr"]
 
 
-@pytest.mark.parametrize("signal_at", [2, 6], ids=["warm-up", "adversarial"])
-def test_interrupted_and_resumed_is_bit_identical(fitted, monkeypatch, signal_at):
+@pytest.mark.parametrize("step", [2, 6], ids=["warm-up", "adversarial"])
+def test_interrupted_and_resumed_is_bit_identical(fitted, step):
     whole, rows, _ = fitted("whole")
-    loss = Autoencoding._vae_loss
-
-    def killed(self, batch):
-        if batch.step == signal_at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return loss(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Autoencoding, "_vae_loss", killed)
-        with pytest.raises(Interrupted, match=f"stopped after step {signal_at}"):
-            fitted("cut")
+    with stopped_at(step):
+        fitted("cut")
     resumed, again, _ = fitted("cut")
     assert again == rows
     assert resumed.vae.config.scaling_factor == whole.vae.config.scaling_factor

@@ -8,7 +8,7 @@ from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.image_sections import Images
 from medbench.augmenters.images import ImagesAugmenter
 from medbench.core.errors import UserError
-from medbench.system.runtime import Runtime
+from tests.helpers.jobs import job_in
 
 SPEC = ImageSpec(1, (8, 8), ("white", "black"), False)  # not in the order of the alphabet
 LABELS = np.array([0, 1, 1, 0, 1])
@@ -22,8 +22,7 @@ def fitted(path: Path, spec: ImageSpec = SPEC) -> ImagesAugmenter:
 
 
 def job(path: Path) -> Job:
-    runtime = Runtime("cpu", "fp32", 1, False)
-    return Job(1, 2, path / "checkpoints", {}, runtime, "sample ready seed 0", given=path)
+    return job_in(path / "checkpoints", title="sample ready seed 0", given=path)
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from medbench import MedIENetPipeline
-from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.decoder_sections import Autoencoder
 from medbench.augmenters.diffusion_sections import LDM, MedIENet
 from medbench.augmenters.first_stage import AutoencoderAugmenter
 from medbench.augmenters.latent import LDMAugmenter, MedIENetAugmenter
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
-from medbench.system.runtime import Runtime
+from tests.helpers.jobs import job_in
 
 SIZE, CLASSES = 8, ("upper", "lower")
 LABELS = np.arange(100) % 2
@@ -33,22 +33,18 @@ def phantoms(seed: int, n: int = 200, size: int = SIZE) -> Split:
     return Split(images.astype(np.uint8), labels, np.arange(n))
 
 
-def job(folder, seed=0, first_stage=None) -> Job:
-    return Job(seed, 2, folder, {}, Runtime("cpu", "fp32", 1, False), "test", first_stage=first_stage)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The augmenter, its saved folder, and a classifier that was trained on real images."""
     folder, train, val = tmp_path_factory.mktemp("pipeline"), phantoms(0), phantoms(1, 40)
     spec = ImageSpec(1, (SIZE, SIZE), CLASSES, False)
     first = AutoencoderAugmenter(Autoencoder(**FIRST_STAGE, steps=60), spec)
-    first.fit(train, val, job(folder / "first_checkpoints"))
+    first.fit(train, val, job_in(folder / "first_checkpoints", 0))
     (folder / "first").mkdir()
     first.save(folder / "first")
     section = MedIENet(kind="medienet", widths=(16,), heads=2, tokens_per_class=2, steps=100, **DENOISER, **QUICK)
     augmenter = MedIENetAugmenter(section, spec)
-    augmenter.fit(train, val, job(folder / "checkpoints", first_stage=folder / "first"))
+    augmenter.fit(train, val, job_in(folder / "checkpoints", 0, first_stage=folder / "first"))
     augmenter.save(folder / "model")
     classifier = LogisticRegression(max_iter=2000).fit(flat(train.images), train.labels)
     return SimpleNamespace(augmenter=augmenter, folder=folder / "model", classifier=classifier, first=folder / "first")
@@ -62,7 +58,7 @@ def sampled(trained, tmp_path, labels=LABELS, seed=0, **settings) -> np.ndarray:
     augmenter = MedIENetAugmenter.load(
         trained.augmenter.section.model_copy(update=settings), trained.augmenter.spec, trained.folder
     )
-    return augmenter.sample(labels, job(tmp_path / str(len(list(tmp_path.iterdir()))), seed)).images
+    return augmenter.sample(labels, job_in(tmp_path / str(len(list(tmp_path.iterdir()))), seed)).images
 
 
 def accuracy(trained, images: np.ndarray, labels: np.ndarray = LABELS) -> float:
@@ -146,11 +142,11 @@ def test_images_have_the_size_and_channels_of_the_dataset(tmp_path, channels, mo
     images = rng.randint(0, 256, (8, *size) if channels == 1 else (8, *size, 3)).astype(np.uint8)
     split, spec = Split(images, np.arange(8) % 2, np.arange(8)), ImageSpec(channels, size, CLASSES, False)
     first = AutoencoderAugmenter(Autoencoder(**FIRST_STAGE, steps=1), spec)
-    first.fit(split, split, job(tmp_path / "a"))
+    first.fit(split, split, job_in(tmp_path / "a"))
     first.save(tmp_path / "first")
     section = MedIENet(kind="medienet", widths=(16, 16), heads=2, steps=1, **{**DENOISER, **QUICK})
     augmenter = MedIENetAugmenter(section, spec)
-    augmenter.fit(split, split, job(tmp_path / "b", first_stage=tmp_path / "first"))
+    augmenter.fit(split, split, job_in(tmp_path / "b", first_stage=tmp_path / "first"))
     augmenter.save(tmp_path / "model")
     made = MedIENetPipeline.from_pretrained(tmp_path / "model")("upper", n=2, steps=2).images
     assert [(image.mode, image.size) for image in made] == [(mode, (6, 10))] * 2
@@ -162,5 +158,5 @@ def test_images_have_the_size_and_channels_of_the_dataset(tmp_path, channels, mo
 def test_a_plain_latent_model_on_the_same_first_stage_knows_its_classes_too(trained, tmp_path):
     section = LDM(kind="ldm", widths=(16,), heads=2, tokens_per_class=2, steps=100, **DENOISER, **QUICK)
     augmenter = LDMAugmenter(section, trained.augmenter.spec)
-    augmenter.fit(phantoms(0), phantoms(1, 40), job(tmp_path / "checkpoints", first_stage=trained.first))
-    assert accuracy(trained, augmenter.sample(LABELS, job(tmp_path / "sampling")).images) > 0.9
+    augmenter.fit(phantoms(0), phantoms(1, 40), job_in(tmp_path / "checkpoints", 0, first_stage=trained.first))
+    assert accuracy(trained, augmenter.sample(LABELS, job_in(tmp_path / "sampling", 0)).images) > 0.9

@@ -1,7 +1,6 @@
 """A user's own augmenter: the example of CONTRIBUTING.md as it stands there, and packages that do something wrong."""
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from medbench import augmenters, cli
+from medbench import augmenters
 from medbench.augmenters import section_class
 from medbench.augmenters.stage_sections import AnyAugmenter, TrainStage
 from medbench.config.load import as_written, parse
@@ -75,20 +74,6 @@ def example(title: str) -> dict[str, str]:
 def stages(kind: str, **settings) -> tuple[dict, dict]:
     common = {"name": "mine", "seed": 0, "torch_threads": 1, "augmenter": {"kind": kind, **settings}}
     return common, {**common, "n": 10}
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    """A function that runs a verb in this process: its exit code."""
-
-    def run(verb, *paths, stage) -> int:
-        options = ["--config", json.dumps(stage), "--seed", 0, "--checkpoints", tmp_path / "checkpoints"]
-        monkeypatch.setattr(sys, "argv", ["medbench", verb, *map(str, [*paths, *options])])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0
-
-    return run
 
 
 @pytest.fixture
