@@ -9,8 +9,7 @@ from medbench.config.load import parse
 from medbench.core.errors import UserError
 from medbench.data.prepare import prepare
 from medbench.data.sections import FolderDataset, NpzDataset, PhantomDataset, PrepareStage
-from tests.data.test_folder import put, section
-from tests.data.test_npz import arrays
+from tests.helpers.own_images import arrays, from_folder, from_npz, put
 
 
 @pytest.fixture
@@ -31,43 +30,42 @@ def is_covid(dataset) -> list[str]:
 
 
 def test_the_positive_class_is_the_second_or_the_one_that_is_named(covid):
-    assert prepare(section(covid), "d", 0).card.positive == "normal"
-    named = prepare(section(covid, positive="COVID"), "d", 0)
+    assert from_folder(covid).card.positive == "normal"
+    named = from_folder(covid, positive="COVID")
     assert named.card.classes == ["normal", "covid"] and named.card.positive == "covid"
     assert is_covid(named) == ["covid"]
 
 
 def test_classes_are_in_the_order_and_under_the_names_that_were_given(covid):
-    listed = prepare(section(covid, classes=["normal", "covid"]), "d", 0)
+    listed = from_folder(covid, classes=["normal", "covid"])
     assert listed.card.classes == ["normal", "covid"] and is_covid(listed) == ["covid"]
-    shown = prepare(section(covid, classes={"normal": "Healthy", "covid": "肺炎"}, positive="Healthy"), "d", 0)
+    shown = from_folder(covid, classes={"normal": "Healthy", "covid": "肺炎"}, positive="Healthy")
     assert shown.card.classes == ["肺炎", "Healthy"] and is_covid(shown) == ["肺炎"]
 
 
 def test_their_order_outlives_json_with_sorted_keys(covid):
     raw = {"kind": "folder", "path": "x", "image_size": 8, "classes": {"normal": "z", "covid": "a"}}
-    own = parse(FolderDataset, raw, "datasets.d")
-    stage = PrepareStage(name="d", dataset=own, seed=0)
-    assert PrepareStage.model_validate(json.loads(stage.canonical())).dataset.classes == own.classes
-    assert own.classes == [("normal", "z"), ("covid", "a")]
+    section = parse(FolderDataset, raw, "datasets.d")
+    stage = PrepareStage(name="d", dataset=section, seed=0)
+    assert PrepareStage.model_validate(json.loads(stage.canonical())).dataset.classes == section.classes
+    assert section.classes == [("normal", "z"), ("covid", "a")]
 
 
-def test_two_classes_may_become_one(tmp_path):
-    phantom = PhantomDataset(kind="phantom", subject="ct", image_size=16, train=6, val=2, test=3)
-    names = prepare(phantom, "d", 0).card.classes
-    merged = phantom.model_copy(update={"classes": [(n, "well" if n == "normal" else "ill") for n in names]})
+PHANTOM = PhantomDataset(kind="phantom", subject="ct", image_size=16, train=6, val=2, test=3)
+
+
+def test_two_classes_may_become_one():
+    names = prepare(PHANTOM, "d", 0).card.classes
+    merged = PHANTOM.model_copy(update={"classes": [(n, "well" if n == "normal" else "ill") for n in names]})
     card = prepare(merged, "d", 0).card
     assert sorted(zip(card.classes, card.counts["train"], strict=True)) == [("ill", 18), ("well", 6)]
     assert card.task == "binary-class"
 
 
 def test_labels_of_an_npz_are_named_by_place_or_by_number(tmp_path):
-    np.savez(tmp_path / "a.npz", **arrays())
-    raw = {"kind": "npz", "path": str(tmp_path / "a.npz")}
-    placed, by_number = (
-        prepare(parse(NpzDataset, raw | {"classes": classes}, "d"), "d", 0)
-        for classes in (["benign", "malignant"], {1: "malignant", 0: "benign"})
-    )
+    placed = from_npz(tmp_path / "a.npz", arrays(), classes=["benign", "malignant"])
+    raw = {"kind": "npz", "path": str(tmp_path / "a.npz"), "classes": {1: "malignant", 0: "benign"}}
+    by_number = prepare(parse(NpzDataset, raw, "d"), "d", 0)
     assert placed.card.classes == ["benign", "malignant"]
     assert by_number.card.classes == ["malignant", "benign"]
     np.testing.assert_array_equal(placed.splits["test"].labels, 1 - by_number.splits["test"].labels)
@@ -83,10 +81,21 @@ def test_labels_of_an_npz_are_named_by_place_or_by_number(tmp_path):
 )
 def test_what_is_not_there_is_named(covid, settings, message):
     with pytest.raises(UserError, match=message):
-        prepare(section(covid, **settings), "d", 0)
+        from_folder(covid, **settings)
 
 
 def test_of_more_than_two_classes_none_is_positive():
-    phantom = PhantomDataset(kind="phantom", subject="ct", image_size=16, train=6, val=2, test=3, positive="normal")
     with pytest.raises(UserError, match="positive: 'normal' is not one of two classes"):
-        prepare(phantom, "d", 0)
+        prepare(PHANTOM.model_copy(update={"positive": "normal"}), "d", 0)
+
+
+def test_two_classes_whose_names_differ_in_capitals_alone_are_not_one(tmp_path):
+    with pytest.raises(UserError, match="classes: two of M, m are read as one name"):
+        from_npz(tmp_path / "x.npz", arrays(), classes=["M", "m"])
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 201])
+def test_a_name_that_nothing_can_show_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="take names of 1 to 200 printable letters") as error:
+        from_npz(tmp_path / "a.npz", arrays(), classes=["ill", name])
+    assert "\n" not in str(error.value)

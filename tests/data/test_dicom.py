@@ -161,7 +161,7 @@ def test_flipped_bytes_never_raise_anything_else(tmp_path):
 
 def test_files_without_a_suffix_belong_and_the_directory_does_not():
     assert all(map(is_dicom, ("a.dcm", "IM0001", "1.2.840.113619.2.55", "A.IMA")))
-    assert not any(map(is_dicom, ("DICOMDIR", "a.png", "readme.txt")))
+    assert not any(map(is_dicom, ("DICOMDIR", "a.png", "readme.txt", "README")))
 
 
 def test_a_folder_of_patients(tmp_path):

@@ -11,9 +11,8 @@ from medbench.data.dataset import SPLITS
 from medbench.data.prepare import prepare
 from medbench.data.sections import HuggingFaceDataset
 from medbench.run.files import sha256_of
-from tests.data.test_folder import section as folder_section
-from tests.data.test_folder import two_classes
 from tests.helpers.configs import changed
+from tests.helpers.own_images import from_folder, two_classes
 
 datasets = pytest.importorskip("datasets")
 
@@ -79,9 +78,9 @@ def test_columns_of_the_config_count_and_a_missing_one_is_named(saved):
 
 def test_a_folder_of_images_is_read_as_by_kind_folder(tmp_path):
     two_classes(tmp_path / "mine")
-    own = prepare(folder_section(tmp_path / "mine"), "mine", seed=0)
+    same = from_folder(tmp_path / "mine").card
     card = prepare(section(tmp_path / "mine"), "mine", seed=0).card
-    assert (card.classes, card.counts) == (own.card.classes, own.card.counts)
+    assert (card.classes, card.counts) == (same.classes, same.counts)
 
 
 def test_parquet_with_strings_as_labels(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image
 
-from medbench.data.images import ImageError, convert_all, decode, in_window, to_square
+from medbench.data.images import ImageError, convert_all, decode, deep_image, in_window, to_square
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -185,3 +185,8 @@ def test_images_that_are_right_already_are_not_touched():
     assert convert_all(images, 8, "pad", 1) is images
     assert convert_all(images, None, "pad", None) is images
     assert convert_all(images, 16, "pad", 3).shape == (2, 16, 16, 3)
+
+
+def test_a_value_that_would_wrap_round_is_refused():
+    with pytest.raises(ImageError, match="up to 3000000000, too large"):
+        deep_image(np.array([[1, 3_000_000_000]], np.uint32))

@@ -1,17 +1,21 @@
 """The published datasets as they are unpacked, with their quirks."""
 
-import shutil
+import dataclasses
 
 import numpy as np
 import pytest
 
 from medbench.config.load import parse
 from medbench.core.errors import UserError
+from medbench.data import sections
+from medbench.data.dataset import SPLITS
 from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, known, medmnist
+from medbench.data.known.catalogue import list_known, show_known
 from medbench.data.prepare import prepare
 from medbench.data.sections import ChestCtDataset, ChestXrayDataset, MedMnistDataset, TongueDataset
 from medbench.run.sealed_files import write_json, write_npz
-from tests.data.known import numbered, record, unpacked, write_image
+from tests.helpers.files import flip
+from tests.helpers.known_sets import numbered, record, unpacked, write_image
 
 
 @pytest.fixture(autouse=True)
@@ -19,103 +23,112 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def ct_section(**settings):
-    return parse(ChestCtDataset, {"kind": "chest_ct", "image_size": 8, "channels": 1, **settings}, "ct")
-
-
-def ct_names(test_normals=54):
-    stages = {"adenocarcinoma": "_left.lower.lobe_T2_N0_M0_Ib", "large.cell.carcinoma": "_left.hilum_T2_N2_M0_IIIa"}
-    stages |= {"normal": "", "squamous.cell.carcinoma": "_left.hilum_T1_N2_M0_IIIa"}
-    folders = {}
-    for split, counts in CHEST_CT.counts.items():
-        for cls, count in counts.items():
-            folder = f"Data/{'valid' if split == 'val' else split}/{cls}{stages[cls] if split != 'test' else ''}"
-            folders[folder] = test_normals if (split, cls) == ("test", "normal") else count
-    return numbered(folders)
-
-
 # Chest CT -------------------------------------------------------------------------------------------------------
 
-
-def test_ct_folders_are_classes_by_prefix_and_counted():
-    unpacked(CHEST_CT.remote, ct_names())
-    dataset = prepare(ct_section(), "ct", 0)
-    assert dataset.card.counts == {name: list(counts.values()) for name, counts in CHEST_CT.counts.items()}
-    assert dataset.card.classes == list(CHEST_CT.classes)
-    assert (dataset.card.accepted, dataset.card.task) == ([], "multi-class")
-    assert dataset.card.licence == CHEST_CT.licence
-    assert dataset.splits["val"].origins.names[0].startswith("valid/adenocarcinoma_left")
+CT = CHEST_CT.remote
 
 
-def test_files_that_are_not_the_published_ones_are_a_table_unless_accepted():
-    unpacked(CHEST_CT.remote, ct_names(test_normals=50))
+@pytest.fixture
+def few(monkeypatch):
+    """The CT set as if it had been published with a few images; with all of them it is prepared in tests/workflow."""
+    counts = {split: {cls: n % 4 + 1 for cls, n in classes.items()} for split, classes in CHEST_CT.counts.items()}
+    monkeypatch.setattr(sections, "CHEST_CT", dataclasses.replace(CHEST_CT, counts=counts))
+    return counts
+
+
+def ct_card(**settings):
+    return prepare(
+        parse(ChestCtDataset, {"kind": "chest_ct", "image_size": 8, "channels": 1, **settings}, "ct"), "ct", 0
+    ).card
+
+
+def ct_names(counts, without=()):
+    stages = {"adenocarcinoma": "_left.lower.lobe_T2_N0_M0_Ib", "large.cell.carcinoma": "_left.hilum_T2_N2_M0_IIIa"}
+    stages |= {"normal": "", "squamous.cell.carcinoma": "_left.hilum_T1_N2_M0_IIIa"}
+    folders = {
+        f"Data/{'valid' if split == 'val' else split}/{cls}{stages[cls] if split != 'test' else ''}": count
+        for split, classes in counts.items()
+        for cls, count in classes.items()
+    }
+    return [name for name in numbered(folders) if name not in without]
+
+
+def test_ct_folders_are_classes_by_prefix_and_counted(few):
+    unpacked(CT, ct_names(few))
+    card = ct_card()
+    assert card.counts == {name: list(counts.values()) for name, counts in few.items()}
+    assert card.classes == list(CHEST_CT.classes)
+    assert (card.accepted, card.task, card.licence) == ([], "multi-class", CHEST_CT.licence)
+
+
+def test_files_that_are_not_the_published_ones_are_a_table_unless_accepted(few):
+    expected = few["test"]["normal"]
+    unpacked(CT, ct_names(few, without=["Data/test/normal/0"]))
     with pytest.raises(UserError) as refused:
-        prepare(ct_section(), "ct", 0)
+        ct_card()
     first, *table = str(refused.value).splitlines()
     assert first.startswith("datasets.ct: resources/chest_ct/chest-ctscan-images.zip: is not what was published; ")
     assert "accept: changed" in first
     rows = [line.split() for line in table]
     assert rows[0] == ["split", "class", "expected", "found"]
     assert len(rows) == 1 + 3 * 4
-    assert [row for row in rows if row[-1] == "differs"] == [["test", "normal", "54", "50", "differs"]]
-    card = prepare(ct_section(accept="changed"), "ct", 0).card
-    assert card.accepted == ["50 images of normal in test, published are 54 (accepted)"]
+    wrong = ["test", "normal", str(expected), str(expected - 1), "differs"]
+    assert [row for row in rows if row[-1] == "differs"] == [wrong]
+    accepted = f"{expected - 1} images of normal in test, published are {expected} (accepted)"
+    assert ct_card(accept="changed").accepted == [accepted]
 
 
-def test_a_file_with_another_hash_is_told_even_where_its_content_fits():
-    unpacked(CHEST_CT.remote, ct_names())
-    record(CHEST_CT.remote, differs="the zip has sha256 1, published is 2")
+def test_a_file_with_another_hash_is_named_even_where_its_content_fits(few):
+    unpacked(CT, ct_names(few))
+    record(CT, differs="the zip has sha256 1, published is 2")
     with pytest.raises(UserError, match=r"is not what was published \(the zip has sha256 1, published is 2\); fetch"):
-        prepare(ct_section(), "ct", 0)
-    card = prepare(ct_section(accept="changed"), "ct", 0).card
-    assert card.accepted == ["the zip has sha256 1, published is 2 (accepted)"]
+        ct_card()
+    assert ct_card(accept="changed").accepted == ["the zip has sha256 1, published is 2 (accepted)"]
 
 
-def test_a_folder_that_is_no_class_is_named():
-    unpacked(CHEST_CT.remote, [*ct_names(), "Data/test/benign/1"])
+def test_a_folder_that_is_no_class_is_named(few):
+    unpacked(CT, [*ct_names(few), "Data/test/benign/1"])
     with pytest.raises(UserError, match=r"the folder 'benign' is none of the classes adenocarcinoma, "):
-        prepare(ct_section(), "ct", 0)
+        ct_card()
 
 
-def test_what_was_not_fetched_or_was_changed_since_is_said():
+def test_what_was_not_fetched_or_was_changed_since_is_named(few):
     with pytest.raises(UserError, match=r"chest-ctscan-images\.zip: is not fetched yet \(snakemake fetch_all"):
-        prepare(ct_section(), "ct", 0)
-    folder = unpacked(CHEST_CT.remote, ct_names())
-    (folder / "Data/test/normal/0.png").unlink()
+        ct_card()
+    image = unpacked(CT, ct_names(few)) / "Data/test/normal/0.png"
+    flip(image, at=1)  # its size stays
+    with pytest.raises(UserError, match=r"Data/test/normal/0\.png: is not what was unpacked"):
+        ct_card()
+    image.unlink()
     with pytest.raises(UserError, match=r"is not what was unpacked from chest-ctscan-images\.zip; remove resources/"):
-        prepare(ct_section(accept="changed"), "ct", 0)
-    write_json(CHEST_CT.remote.record, {})
+        ct_card(accept="changed")
+    write_json(CT.record, {})
     with pytest.raises(UserError, match=r"fetched\.json: is not a record of a fetched file; remove"):
-        prepare(ct_section(), "ct", 0)
+        ct_card()
 
 
-def test_a_file_changed_since_it_was_unpacked_is_named_even_if_it_has_its_size():
-    folder = unpacked(CHEST_CT.remote, ct_names())
-    changed = folder / "Data/test/normal/0.png"
-    content = bytearray(changed.read_bytes())
-    content[-1] ^= 1
-    changed.write_bytes(content)
-    with pytest.raises(UserError, match=r"Data/test/normal/0\.png"):
-        prepare(ct_section(), "ct", 0)
-
-
-def test_jpeg_data_under_png_names_and_every_mode_are_read():
-    folder = unpacked(CHEST_CT.remote, ct_names())
-    shutil.rmtree(folder / "Data/test/normal")
-    for n in range(54):
-        write_image(folder / f"Data/test/normal/{n}.jpg", 5000 + n, mode=("RGB", "L")[n % 2])
-        (folder / f"Data/test/normal/{n}.jpg").rename(folder / f"Data/test/normal/{n}.png")
-    write_image(folder / "Data/train/normal/0.png", 7000, mode="RGBA")
-    write_image(folder / "Data/train/normal/1.png", 7001, mode="LA")
-    record(CHEST_CT.remote)
-    assert prepare(ct_section(), "ct", 0).card.counts["test"] == list(CHEST_CT.counts["test"].values())
+def test_jpeg_data_under_png_names_and_every_mode_are_read(few):
+    folder = unpacked(CT, ct_names(few))
+    for n, mode in enumerate(("RGB", "L", "RGBA", "LA")):
+        name = sorted(folder.glob("Data/train/*/0.png"))[n]
+        written = name.with_suffix(".jpg") if n < 2 else name
+        write_image(written, 5000 + n, mode=mode)
+        written.rename(name)
+    record(CT)
+    assert ct_card().counts["train"] == list(few["train"].values())
 
 
 # Chest X-ray ----------------------------------------------------------------------------------------------------
 
 
-def xray_section(**settings):
-    return parse(ChestXrayDataset, {"kind": "chest_xray", "image_size": 8, "accept": "changed", **settings}, "xray")
+XRAY = CHEST_XRAY["kaggle"].remote
+
+
+def xray(names):
+    """What is prepared of these files."""
+    unpacked(XRAY, names, ".jpeg")
+    raw = {"kind": "chest_xray", "image_size": 8, "accept": "changed"}
+    return prepare(parse(ChestXrayDataset, raw, "xray"), "xray", 0)
 
 
 def xray_names():
@@ -127,8 +140,7 @@ def xray_names():
 
 
 def test_a_patient_of_the_xrays_never_stands_in_both_train_and_val():
-    unpacked(CHEST_XRAY["kaggle"].remote, xray_names(), ".jpeg")
-    dataset = prepare(xray_section(), "xray", 0)
+    dataset = xray(xray_names())
     train, val, test = (dataset.splits[name] for name in ("train", "val", "test"))
     assert (len(train) + len(val), len(test)) == (20 * 6 + 2, 2)  # the published val has joined them
     assert min(np.bincount(val.labels)) >= 4  # about a tenth of 61 each
@@ -137,11 +149,7 @@ def test_a_patient_of_the_xrays_never_stands_in_both_train_and_val():
     assert all(name.startswith(("IM-", "NORMAL2-IM-")) for name in patients)
     assert dataset.card.patients == "known"
     assert any("16 validation images" in note for note in dataset.card.notes)
-
-
-def test_the_prefix_of_a_normal_patient_is_part_of_its_name():
-    unpacked(CHEST_XRAY["kaggle"].remote, xray_names(), ".jpeg")
-    splits = prepare(xray_section(), "xray", 0).splits.values()
+    splits = dataset.splits.values()
     group_of = {str(n): g for split in splits for n, g in zip(split.origins.names, split.groups, strict=True)}
     assert group_of["train/NORMAL/IM-0003-0000.jpeg"] == group_of["train/NORMAL/IM-0003-0001.jpeg"]
     assert group_of["train/NORMAL/IM-0003-0000.jpeg"] != group_of["train/NORMAL/NORMAL2-IM-0003-0001.jpeg"]
@@ -150,16 +158,13 @@ def test_the_prefix_of_a_normal_patient_is_part_of_its_name():
 
 
 def test_folders_that_repeat_the_set_inside_itself_are_left_out():
-    names = xray_names()
-    unpacked(CHEST_XRAY["kaggle"].remote, [*names, *(f"chest_xray/{name}" for name in names)], ".jpeg")
-    dataset = prepare(xray_section(), "xray", 0)
-    assert sum(map(len, dataset.splits.values())) == len(names)
+    dataset = xray([*xray_names(), *(f"chest_xray/{name}" for name in xray_names())])
+    assert sum(map(len, dataset.splits.values())) == len(xray_names())
 
 
 def test_a_name_without_a_patient_is_refused():
-    unpacked(CHEST_XRAY["kaggle"].remote, [*xray_names(), "chest_xray/train/NORMAL/scan7"], ".jpeg")
     with pytest.raises(UserError, match=r"scan7\.jpeg: its name begins with no patient"):
-        prepare(xray_section(), "xray", 0)
+        xray([*xray_names(), "chest_xray/train/NORMAL/scan7"])
 
 
 # Tongues --------------------------------------------------------------------------------------------------------
@@ -169,39 +174,50 @@ def tongue_section(**settings):
     return parse(TongueDataset, {"kind": "tongue", "image_size": 8, **settings}, "tongue")
 
 
+def tri_dhat(folders):
+    """The card of a set with so many images in each folder."""
+    unpacked(TONGUE.remote, numbered(folders))
+    return prepare(tongue_section(), "tongue", 0).card
+
+
 def test_class_folders_are_found_by_name_wherever_they_lie():
-    unpacked(TONGUE.remote, numbered({"a/Vata": 20, "a/PITTA tongue": 20, "b/kapha/left": 20, "a/other": 3}))
-    dataset = prepare(tongue_section(), "tongue", 0)
-    assert dataset.card.classes == ["kapha", "pitta", "vata"]
-    assert np.sum(list(dataset.card.counts.values()), axis=0).tolist() == [20, 20, 20]
-    assert dataset.card.horizontal_flip
+    card = tri_dhat({"a/Vata": 20, "a/PITTA tongue": 20, "b/kapha/left": 20, "a/other": 3})
+    assert card.classes == ["kapha", "pitta", "vata"]
+    assert np.sum(list(card.counts.values()), axis=0).tolist() == [20, 20, 20]
+    assert card.horizontal_flip
 
 
-def test_a_folder_of_two_classes_is_refused_and_masks_and_others_are_left_out_and_told():
-    good = numbered({"vata": 9, "Pitta_2": 9, "Kapha tongues": 9})
-    left_out = numbered({"vata/mask": 3, "not_kapha": 2, "unlabelled": 1})
-    unpacked(TONGUE.remote, [*good, *left_out])
-    card = prepare(tongue_section(), "tongue", 0).card
+def test_masks_and_other_folders_are_left_out_and_noted():
+    card = tri_dhat({"vata": 9, "Pitta_2": 9, "Kapha tongues": 9, "vata/mask": 3, "not_kapha": 2, "unlabelled": 1})
     assert np.sum(list(card.counts.values()), axis=0).tolist() == [9, 9, 9]
     assert [note for note in card.notes if "left out" in note] == [
         "2 images of the folder 'not_kapha' left out: it is no class",
         "1 images of the folder 'unlabelled' left out: it is no class",
         "3 images of the folder 'vata/mask' left out: it is no class",
     ]
-    unpacked(TONGUE.remote, [*good, "Vata-Pitta/0"])
-    with pytest.raises(UserError, match=r"Vata-Pitta: is named after pitta and vata; list the images in a table"):
-        prepare(tongue_section(), "tongue", 0)
 
 
 def test_splits_are_found_by_name_too():
-    unpacked(TONGUE.remote, numbered({f"{s}/{cls}": 5 for s in ("train", "valid", "test") for cls in TONGUE.classes}))
-    assert set(map(tuple, prepare(tongue_section(), "tongue", 0).card.counts.values())) == {(5, 5, 5)}
+    card = tri_dhat({f"{split}/{cls}": 5 for split in ("train", "valid", "test") for cls in TONGUE.classes})
+    assert set(map(tuple, card.counts.values())) == {(5, 5, 5)}
 
 
-def test_folders_that_do_not_match_are_listed():
-    unpacked(TONGUE.remote, numbered({"images/vata": 2, "images/pita": 2, "images/kapha": 2}))
-    with pytest.raises(UserError, match=r"folder named after pitta \(folders found: images, images/kapha, images/pita"):
-        prepare(tongue_section(), "tongue", 0)
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (
+            ("vata", "pitta", "kapha", "Vata-Pitta"),
+            "Vata-Pitta: is named after pitta and vata; list the images in",
+        ),
+        (
+            ("images/vata", "images/pita", "images/kapha"),
+            r"folder named after pitta \(folders found: images, images/kapha, images/pita",
+        ),
+    ],
+)
+def test_folders_that_do_not_match_are_named(folders, message):
+    with pytest.raises(UserError, match=message):
+        tri_dhat(dict.fromkeys(folders, 2))
 
 
 FISSURES = TONGUEXPERT_LABELS["labels_fissure"].remote
@@ -249,41 +265,38 @@ def test_a_column_belongs_to_its_publisher():
 # MedMNIST -------------------------------------------------------------------------------------------------------
 
 
-def medmnist_file(name, counts, labels):
-    """An npz of `name` with random images and `labels(n)`."""
+def mnist(name, counts, labels, **settings):
+    """What is prepared of random images and `labels(n)` in the place of a set."""
     remote, rng = medmnist.facts(name, 28).remote, np.random.RandomState(0)
     arrays = {}
-    for split, n in counts.items():
+    for split, n in zip(SPLITS, counts, strict=True):
         arrays[f"{split}_images"] = rng.randint(0, 255, (n, 28, 28), dtype=np.uint8)
         arrays[f"{split}_labels"] = labels(n)
     write_npz(remote.path, arrays)
     record(remote)
+    return prepare(parse(MedMnistDataset, {"kind": "medmnist", "name": name, **settings}, "mnist"), "mnist", 0).card
 
 
-def medmnist_section(name, **settings):
-    return parse(MedMnistDataset, {"kind": "medmnist", "name": name, **settings}, "mnist")
+def by_turns(n):
+    return (np.arange(n) % 2)[:, None]
 
 
 def test_a_set_of_medmnist_has_the_packages_facts():
-    counts = {"train": 546, "val": 78, "test": 156}
-    medmnist_file("breastmnist", counts, lambda n: (np.arange(n) % 2)[:, None])
-    card = prepare(medmnist_section("breastmnist"), "breast", 0).card
+    card = mnist("breastmnist", (546, 78, 156), by_turns)
     assert (card.title, card.classes, card.task) == ("BreastMNIST", ["malignant", "normal, benign"], "binary-class")
-    assert {name: sum(row) for name, row in card.counts.items()} == counts
+    assert [sum(row) for row in card.counts.values()] == [546, 78, 156]
     assert (card.licence, card.accepted) == ("CC BY 4.0", [])
 
 
 def test_another_number_of_images_than_published_is_refused_or_accepted():
-    medmnist_file("breastmnist", {"train": 10, "val": 4, "test": 4}, lambda n: (np.arange(n) % 2)[:, None])
     with pytest.raises(UserError, match=r"breastmnist\.npz: train has 10 images, published are 546"):
-        prepare(medmnist_section("breastmnist"), "breast", 0)
-    card = prepare(medmnist_section("breastmnist", accept="changed"), "breast", 0).card
+        mnist("breastmnist", (10, 4, 4), by_turns)
+    card = mnist("breastmnist", (10, 4, 4), by_turns, accept="changed")
     assert card.accepted[0] == "10 images in train, published are 546 (accepted)"
 
 
 def test_a_set_of_several_labels_comes_without_them():
-    medmnist_file("chestmnist", {"train": 10, "val": 4, "test": 4}, lambda n: np.eye(14, dtype=np.int64)[np.arange(n)])
-    card = prepare(medmnist_section("chestmnist", accept="changed"), "chest", 0).card
+    card = mnist("chestmnist", (10, 4, 4), lambda n: np.eye(14, dtype=np.int64)[np.arange(n)], accept="changed")
     assert (card.classes, card.counts["train"], card.task) == (["any"], [10], "multi-label, binary-class")
     assert any("atelectasis 1, " in note for note in card.notes)
 
@@ -304,3 +317,39 @@ def test_no_two_known_files_have_one_name():
     """A mirror may be one flat folder."""
     remotes = {facts.remote for sizes in known().values() for facts in sizes}
     assert len({remote.file for remote in remotes}) == len(remotes)
+
+
+# What is shown of a file that is here ---------------------------------------------------------------------------
+
+BREAST = medmnist.facts("breastmnist", 28).remote
+
+
+def breast(**found):
+    BREAST.path.parent.mkdir(parents=True)
+    BREAST.path.write_bytes(b"images")
+    record(BREAST, **found)
+
+
+def test_a_file_is_verified_only_by_its_published_hash():
+    breast(proved_by=BREAST.hash)
+    state = f"verified (md5 {BREAST.hash[4:12]}...)"
+    assert f"resources/medmnist/breastmnist.npz: {state}" in show_known("breastmnist")
+    row = next(line for line in list_known().splitlines() if line.startswith("breastmnist "))
+    assert row.endswith(f"  28: {state}")
+
+
+def test_without_a_published_hash_the_content_is_yet_to_be_counted():
+    unpacked(CT, ["cats/a"])
+    size = ", of the published size" if CT.size else ""
+    assert f"images.zip: here{size}, its content is counted when it is prepared" in show_known("chest_ct")
+
+
+def test_an_accepted_difference_is_no_proof():
+    breast(differs="breastmnist.npz has md5:1, expected md5:2")
+    assert "breastmnist.npz: here, accepted although it differs" in show_known("breastmnist")
+
+
+def test_a_file_that_was_changed_is_told():
+    breast(proved_by=BREAST.hash)
+    BREAST.path.write_bytes(b"fewer")
+    assert "breastmnist.npz: was changed since it was fetched" in show_known("breastmnist")

@@ -1,32 +1,19 @@
-from pathlib import Path
+import dataclasses
 
 import numpy as np
 import pytest
 
+from medbench.audit.audit import audit
+from medbench.audit.sections import AuditStage
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
-from medbench.data.prepare import prepare
 from medbench.data.sections import NpzDataset
 from medbench.run.files import sha256_of
-
-SHARED = Path(__file__).parents[2].parent / "shared"
-PNEUMONIA = SHARED / "data" / "pneumoniamnist_28.npz"
-
-
-def arrays(**changes):
-    """A valid set of arrays, 2 classes, 8 x 6 pixels; a change of None removes the key."""
-    rng = np.random.RandomState(0)
-    good = {}
-    for name, count in zip(SPLITS, (12, 4, 4), strict=True):
-        good[f"{name}_images"] = rng.randint(0, 256, (count, 8, 6)).astype(np.uint8)
-        good[f"{name}_labels"] = (np.arange(count) % 2)[:, None].astype(np.uint8)
-    return {key: value for key, value in {**good, **changes}.items() if value is not None}
+from tests.helpers.own_images import arrays, from_npz
 
 
 def load(folder, content, **settings):
-    path = folder / "mine.npz"
-    np.savez(path, **content)
-    return prepare(NpzDataset(kind="npz", path=str(path), **settings), "mine", seed=0)
+    return from_npz(folder / "mine.npz", content, **settings)
 
 
 def test_a_valid_file_keeps_its_pixels(tmp_path):
@@ -64,7 +51,7 @@ def test_a_prepared_dataset_can_be_given_as_a_users_npz(tmp_path):
     }
     first = load(tmp_path, arrays(**groups))
     first.save(tmp_path / "saved.npz")
-    again = prepare(NpzDataset(kind="npz", path=str(tmp_path / "saved.npz")), "again", seed=5)
+    again = from_npz(tmp_path / "saved.npz")
     for name in SPLITS:
         np.testing.assert_array_equal(again.splits[name].images, first.splits[name].images)
         np.testing.assert_array_equal(again.splits[name].groups, first.splits[name].groups)
@@ -81,7 +68,7 @@ def test_each_image_is_its_own_group_by_default(tmp_path):
 
 def test_patients_do_not_become_known_on_the_way_through_a_file(tmp_path):
     load(tmp_path, arrays()).save(tmp_path / "saved.npz")
-    again = prepare(NpzDataset(kind="npz", path=str(tmp_path / "saved.npz")), "again", seed=5)
+    again = from_npz(tmp_path / "saved.npz")
     assert again.card.patients == "unknown"
 
 
@@ -105,7 +92,7 @@ def test_channels_are_converted_on_request(tmp_path):
     for channel in range(3):
         np.testing.assert_array_equal(coloured.splits["val"].images[..., channel], content["val_images"])
     coloured.save(tmp_path / "colour.npz")
-    gray = prepare(NpzDataset(kind="npz", path=str(tmp_path / "colour.npz"), channels=1), "gray", seed=0)
+    gray = from_npz(tmp_path / "colour.npz", channels=1)
     np.testing.assert_array_equal(gray.splits["val"].images, content["val_images"])
 
 
@@ -165,21 +152,40 @@ def test_labels_must_match_the_named_classes(tmp_path, labels, classes, message)
 
 
 def test_a_missing_file_and_another_hash_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"datasets.x: .*nowhere.npz: no such file \(expected an npz"):
-        prepare(NpzDataset(kind="npz", path=str(tmp_path / "nowhere.npz")), "x", seed=0)
+    with pytest.raises(UserError, match=r"datasets.mine: .*nowhere.npz: no such file \(expected an npz"):
+        from_npz(tmp_path / "nowhere.npz")
     with pytest.raises(UserError, match=f"sha256 is [0-9a-f]{{64}}, expected {'0' * 64}"):
         load(tmp_path, arrays(), sha256="0" * 64)
-
-
-def test_the_right_hash_is_accepted(tmp_path):
-    np.savez(tmp_path / "mine.npz", **arrays())
     sha256 = sha256_of(tmp_path / "mine.npz")
-    section = NpzDataset(kind="npz", path=str(tmp_path / "mine.npz"), sha256=sha256)
-    assert prepare(section, "mine", seed=0).card.source_sha256 == sha256
+    assert from_npz(tmp_path / "mine.npz", sha256=sha256).card.source_sha256 == sha256
 
 
-@pytest.mark.skipif(not PNEUMONIA.exists(), reason="needs the shared images")
-def test_pneumoniamnist():
-    card = prepare(NpzDataset(kind="npz", path=str(PNEUMONIA)), "pneumonia", seed=0).card
+@pytest.mark.parametrize("side", [1, 5])
+def test_images_that_no_network_takes_are_refused(tmp_path, side):
+    small = arrays(**{f"{name}_images": arrays()[f"{name}_images"][:, :side, :side] for name in SPLITS})
+    with pytest.raises(UserError, match=rf"images of {side}×{side} pixels are too small .* set image_size, e\.g\. 28"):
+        load(tmp_path, small)
+    assert load(tmp_path, small, image_size=28).card.image_size == (28, 28)
+
+
+@pytest.mark.parametrize(("others", "refused"), [(0, True), (1, True), (2, False)])
+def test_training_images_of_one_patient_stop_before_anything_is_trained(tmp_path, others, refused):
+    raw = load(tmp_path, arrays())
+    train = raw.splits["train"]
+    groups = np.where(np.arange(len(train)) < others, 1000 + np.arange(len(train)), 999)
+    raw.splits["train"] = dataclasses.replace(train, groups=groups)
+    raw.save(tmp_path / "raw.npz")
+    stage = AuditStage(name="mine", dataset=NpzDataset(kind="npz", path=str(tmp_path / "mine.npz")), seed=0)
+    arguments = tmp_path / "raw.npz", tmp_path / "out.npz", stage, tmp_path / "found.json"
+    if refused:
+        with pytest.raises(UserError, match=r"^datasets\.mine: \d+ of 12 training images are of one patient"):
+            audit(*arguments)
+    else:
+        audit(*arguments)
+    assert (tmp_path / "out.npz").exists() != refused
+
+
+def test_pneumoniamnist(shared):
+    card = from_npz(shared / "data" / "pneumoniamnist_28.npz").card
     assert [sum(card.counts[name]) for name in SPLITS] == [4708, 524, 624]
     assert (len(card.classes), card.channels, card.image_size) == (2, 1, (28, 28))

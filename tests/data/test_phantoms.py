@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from medbench.core.rng import numpy_rng
 from medbench.data.phantoms import SUBJECTS, render_split
 
-# Two images a class, 32 px, seed 0. Drawing uses + - * / and sqrt only, which IEEE 754 rounds in one way. Should a
+# Two images per class, 32 px, seed 0. Drawing uses + - * / and sqrt only, which IEEE 754 rounds in one way. Should a
 # compiler fuse a multiplication and an addition after all, the value moves by about 1e-16 of the range, while the
 # value of this batch nearest to a rounding edge (a grey level and a half) lies 1.3e-5 grey levels from it.
 SHA256 = {
@@ -55,7 +55,7 @@ def test_larger_split_contains_the_smaller(subject):
 
 def test_no_image_repeats_within_or_between_splits_and_seeds(subject):
     places = ("train", 0), ("val", 0), ("test", 0), ("train", 1)
-    drawn = [draw(subject, split, 8, 28, seed)[0] for split, seed in places]
+    drawn = [draw(subject, split, 4, 28, seed)[0] for split, seed in places]
     assert len(fingerprints(np.concatenate(drawn))) == sum(len(images) for images in drawn)
 
 
@@ -86,10 +86,10 @@ def test_size_changes_sampling_and_not_anatomy(subject):
 
 
 def test_classes_are_learnable_but_not_trivial(subject):
-    """A forest on raw pixels, 60 training images a class, one-vs-rest AUROC on 50 test images a class."""
-    (images, labels), (unseen, truth) = draw(subject, "train", 60, 28), draw(subject, "test", 50, 28)
-    forest = RandomForestClassifier(150, random_state=0).fit(images.reshape(len(images), -1), labels)
+    """A forest on raw pixels, 50 training images per class, one-vs-rest AUROC on 30 test images per class."""
+    (images, labels), (unseen, truth) = draw(subject, "train", 50, 28), draw(subject, "test", 30, 28)
+    forest = RandomForestClassifier(80, random_state=0).fit(images.reshape(len(images), -1), labels)
     scores = forest.predict_proba(unseen.reshape(len(unseen), -1))
     auroc = roc_auc_score(truth, scores[:, 1] if scores.shape[1] == 2 else scores, multi_class="ovr")
-    # Measured at seeds 0 to 3: ct 0.80 to 0.87, xray 0.78 to 0.86, tongue 0.75 to 0.86. Chance is 0.5.
+    # Measured at seed 0: ct 0.76, xray 0.82, tongue 0.86; at seeds 1 to 3: 0.68 to 0.90. Chance is 0.5.
     assert 0.68 < auroc < 0.95

@@ -37,5 +37,5 @@ def test_every_pixel_type_is_read_as_other_decoders_read_it_or_refused(tmp_path)
         wrong = failure(case, tmp_path / "a.png")
         failures += [f"{case.name}: {wrong}"] if wrong else []
     assert not failures, f"{len(failures)} of {counts.total()}:\n" + "\n".join(failures)
-    assert counts.total() > 4000
+    assert counts.total() > 2500
     assert {form for form, read in counts if read} == {"tiff", "png", "jpeg", "webp", "gif", "bmp"}

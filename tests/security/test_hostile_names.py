@@ -1,6 +1,7 @@
 """Names and paths that a shell, an option parser or a page would take for something else."""
 
 import copy
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from medbench.cli import main
 from medbench.config.load import load
 from medbench.core.errors import UserError
 from tests.helpers.configs import MINIMAL, changed
@@ -43,20 +45,34 @@ def test_an_arm_of_such_a_name_is_refused(name):
             load(changed("studies.s.arms", [arm]))
 
 
+@pytest.fixture
+def verb(monkeypatch, capsys, tmp_path):
+    """A function: exit code and last line of the command line, in this process and in a folder of its own."""
+
+    def run(*arguments: object) -> tuple[object, str]:
+        monkeypatch.chdir(tmp_path)
+        texts = [json.dumps(value) if isinstance(value, dict) else str(value) for value in arguments]
+        monkeypatch.setattr(sys, "argv", ["medbench", *texts])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code or 0, capsys.readouterr().err.splitlines()[-1]
+
+    return run
+
+
 @pytest.mark.parametrize("path", ["-rf", "--help", "a b'c\"d$(touch pwned)ü", "a\nb"])
-def test_a_path_is_a_path_to_every_verb(path, medbench, tmp_path):
+def test_a_path_is_a_path_to_every_verb(path, verb, tmp_path):
     write_images(tmp_path / path)
     section = {"name": "mine", "dataset": {"kind": "folder", "path": path, "image_size": 8}, "seed": 0}
-    done = medbench("prepare", "out.npz", "--config", section, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    code, line = verb("prepare", "out.npz", "--config", section)
+    assert code == 0, line
     assert {file.name for file in tmp_path.iterdir()} == {path, "out.npz", "out.json"}
 
 
-def test_so_is_a_file_that_an_option_names(medbench, tmp_path):
+def test_so_is_a_file_that_an_option_names(verb):
     section = {"name": "x", "dataset": {"kind": "phantom", "subject": "ct"}, "seed": 0}
-    files = ("--found", "--help")
-    done = medbench("audit", "no.npz", "out.npz", *files, "--config", section, cwd=tmp_path)
-    assert (done.returncode, done.stderr[:13]) == (2, "medbench: no.")
+    code, line = verb("audit", "no.npz", "out.npz", "--found", "--help", "--config", section)
+    assert (code, line[:13]) == (2, "medbench: no.")
 
 
 ODD = 'a b\'c "d" ü $(touch pwned) `touch pwned`; touch pwned #'

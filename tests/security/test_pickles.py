@@ -36,7 +36,7 @@ def refused(monkeypatch, capsys):
     """A function: the line in which a verb refuses what it was given, its last."""
 
     def run(*arguments: object) -> str:
-        texts = [json.dumps(each) if isinstance(each, dict) else str(each) for each in arguments]
+        texts = [json.dumps(value) if isinstance(value, dict) else str(value) for value in arguments]
         monkeypatch.setattr(sys, "argv", ["medbench", *texts])
         with pytest.raises(SystemExit) as ended:
             main()

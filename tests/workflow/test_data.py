@@ -9,8 +9,8 @@ import pytest
 
 from medbench.data.known import CHEST_CT, TONGUE
 from medbench.run.files import sha256_of
-from tests.data.known import numbered, write_image
-from tests.data.test_folder import put, two_classes
+from tests.helpers.known_sets import numbered, write_image
+from tests.helpers.own_images import put, two_classes
 
 FILE = TONGUE.remote.file
 TONGUES = "tongue: {accept: changed, image_size: 16}"
