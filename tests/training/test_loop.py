@@ -1,94 +1,18 @@
+"""The loop: what it logs, saves and averages, and adversaries that learn in it by turns."""
+
 import os
 import signal
-from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from medbench.core.errors import Interrupted, UserError
-from medbench.core.sections import TrainingSection
-from medbench.system.runtime import Runtime
 from medbench.training import loop
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, batch_rows, count_parameters, train_network
-from medbench.training.task import Task, TrainingData
-
-RUNTIME = Runtime("cpu", "fp32", 1, False)
-SECTION = TrainingSection(batch_size=4, log_every=5, checkpoint_every=3, learning_rate=1e-2)
-STEPS = 14
-IMAGES = torch.randint(0, 256, (10, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-DATA = TrainingData(IMAGES, torch.arange(10) % 2)
-
-
-class Regression(Task):
-    """Learns the mean image from noisy ones, with dropout: draws from its generator and from the global one."""
-
-    def __init__(self, signal_at: int = 0, signal_number: int = signal.SIGTERM):
-        torch.manual_seed(0)
-        network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(8, 1, 3, padding=1))
-        self.networks, self.losses = {"conv": network}, {"conv": self.loss}
-        self.calls, self.signal_at, self.signal_number = 0, signal_at, signal_number
-        self.probes = 0
-
-    @property
-    def network(self):
-        return self.networks["conv"]
-
-    def loss(self, batch):
-        self.calls += 1
-        if self.calls == self.signal_at:
-            os.kill(os.getpid(), self.signal_number)
-        x = batch.images.float() / 255
-        noisy = x + batch.draws.randn(x.shape)
-        return (self.network(noisy) - x).pow(2).mean() + 0 * batch.labels.sum()
-
-    def state(self):
-        return {"probes": self.probes}
-
-    def restore(self, state):
-        self.probes = state["probes"]
-
-    def probe(self):
-        assert not self.network.training
-        self.probes += 1
-        return {"eps_mse": float(self.network(torch.ones(1, 1, 4, 4)).sum())}
-
-
-def trained(folder, task=None, section=SECTION, belongs_to="this", **schedule):
-    task = task or Regression()
-    store = CheckpointStore(folder, belongs_to)
-    wanted = Schedule.adam(section, STEPS, **schedule)
-    history = train_network(task, DATA, wanted, seed=1, store=store, runtime=RUNTIME, title="test")
-    return SimpleNamespace(weights=task.network.state_dict(), history=history, probes=task.probes, steps=task.calls)
-
-
-def assert_same(a, b):
-    assert (a.history, a.probes) == (b.history, b.probes)
-    for name, weight in a.weights.items():
-        assert torch.equal(weight, b.weights[name]), name
-
-
-@pytest.mark.parametrize("section", [SECTION, SECTION.model_copy(update={"ema_decay": 0.9})], ids=["plain", "ema"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_interrupted_and_resumed_is_bit_identical(tmp_path, section, number):
-    whole = trained(tmp_path / "whole", section=section)
-    with pytest.raises(Interrupted, match="stopped after step 7") as stop:
-        trained(tmp_path / "cut", Regression(signal_at=7, signal_number=number), section)
-    assert stop.value.signal_number == number
-    resumed = trained(tmp_path / "cut", section=section)
-    assert resumed.steps == STEPS - 7
-    assert_same(whole, resumed)
-
-
-def test_a_damaged_newest_checkpoint_costs_steps_but_no_bit(tmp_path):
-    whole = trained(tmp_path / "whole")
-    with pytest.raises(Interrupted):
-        trained(tmp_path / "cut", Regression(signal_at=7))
-    sorted((tmp_path / "cut").iterdir())[-1].write_bytes(b"damaged")
-    resumed = trained(tmp_path / "cut")
-    assert resumed.steps == STEPS - 6  # from the checkpoint of step 6
-    assert_same(whole, resumed)
+from medbench.training.loop import batch_rows, count_parameters
+from medbench.training.task import Task
+from tests.helpers.tasks import SECTION, STEPS, Regression, assert_same, assert_same_weights, trained
 
 
 def test_slow_steps_are_saved_more_often_and_the_same_comes_of_it(tmp_path, monkeypatch):
@@ -105,7 +29,7 @@ def test_slow_steps_are_saved_more_often_and_the_same_comes_of_it(tmp_path, monk
 def test_a_finished_run_is_not_trained_again(tmp_path):
     whole = trained(tmp_path)
     again = trained(tmp_path)
-    assert again.steps == 0
+    assert again.task.steps == 0
     assert_same(whole, again)
 
 
@@ -125,10 +49,9 @@ def test_the_log_has_the_mean_loss_of_each_interval_and_the_last_step(tmp_path):
 def test_ema_ends_with_the_average(tmp_path):
     plain = trained(tmp_path / "plain")
     averaged = trained(tmp_path / "ema", section=SECTION.model_copy(update={"ema_decay": 0.99}))
-    start = Regression().network.state_dict()
-    name = "0.weight"
+    start = Regression().network[0].weight
     # The average lies between where the weights began and where they ended: nearer the start than the end does.
-    moved = [(end.weights[name] - start[name]).norm() for end in (averaged, plain)]
+    moved = [(end.task.network[0].weight - start).norm() for end in (averaged, plain)]
     assert 0 < moved[0] < moved[1]
 
 
@@ -181,41 +104,28 @@ class Adversaries(Task):
         return {"brightness": float(self.networks["generator"](torch.ones(1, 1, 4, 4)).mean())}
 
 
-def rivals(folder, task, section=SECTION):
-    store = CheckpointStore(folder, "this")
-    history = train_network(task, DATA, Schedule.adam(section, STEPS), 1, store, RUNTIME, "test")
-    return history, {name: network.state_dict() for name, network in task.networks.items()}
-
-
-def assert_same_states(ours, theirs):
-    for name, state in ours.items():
-        assert all(torch.equal(weight, theirs[name][key]) for key, weight in state.items()), name
-
-
 def test_adversaries_learn_by_turns_each_from_its_own_loss(tmp_path):
     task, before = Adversaries(), {name: n.state_dict() for name, n in Adversaries().networks.items()}
-    history, after = rivals(tmp_path, task)
+    after = trained(tmp_path, task)
     assert task.asked == [(name, step) for step in range(1, STEPS + 1) for name in ("generator", "critic")]
     for name, state in before.items():
-        assert all(not torch.equal(weight, after[name][key]) for key, weight in state.items()), name
-    assert [sorted(row) for row in history] == [["brightness", "images_seen", "loss", "loss_critic", "step"]] * 3
+        assert all(not torch.equal(weight, after.weights[name][key]) for key, weight in state.items()), name
+    assert [sorted(row) for row in after.history] == [["brightness", "images_seen", "loss", "loss_critic", "step"]] * 3
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
 def test_interrupted_adversaries_go_on_bit_identically(tmp_path, ema_decay):
     section = SECTION.model_copy(update={"ema_decay": ema_decay})
-    whole, expected = rivals(tmp_path / "whole", Adversaries(warm_up=6), section)
+    whole = trained(tmp_path / "whole", Adversaries(warm_up=6), section)
     with pytest.raises(Interrupted, match="stopped after step 8"):
-        rivals(tmp_path / "cut", Adversaries(signal_at=8, warm_up=6), section)
-    resumed, found = rivals(tmp_path / "cut", Adversaries(warm_up=6), section)
-    assert resumed == whole
-    assert_same_states(expected, found)
+        trained(tmp_path / "cut", Adversaries(signal_at=8, warm_up=6), section)
+    assert_same(whole, trained(tmp_path / "cut", Adversaries(warm_up=6), section))
 
 
 def test_a_loss_of_none_leaves_its_network_as_it_is(tmp_path):
-    history, after = rivals(tmp_path, Adversaries(warm_up=STEPS))
-    assert_same_states({"critic": Adversaries().networks["critic"].state_dict()}, after)
-    assert [row["loss_critic"] for row in history] == [0, 0, 0]  # the mean over no step
+    after = trained(tmp_path, Adversaries(warm_up=STEPS))
+    assert_same_weights({"critic": Adversaries().networks["critic"].state_dict()}, after.weights)
+    assert [row["loss_critic"] for row in after.history] == [0, 0, 0]  # the mean over no step
 
 
 def test_a_mean_is_over_the_steps_that_had_a_loss(tmp_path):
@@ -225,16 +135,14 @@ def test_a_mean_is_over_the_steps_that_had_a_loss(tmp_path):
         def _critic_loss(self, batch):
             return 2 + 0 * self.networks["critic"][0].weight.sum() if batch.step == 5 else None
 
-    history, _ = rivals(tmp_path, Constant())
-    assert [row["loss_critic"] for row in history] == [2, 0, 0]
+    assert [row["loss_critic"] for row in trained(tmp_path, Constant()).history] == [2, 0, 0]
 
 
 def test_only_the_first_network_is_averaged(tmp_path):
-    plain, averaged = Adversaries(), Adversaries()
-    _, ends = rivals(tmp_path / "plain", plain)
-    _, average = rivals(tmp_path / "ema", averaged, SECTION.model_copy(update={"ema_decay": 0.99}))
-    assert_same_states({"critic": ends["critic"]}, average)
-    assert not torch.equal(ends["generator"]["0.weight"], average["generator"]["0.weight"])
+    plain = trained(tmp_path / "plain", Adversaries()).weights
+    average = trained(tmp_path / "ema", Adversaries(), SECTION.model_copy(update={"ema_decay": 0.99})).weights
+    assert_same_weights({"critic": plain["critic"]}, average)
+    assert not torch.equal(plain["generator"]["0.weight"], average["generator"]["0.weight"])
 
 
 def test_the_average_warms_up_and_is_what_the_probe_sees(tmp_path):
@@ -275,8 +183,7 @@ def test_checks_are_asked_at_their_steps_alone_and_change_nothing(tmp_path):
     task = Checked()
     checked = trained(tmp_path / "checked", task, check_steps=frozenset({7, 10}))
     assert [(row["step"], row.get("kid")) for row in checked.history] == [(5, None), (7, 7), (10, 10), (14, None)]
-    unchecked = trained(tmp_path / "unchecked")
-    assert all(torch.equal(weight, unchecked.weights[name]) for name, weight in checked.weights.items())
+    assert_same_weights(checked.weights, trained(tmp_path / "unchecked").weights)
 
 
 def test_a_loss_that_is_not_finite_ends_in_one_line(tmp_path):
@@ -285,7 +192,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(tmp_path):
             return super()._critic_loss(batch) * (float("nan") if batch.step == 7 else 1)
 
     with pytest.raises(UserError, match=r"^test: the loss is not finite at step 10: lower learning_rate$"):
-        rivals(tmp_path, Diverging())
+        trained(tmp_path, Diverging())
     # What was saved is no obstacle to whoever follows the advice: other settings are another training.
     assert not list(tmp_path.rglob("step*.pt"))
 

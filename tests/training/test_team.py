@@ -16,17 +16,12 @@ from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.core.errors import Interrupted, UserError
 from medbench.core.rng import numpy_rng
-from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
 from medbench.system.launcher import RENDEZVOUS
-from medbench.system.runtime import Runtime
-from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, train_network
-from medbench.training.task import Task, TrainingData
 from medbench.training.team import Team
 from tests.helpers.processes import together
+from tests.helpers.tasks import RUNTIME, Regression, assert_same_weights, trained
 
-ALONE = Runtime("cpu", "fp32", 1, False)
 STEPS = 4
 COMMON = {"steps": STEPS, "batch_size": 8, "log_every": 1, "probe_images": 8, "learning_rate": 1e-3, "ema_decay": 0.9}
 KINDS = {
@@ -66,7 +61,7 @@ def fitted(runtime, rank, folder, name, **settings):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_two_learn_what_one_does(tmp_path, name):
-    history, weights = fitted(ALONE, 0, tmp_path / "one", name)
+    history, weights = fitted(RUNTIME, 0, tmp_path / "one", name)
     (first, one), (second, other) = together(fitted, tmp_path / "two", tmp_path / "two", name)
     assert len(first) == len(history) >= STEPS
     for row, expected in zip(first, history, strict=True):
@@ -101,39 +96,21 @@ def test_one_that_waits_for_another_to_begin_ends_at_a_signal(tmp_path):
             process.kill()
 
 
-class Noisy(Task):
-    """Learns the mean image from noisy ones with dropout; one process alone may send itself a signal."""
-
-    def __init__(self, rank: int, signal_at: tuple[int, int] = (0, 0), diverges_at: int = 0):
-        torch.manual_seed(rank)  # what draws its first weights by itself is given the first process's
-        self.networks = {"conv": nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(8, 1, 1))}
-        self.losses = {"conv": self._loss}
-        self.rank, self.signal_at, self.diverges_at, self.noise = rank, signal_at, diverges_at, []
-
-    def _loss(self, batch):
-        if (self.rank, batch.step) == self.signal_at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        x = batch.images.float() / 255
-        noise = batch.draws.randn(x.shape)
-        self.noise.append((noise, torch.get_rng_state(), batch.labels))
-        loss = (self.networks["conv"](x + noise) - x).square().mean()
-        return loss * float("nan") if batch.step == self.diverges_at else loss
-
-    def probe(self):
-        return {"sum": float(self.networks["conv"](torch.ones(1, 1, 4, 4)).sum())}
+class Diverging(Regression):
+    def loss(self, batch):
+        return super().loss(batch) * (float("nan") if batch.step == 7 else 1)
 
 
-def learned(runtime, rank, folder, **settings):
-    """What a task has learned, drawn, and ended with."""
-    task, section = Noisy(rank, **settings), TrainingSection(batch_size=4, log_every=5, checkpoint_every=3)
-    images = torch.randint(0, 256, (10, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    data, store = TrainingData(images, torch.arange(10)), CheckpointStore(folder / "checkpoints", "this")
-    end, history = None, []
+def learned(runtime, rank, folder, task=Regression, signalled=None):
+    """What a task has learned, drawn, and ended with; the signalled process gets a signal in a step."""
+    # A process that draws its first weights by itself is given the first one's.
+    task, end, history, weights = task(rank, 7 if rank == signalled else 0), None, [], {}
     try:
-        history = train_network(task, data, Schedule.adam(section, 14), 1, store, runtime, "test")
+        result = trained(folder / "checkpoints", task, runtime=runtime)
+        history, weights = result.history, result.weights
     except (Interrupted, UserError) as error:
         end = str(error)
-    return {"history": history, "end": end, "weights": task.networks["conv"].state_dict(), "noise": task.noise}
+    return {"history": history, "end": end, "weights": weights, "drawn": task.drawn}
 
 
 @pytest.fixture(scope="module")
@@ -146,23 +123,19 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_one_stops_all_and_they_go_on_bit_identically(tmp_path, rank, whole):
     folder = tmp_path / "cut"
-    stopped = together(_stopped, tmp_path / "stopped", folder, rank)
+    stopped = together(learned, tmp_path / "stopped", folder, Regression, rank)
     assert [process["end"] for process in stopped] == ["test: stopped after step 7; run again to go on"] * 2
     assert [path.name[:12] for path in sorted((folder / "checkpoints").iterdir())] == ["step00000006", "step00000007"]
     resumed = together(learned, tmp_path / "resumed", folder)
-    for ours, expected in zip(resumed, whole, strict=True):
-        assert len(ours["noise"]) == 7
-        assert ours["history"] == expected["history"]
-        assert all(torch.equal(weight, expected["weights"][name]) for name, weight in ours["weights"].items())
-
-
-def _stopped(runtime, rank, folder, signalled):
-    return learned(runtime, rank, folder, signal_at=(signalled, 7))
+    for process, expected in zip(resumed, whole, strict=True):
+        assert len(process["drawn"]) == 7
+        assert process["history"] == expected["history"]
+        assert_same_weights(process["weights"], expected["weights"])
 
 
 def test_draws_are_shared_and_dropout_is_not(tmp_path, whole):
-    alone = learned(ALONE, 0, tmp_path)["noise"]
-    first, second = (process["noise"] for process in whole)
+    alone = learned(RUNTIME, 0, tmp_path)["drawn"]
+    first, second = (process["drawn"] for process in whole)
     for (noise, state, labels), (noise0, state0, labels0), (noise1, state1, labels1) in zip(
         alone, first, second, strict=True
     ):
@@ -173,12 +146,8 @@ def test_draws_are_shared_and_dropout_is_not(tmp_path, whole):
 
 
 def test_a_loss_that_is_not_finite_ends_all(tmp_path):
-    ends = together(_diverging, tmp_path / "run", tmp_path / "run")
+    ends = together(learned, tmp_path / "run", tmp_path, Diverging)
     assert [end["end"] for end in ends] == ["test: the loss is not finite at step 10: lower learning_rate"] * 2
-
-
-def _diverging(runtime, rank, folder):
-    return learned(runtime, rank, folder, diverges_at=7)
 
 
 def exchanged(runtime, rank):
