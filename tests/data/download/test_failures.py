@@ -1,8 +1,14 @@
-"""What the exceptions of requests mean, in plain words: no address, no query string."""
+"""Exceptions of requests in plain words, without address or query string; disks that are full; progress."""
 
 import errno
+import io
+import os
+import re
 import socket
 import ssl
+import sys
+from collections import namedtuple
+from pathlib import Path
 
 import pytest
 import requests
@@ -11,14 +17,19 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from medbench.core.errors import UserError
-from medbench.data.download import Network, obtain
-from medbench.data.download.failures import Refused, Transient, failure
+from medbench.data.download import obtain, request
+from medbench.data.download.failures import MIB, Refused, Transient, failure
+from medbench.data.download.request import CHUNK, TransferProgress
+from medbench.data.download.sources import Network
+from tests.helpers.web_server import BODY, File, Status
 
 POOL = HTTPConnectionPool("example.org")
 CONNECTION = HTTPConnection("example.org")
 UNREACHABLE = NewConnectionError(CONNECTION, "[Errno 101] Network is unreachable")
 NO_HOST = NameResolutionError("example.org", CONNECTION, socket.gaierror(-2, "Name or service not known"))
 BAD_CERTIFICATE = ssl.SSLCertVerificationError(1, "self-signed certificate")
+DATA = Path("resources/test/data.bin")
+PART = Path(f"{DATA}.part")
 
 
 @pytest.mark.parametrize(
@@ -31,26 +42,120 @@ BAD_CERTIFICATE = ssl.SSLCertVerificationError(1, "self-signed certificate")
         (ssl.SSLError(1, "wrong version"), requests.exceptions.SSLError, "the encrypted connection broke"),
         (UNREACHABLE, requests.exceptions.ProxyError, "the proxy does not answer"),
         (Exception("something new"), requests.ConnectionError, "the connection broke"),
+        (BAD_CERTIFICATE, requests.exceptions.SSLError, "its certificate is not accepted"),
     ],
 )
-def test_what_may_pass_is_tried_again(inner, outer, reason):
-    found = failure(outer(MaxRetryError(POOL, "/?secret", inner)))
-    assert isinstance(found, Transient)
-    assert str(found) == reason
+def test_what_an_exception_means(inner, outer, reason):
+    meaning = failure(outer(MaxRetryError(POOL, "/?secret", inner)))
+    assert isinstance(meaning, Refused if inner is BAD_CERTIFICATE else Transient)
+    assert str(meaning) == reason
 
 
-def test_a_bad_certificate_stays_bad():
-    found = failure(requests.exceptions.SSLError(MaxRetryError(POOL, "/?secret", BAD_CERTIFICATE)))
-    assert isinstance(found, Refused)
-    assert str(found) == "its certificate is not accepted"
-
-
-def test_a_server_that_does_not_encrypt_is_a_plain_reason(server, remote, network):
+def test_a_server_that_does_not_encrypt_is_a_plain_reason(server, remote, network, monkeypatch):
+    encrypted = remote(urls=(server.url.replace("http:", "https:"),))
     with pytest.raises(UserError, match=r"\(the encrypted connection broke\)"):
-        obtain(remote(urls=(server.url.replace("http:", "https:"),)), network)
-
-
-def test_a_missing_list_of_certificates_is_named(server, remote, monkeypatch):
+        obtain(encrypted, network)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "no/where.pem")
     with pytest.raises(UserError, match=r"\(Could not find a suitable TLS CA certificate bundle.*no/where\.pem\)"):
-        obtain(remote(urls=(server.url.replace("http:", "https:"),)), Network(waits=()))
+        obtain(encrypted, Network(waits=()))
+
+
+# The disk -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """A function that sets the bytes that the disk says are free."""
+    usage = namedtuple("usage", "free")
+    return lambda size: monkeypatch.setattr("shutil.disk_usage", lambda path: usage(size))
+
+
+class FullDisk(io.FileIO):
+    """A file that takes one chunk and no more."""
+
+    def write(self, chunk):
+        if self.tell() >= CHUNK:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(chunk)
+
+
+def test_too_little_space_is_found_before_the_body(server, remote, network, free):
+    server.plan("/file", File(headers={"Content-Length": str(5 * MIB)}))
+    free(2 * MIB)
+    problem = "needs 5.0 MiB more, and the disk has 2.0 MiB free; free some and run again"
+    with pytest.raises(UserError, match=f"^resources/test/data.bin: {problem}$"):
+        obtain(remote(), network)
+    assert not PART.exists()
+    server.plan("/file", File(length=False))
+    with pytest.raises(UserError, match=r"needs 2\.9 MiB more, and the disk has 2\.0 MiB free"):
+        obtain(remote(size=3_000_000), network)  # as published, where the server gives none
+
+
+def test_what_is_here_already_needs_no_space(server, remote, network, free):
+    server.plan("/file", File(stop=2 * CHUNK, reset=False), Status(404))
+    with pytest.raises(UserError, match="404"):
+        obtain(remote(), network)
+    here = PART.stat().st_size
+    assert here
+    server.plan("/file", File())
+    free(len(BODY) - here - 1)
+    with pytest.raises(UserError, match="free some and run again"):
+        obtain(remote(), network)
+    free(len(BODY) - here)
+    obtain(remote(), network)
+    assert DATA.read_bytes() == BODY
+
+
+def test_a_disk_that_fills_up_keeps_what_came(server, remote, network, monkeypatch):
+    server.plan("/file", File())
+    problem = "the disk is full after 0.1 MiB, which are kept; free some and run again"
+    with monkeypatch.context() as patched, pytest.raises(UserError, match=f"^resources/test/data.bin: {problem}$"):
+        patched.setattr(request, "open", FullDisk, raising=False)
+        obtain(remote(), network)
+    obtain(remote(), network)
+    assert server.asked("Range") == [None, f"bytes={CHUNK}-"]
+    assert DATA.read_bytes() == BODY
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(remote, network):
+    Path("resources").write_text("a file where a folder should be")
+    problem = r"cannot be written: Not a directory \(choose a wri"
+    with pytest.raises(UserError, match=rf"^resources/test/data\.bin: {problem}"):
+        obtain(remote(), network)
+
+
+# Progress -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A function that lets seconds pass."""
+    now = [100.0]
+    monkeypatch.setattr(request.time, "monotonic", lambda: now[0])
+    return lambda seconds: now.__setitem__(0, now[0] + seconds)
+
+
+def test_a_log_gets_a_line_now_and_then(clock, capsys):
+    progress = TransferProgress("a.zip", 100 * MIB, start=10 * MIB)
+    for _ in range(4):
+        clock(10)
+        progress.update(progress.done + 20 * MIB)
+    clock(1)
+    progress.update(100 * MIB)
+    unknown = TransferProgress("b.zip", None)
+    clock(20)
+    unknown.update(10 * MIB)
+    assert capsys.readouterr().err.splitlines() == [
+        "medbench: a.zip: 50.0 of 100.0 MiB, 2.00 MiB/s, 25 s left",
+        "medbench: a.zip: 90.0 of 100.0 MiB, 2.00 MiB/s, 5 s left",
+        "medbench: a.zip: 100.0 of 100.0 MiB, 2.20 MiB/s, 0 s left",
+        "medbench: b.zip: 10.0 MiB, 0.50 MiB/s",
+    ]
+
+
+def test_a_terminal_gets_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress = TransferProgress("a.zip", 100 * MIB, start=50 * MIB)
+    progress.update(100 * MIB)
+    progress.close()
+    assert re.search(r"a\.zip: 100%.*100M/100M", capsys.readouterr().err)
