@@ -36,7 +36,7 @@ def shared() -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_dataset():
     """A function that makes a dataset of bright and dark noise, one class each."""
 

@@ -1,12 +1,15 @@
+import json
 import os
 import shutil
 import signal
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from medbench.augmenters import section_class
 from medbench.augmenters.diffusion import Denoising
-from medbench.augmenters.diffusion_sections import CDDPM, AnnotatedDDPM
 from medbench.augmenters.sample import sample
 from medbench.augmenters.sections import AugmenterSection
 from medbench.augmenters.stage_sections import SampleStage, TrainStage
@@ -26,25 +29,26 @@ KINDS = pytest.mark.parametrize(
 
 
 def section(kind=ANNOTATED, **settings) -> AugmenterSection:
-    made = AnnotatedDDPM if kind["kind"] == "annotated_ddpm" else CDDPM
-    return made(**{**TRAINING, **kind, **settings})
+    return section_class(kind["kind"])(**{**TRAINING, **kind, **settings})
 
 
 def stage(n=10, **settings) -> SampleStage:
     return SampleStage(name="ddpm", augmenter=section(**settings), n=n, seed=0, torch_threads=1)
 
 
-@pytest.fixture
-def model(tmp_path, tiny_dataset):
-    """A function that trains for a moment and returns the model's folder."""
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, tiny_dataset):
+    """A function that trains for a moment, once for the same settings, and returns the model's folder."""
 
-    def make(channels=1, **settings):
-        tiny_dataset(channels=channels).save(tmp_path / "tiny.npz")
-        training = TrainStage(name="ddpm", seed=0, torch_threads=1, augmenter=section(**settings))
-        train(tmp_path / "tiny.npz", tmp_path / "model", training, 0, tmp_path / "checkpoints")
-        return tmp_path / "model"
+    @cache
+    def trained(channels, settings):
+        folder = tmp_path_factory.mktemp("trained")
+        tiny_dataset(channels=channels).save(folder / "tiny.npz")
+        training = TrainStage(name="ddpm", seed=0, torch_threads=1, augmenter=section(**json.loads(settings)))
+        train(folder / "tiny.npz", folder / "model", training, 0, folder / "checkpoints")
+        return folder / "model"
 
-    return make
+    return lambda channels=1, **settings: trained(channels, json.dumps(settings))
 
 
 def sampled(model, path, wanted, seed=0):
@@ -145,7 +149,7 @@ def test_there_are_enough_images_for_fidelity_and_for_every_arm(tmp_path, model,
 
 
 def test_a_damaged_model_is_refused_and_made_again_the_images_are_the_same(tmp_path, model):
-    folder = model()
+    folder = Path(shutil.copytree(model(), tmp_path / "model"))
     sampled(folder, tmp_path / "before.npz", stage())
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
@@ -158,5 +162,10 @@ def test_a_damaged_model_is_refused_and_made_again_the_images_are_the_same(tmp_p
         sample(folder, tmp_path / "s.npz", stage(), 0, tmp_path / "sampling")
     assert not (tmp_path / "s.npz").exists()
     shutil.rmtree(folder)
-    sampled(model(), tmp_path / "after.npz", stage())
+    dataset, training = (
+        model().parent / "tiny.npz",
+        TrainStage(name="ddpm", seed=0, torch_threads=1, augmenter=section()),
+    )
+    train(dataset, folder, training, 0, tmp_path / "checkpoints")
+    sampled(folder, tmp_path / "after.npz", stage())
     assert sha256_of(tmp_path / "after.npz") == sha256_of(tmp_path / "before.npz")

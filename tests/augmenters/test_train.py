@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,12 +24,13 @@ from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
 from medbench.data.dataset import Dataset, class_counts
+from medbench.data.digest import origins_of
 from medbench.run.files import remove_folder, sha256_of
 from medbench.run.sealed_files import read_json, read_npz
 from tests.helpers.files import flip
 
 SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "conditioning": "label", "timesteps": 10}
-SECTION |= {"steps": 200, "batch_size": 8, "log_every": 7, "checkpoint_every": 5, "probe_images": 8}
+SECTION |= {"steps": 60, "batch_size": 8, "log_every": 7, "checkpoint_every": 5, "probe_images": 8}
 STAGE = {"name": "ddpm", "seed": 0, "torch_threads": 1, "augmenter": SECTION}
 
 
@@ -51,12 +53,12 @@ def logged(model: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_killed_and_resumed_the_model_is_bit_identical(tmp_path, dataset, medbench):
+def test_killed_and_resumed_the_model_is_bit_identical(tmp_path, dataset, call):
     """SIGKILL: no handler runs, no file is closed."""
     checkpoints = tmp_path / "checkpoints"
     options = ["--config", json.dumps(STAGE), "--seed", 0, "--checkpoints", checkpoints]
-    call = ["train", dataset, tmp_path / "cut", *options]
-    with subprocess.Popen([Path(sys.executable).parent / "medbench", *map(str, call)]) as process:
+    command = ["medbench", "train", dataset, tmp_path / "cut", *options]
+    with subprocess.Popen([Path(sys.executable).parent / command[0], *map(str, command[1:])]) as process:
         while not list(checkpoints.glob("unet/step*.pt")):
             assert process.poll() is None, "ended before its first checkpoint"
             time.sleep(0.005)
@@ -64,15 +66,17 @@ def test_killed_and_resumed_the_model_is_bit_identical(tmp_path, dataset, medben
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "cut").exists()
 
-    assert medbench(*call).returncode == 0
+    assert call("train", dataset, tmp_path / "cut", stage=STAGE) == 0
     train(dataset, tmp_path / "whole", stage(), 0, tmp_path / "other")
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert not checkpoints.exists()
 
 
-def test_a_raw_dataset_is_refused(tmp_path, medbench):
-    section = {"name": "raw", "dataset": {"kind": "phantom", "subject": "ct", "image_size": 8}, "seed": 0}
-    assert medbench("prepare", tmp_path / "raw.npz", "--config", section).returncode == 0
+def test_a_raw_dataset_is_refused(tmp_path, tiny_dataset):
+    raw = tiny_dataset()
+    origins = origins_of(raw.splits["val"].images, [f"{row}.png" for row in range(40)])
+    raw.splits["val"] = dataclasses.replace(raw.splits["val"], origins=origins)
+    raw.save(tmp_path / "raw.npz")
     with pytest.raises(UserError, match=r"raw\.npz: is raw, .*; give what `medbench audit` makes of it$"):
         train(tmp_path / "raw.npz", tmp_path / "model", stage(), 0, tmp_path / "checkpoints")
     assert not (tmp_path / "model").exists()
@@ -107,22 +111,18 @@ def test_the_model_says_what_it_is(tmp_path, dataset):
     assert described["dataset_sha256"] == sha256_of(dataset)
 
 
-def test_a_checkpoint_of_other_data_is_refused_with_exit_code_2(tmp_path, dataset, tiny_dataset, medbench):
+def test_a_checkpoint_of_other_data_is_refused_with_exit_code_2(tmp_path, dataset, tiny_dataset, call, capfd):
+    short = {**STAGE, "augmenter": {**SECTION, "steps": 6}}
     (tmp_path / "file").write_text("in the way")
-    blocked = medbench(
-        "train", dataset, tmp_path / "file" / "m", "--config", STAGE, "--seed", 0, "--checkpoints", tmp_path / "c"
-    )
-    assert (blocked.returncode, blocked.stderr.count("cannot be written")) == (2, 1)  # trained, and not lost:
-    assert list((tmp_path / "c" / "unet").glob("step00000200-*"))
+    assert call("train", dataset, tmp_path / "file" / "m", stage=short) == 2
+    assert capfd.readouterr().err.count("cannot be written") == 1  # trained, and not lost:
+    assert list((tmp_path / "checkpoints" / "unet").glob("step00000006-*"))
     tiny_dataset(seed=1).save(dataset)
-    refused = medbench(
-        "train", dataset, tmp_path / "m", "--config", STAGE, "--seed", 0, "--checkpoints", tmp_path / "c"
-    )
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("medbench: ")
-    assert "this checkpoint was made with dataset_sha256 " in refused.stderr
-    assert refused.stderr.endswith(f"remove {tmp_path}/c to start again\n")
-    assert "Traceback" not in refused.stderr
+    assert call("train", dataset, tmp_path / "m", stage=short) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("medbench: ")
+    assert "this checkpoint was made with dataset_sha256 " in line
+    assert line.endswith(f"remove {tmp_path}/checkpoints to start again")
     assert not (tmp_path / "m").exists()
 
 
@@ -166,47 +166,53 @@ def stage_of(name, **settings) -> TrainStage:
     return TrainStage(name=name, seed=0, torch_threads=1, augmenter={**KINDS[name], **settings})
 
 
+@pytest.fixture(scope="module")
+def first_stage(tmp_path_factory, tiny_dataset):
+    """A first stage that was trained for a moment."""
+    folder = tmp_path_factory.mktemp("first")
+    tiny_dataset().save(folder / "tiny.npz")
+    train(folder / "tiny.npz", folder / "ae", stage_of("ae"), 0, folder / "checkpoints")
+    return folder / "ae"
+
+
 @pytest.fixture
-def made(tmp_path, dataset):
+def first(tmp_path, first_stage):
+    """A copy of it, which a test may move or damage."""
+    return Path(shutil.copytree(first_stage, tmp_path / "ae"))
+
+
+@pytest.fixture
+def trained(tmp_path, dataset):
     """A function that trains one of KINDS for a moment: its model's folder."""
 
-    def make(name, folder=None, first_stage=None, data=dataset, **settings) -> Path:
+    def make(name, first, folder=None) -> Path:
         model = tmp_path / (folder or name)
-        train(data, model, stage_of(name, **settings), 0, tmp_path / "checkpoints", Inputs(first_stage))
+        train(dataset, model, stage_of(name), 0, tmp_path / "checkpoints", Inputs(first))
         return model
 
     return make
 
 
 @pytest.mark.parametrize("name", ["ldm", "medienet"])
-def test_a_model_makes_images_without_the_first_stage_that_it_was_trained_with(tmp_path, made, name):
-    first = made("ae")
+def test_a_model_needs_no_more_of_its_first_stage_and_does_not_depend_on_where_that_lay(tmp_path, trained, first, name):
     frozen = sha256_of(first / "vae" / "diffusion_pytorch_model.safetensors")
-    model = made(name, first_stage=first)
-    remove_folder(first)
-    wanted = SampleStage(name=name, augmenter={**KINDS[name], "sample_steps": 2}, n=6, seed=0, torch_threads=1)
-    sample(model, tmp_path / "samples.npz", wanted, 0, tmp_path / "sampling")
-    assert read_npz(tmp_path / "samples.npz")["images"].shape == (6, 12, 12)
-    assert sha256_of(model / "vae" / "diffusion_pytorch_model.safetensors") == frozen
-    assert read_json(model / "medbench.json")["given"]["first_stage"]
-
-
-@pytest.mark.parametrize("name", ["ldm", "medienet"])
-def test_a_model_does_not_depend_on_where_its_first_stage_lies(tmp_path, made, name):
-    first = made("ae")
-    here = made(name, "here", first)
+    here = trained(name, first, "here")
     first.rename(tmp_path / "elsewhere")
-    assert weights(made(name, "there", tmp_path / "elsewhere")) == weights(here)
+    assert weights(trained(name, tmp_path / "elsewhere", "there")) == weights(here)
     assert str(tmp_path) not in "".join(path.read_text() for path in here.rglob("*.json"))
+    remove_folder(tmp_path / "elsewhere")
+    wanted = SampleStage(name=name, augmenter={**KINDS[name], "sample_steps": 2}, n=6, seed=0, torch_threads=1)
+    sample(here, tmp_path / "samples.npz", wanted, 0, tmp_path / "sampling")
+    assert read_npz(tmp_path / "samples.npz")["images"].shape == (6, 12, 12)
+    assert sha256_of(here / "vae" / "diffusion_pytorch_model.safetensors") == frozen
+    assert read_json(here / "medbench.json")["given"]["first_stage"]
 
 
-def test_the_model_says_how_large_it_is_and_what_it_has_seen(made):
-    first = made("ae")
-    model = made("medienet", first_stage=first)
-    described = {folder: read_json(folder / "medbench.json") for folder in (first, model)}
-    assert [each["images_seen"] for each in described.values()] == [6 * 8, 6 * 8]
-    assert [list(each["parameters"]) for each in described.values()] == [["vae"], ["unet"]]
-    assert all(number > 500 for each in described.values() for number in each["parameters"].values())
+def test_the_model_says_how_large_it_is_and_what_it_has_seen(trained, first):
+    described = [read_json(folder / "medbench.json") for folder in (first, trained("medienet", first))]
+    assert [model["images_seen"] for model in described] == [6 * 8, 6 * 8]
+    assert [list(model["parameters"]) for model in described] == [["vae"], ["unet"]]
+    assert all(number > 500 for model in described for number in model["parameters"].values())
 
 
 def test_images_seen_are_those_of_all_components(tmp_path, dataset):
@@ -230,8 +236,7 @@ def refused_first_stage(tmp_path, data, first_stage) -> str:
     return refused(tmp_path, data, tmp_path / "m", stage_of("ldm"), 0, tmp_path / "c", Inputs(first_stage))
 
 
-def test_a_first_stage_of_other_images_is_refused(tmp_path, dataset, tiny_dataset, made):
-    first = made("ae")
+def test_a_first_stage_of_other_images_is_refused(tmp_path, tiny_dataset, first):
     for name, settings in {"other": {"seed": 1}, "larger": {"size": 16}, "colour": {"channels": 3}}.items():
         tiny_dataset(**settings).save(tmp_path / f"{name}.npz")
     other = "ae: the first stage of ldm was trained on other images than tiny; train a first stage on tiny"
@@ -242,26 +247,24 @@ def test_a_first_stage_of_other_images_is_refused(tmp_path, dataset, tiny_datase
     )
 
 
-def test_what_is_no_first_stage_is_refused(tmp_path, dataset, made):
+def test_what_is_no_first_stage_is_refused(tmp_path, dataset, trained):
     assert refused_first_stage(tmp_path, dataset, None) == (
         "train tiny ldm seed 0: give its first stage's model, ae (--first-stage)"
     )
-    assert refused_first_stage(tmp_path, dataset, made("cddpm")) == (
+    assert refused_first_stage(tmp_path, dataset, trained("cddpm", None)) == (
         "cddpm: holds no first stage (expected a folder vae in it); train it again"
     )
     assert "holds no SHA256SUMS: " in refused_first_stage(tmp_path, dataset, tmp_path)
 
 
-def test_a_damaged_first_stage_is_refused_with_the_command_that_removes_it(tmp_path, dataset, made):
-    first = made("ae")
+def test_a_damaged_first_stage_is_refused_with_the_command_that_removes_it(tmp_path, dataset, first):
     flip(first / "vae" / "diffusion_pytorch_model.safetensors")
     said = refused_first_stage(tmp_path, dataset, first)
     assert said.startswith("ae/vae/diffusion_pytorch_model.safetensors: is damaged (its content is not what SHA256SUMS")
     assert said.endswith("; remove it: rm -r ae")
 
 
-def test_the_command_line_says_so_with_exit_code_2(tmp_path, dataset, tiny_dataset, made, medbench):
-    first = made("ae")
+def test_the_command_line_says_so_with_exit_code_2(tmp_path, tiny_dataset, first, medbench):
     tiny_dataset(seed=1).save(tmp_path / "other.npz")
     section = {"name": "ldm", "seed": 0, "torch_threads": 1, "augmenter": LATENT}
     done = medbench(
