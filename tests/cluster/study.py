@@ -54,12 +54,11 @@ class Study:
         self.folder, self.results = folder, folder / "results/tiny"
         copy_project(folder)
         if prepared:
-            shutil.copytree(prepared.results / "datasets", self.results / "datasets", copy_function=shutil.copy2)
-            shutil.copytree(prepared.results / "audit", self.results / "audit", copy_function=shutil.copy2)
+            for name in ("datasets", "audit"):
+                shutil.copytree(prepared.results / name, self.results / name)
         (folder / "tiny.yaml").write_text(CONFIG)
-        # As a user has it: the tests beside these turn leases off.
-        own = {name: value for name, value in os.environ.items() if name != "MEDBENCH_GPU_LEASE"}
-        self.environment = {**own, **environment, "PYTHONPATH": str(folder)}
+        self.environment = {**os.environ, **environment, "PYTHONPATH": str(folder)}
+        self.environment.pop("MEDBENCH_GPU_LEASE", None)  # as a user has it: other tests turn leases off
 
     def start(self, *arguments: str) -> subprocess.Popen:
         command = [Path(sys.executable).parent / "snakemake", "--configfile", "tiny.yaml", *arguments]
@@ -76,7 +75,7 @@ class Study:
         assert code == 0, self.printed()
 
     def printed(self) -> str:
-        """What Snakemake said, in every run."""
+        """The output of Snakemake, in every run."""
         return (self.folder / "printed.log").read_text()
 
     def bytes_of(self, *folders: str) -> dict[str, bytes]:
@@ -149,7 +148,7 @@ def model(seed: int) -> str:
 
 
 def wait_for(ready: Callable[[], object], what: str, printed: Callable[[], str]) -> None:
-    """Waits until something is there."""
+    """Waits until something has happened."""
     deadline = time.monotonic() + PATIENCE
     while not ready():
         assert time.monotonic() < deadline, f"no sign of {what}\n{printed()}"

@@ -1,9 +1,10 @@
-"""profiles/cluster-generic with sbatch; the status scripts of all schedulers with what these are known to print."""
+"""The cluster profiles: what holds without a cluster, and cluster-generic with sbatch and all status scripts."""
 
 import os
 import subprocess
 
 import pytest
+import yaml
 
 from tests.cluster.study import GENERIC, Study, model
 from tests.helpers.files import ROOT
@@ -55,3 +56,17 @@ def test_a_schedulers_words_are_one_of_three(scheduler, command, says, status, t
     environment = {"PATH": os.pathsep.join([str(tmp_path), "/usr/bin", "/bin"])}
     done = subprocess.run([script, "7"], check=True, capture_output=True, text=True, env=environment)
     assert done.stdout == f"{status}\n"
+
+
+def profile(name: str) -> dict:
+    return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["slurm", "cluster-generic"])
+def test_a_profile_repeats_the_default_that_it_replaces(name):
+    assert profile("default").items() <= profile(name).items()
+
+
+def test_both_profiles_group_and_retry_alike():
+    for key in ("groups", "retries", "keep-going", "set-resource-scopes", "cores", "resources"):
+        assert profile("slurm")[key] == profile("cluster-generic")[key]

@@ -34,14 +34,9 @@ def command(tmp_path, tiny_dataset):
 
     def make(folder: str, gpu: int = 1, **settings) -> list[str]:
         stage = {"name": "ddpm", "seed": 0, "torch_threads": 1, "augmenter": SECTION | {"gpu": gpu}} | settings
-        where = [
-            "train",
-            str(tmp_path / "tiny.npz"),
-            str(tmp_path / folder),
-            "--checkpoints",
-            str(tmp_path / f"{folder}c"),
-        ]
-        return [sys.executable, "-m", "medbench", *where, "--config", json.dumps(stage), "--seed", "0"]
+        paths = [tmp_path / "tiny.npz", tmp_path / folder, "--checkpoints", tmp_path / f"{folder}c"]
+        command = [sys.executable, "-m", "medbench", "train", *paths, "--config", json.dumps(stage), "--seed", 0]
+        return [str(argument) for argument in command]
 
     return make
 
@@ -56,9 +51,9 @@ def test_a_job_too_many_waits_and_both_end_with_the_same_bytes(tmp_path, on_gpu,
     started = [
         subprocess.Popen(command(folder, deterministic=True), stderr=subprocess.PIPE, text=True) for folder in folders
     ]
-    said = [process.communicate(timeout=300)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * len(started), said
-    assert sum(f"medbench: waiting for 1 of {on_gpu} GPUs, taken by other jobs" in text for text in said) == 1
+    texts = [process.communicate(timeout=300)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * len(started), texts
+    assert sum(f"medbench: waiting for 1 of {on_gpu} GPUs, taken by other jobs" in text for text in texts) == 1
     weights = {sha256_of(tmp_path / folder / "unet/diffusion_pytorch_model.safetensors") for folder in folders}
     assert len(weights) == 1
 

@@ -1,7 +1,6 @@
 """The study that is interrupted: as small as it can be with every stage that works for long."""
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -14,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from medbench.run.files import sha256_of
 from tests.helpers.files import copy_project
 
 RUN = Path("results/small")
@@ -101,9 +101,9 @@ class Study:
     def finish(self, *arguments: object) -> str:
         """What Snakemake says when it runs to its end, which must be a good one."""
         code = self.snakemake(*arguments).wait(PATIENCE)
-        said = (self.folder / "snakemake.log").read_text()
-        assert code == 0, said
-        return said
+        text = (self.folder / "snakemake.log").read_text()
+        assert code == 0, text
+        return text
 
     def start(self, arguments: Sequence[str], log: Path) -> subprocess.Popen:
         """A verb, as a rule calls it."""
@@ -124,26 +124,24 @@ class Study:
 
     def forget(self, *stages: str) -> None:
         """Removes what stages wrote."""
-        for each in stages:
-            path = self.run / MADE_FROM_IT[each]
+        for stage in stages:
+            path = self.run / MADE_FROM_IT[stage]
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def content(self) -> dict[str, str]:
         """Path -> hash of every file of the run but logs and hidden ones, of which Snakemake keeps some."""
         files = [path for path in self.run.rglob("*") if path.is_file() and not path.name.startswith(".")]
-        shown = {path.relative_to(self.run).as_posix(): path for path in files}
-        kept = {name: path for name, path in shown.items() if not name.startswith("logs/")}
-        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in kept.items()}
+        hashes = {path.relative_to(self.run).as_posix(): sha256_of(path) for path in files}
+        return {name: sha256 for name, sha256 in hashes.items() if not name.startswith("logs/")}
 
     def verbs(self) -> dict[str, list[str]]:
         """Stage -> the arguments of the verb that makes MADE_FROM_IT, as Snakemake would call it."""
-        said = self.finish("-n", "-p", "--forceall")
-        lines = re.findall(r"\bmedbench (.+) > \S+ 2>&1$", said, re.MULTILINE)
-        calls = [shlex.split(line) for line in lines]
-        wanted = {stage: str(RUN / product) for stage, product in MADE_FROM_IT.items()}
-        found = {call[0]: call for call in calls for own in (wanted.get(call[0]),) if own and own in " ".join(call)}
-        assert found.keys() == wanted.keys()
-        return found
+        text = self.finish("-n", "-p", "--forceall")
+        lines = re.findall(r"\bmedbench (.+) > \S+ 2>&1$", text, re.MULTILINE)
+        products = {stage: str(RUN / product) for stage, product in MADE_FROM_IT.items()}
+        calls = {call[0]: call for call in map(shlex.split, lines) if products.get(call[0], "\n") in " ".join(call)}
+        assert calls.keys() == products.keys()
+        return calls
 
 
 def new_study(folder: Path) -> Study:

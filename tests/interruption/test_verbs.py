@@ -81,7 +81,7 @@ def test_interrupted_and_run_again_every_byte_is_the_same(study, begin, verbs, e
     study.forget(*again)
     WAYS[way](begin(stage))
     assert not (study.run / PRODUCTS[stage]).exists()
-    study.several([verbs[each] for each in again])
+    study.several([verbs[stage] for stage in again])
     check(study, expected)
 
 
@@ -90,9 +90,9 @@ def test_a_damaged_newest_checkpoint_changes_no_byte(study, begin, verbs, expect
     study.forget(stage, "tables")
     ways.with_a_damaged_checkpoint(DAMAGES[stage])(begin(stage))
     again = begin(stage)
-    assert again.process.wait() == 0, again.said()
+    assert again.process.wait() == 0, again.text()
     instead = "no other is left, starting anew" if stage == "sample" else "going back to the one before"
-    assert f"damaged checkpoint, {instead}" in again.said()
+    assert f"damaged checkpoint, {instead}" in again.text()
     study.several([verbs["tables"]])
     check(study, expected)
 
@@ -105,8 +105,8 @@ def test_both_checkpoints_damaged_costs_all_steps_but_no_byte(study, begin, verb
         path.write_bytes(path.read_bytes()[:100])
     again = begin("train")
     assert again.process.wait() == 0
-    assert again.said().count("damaged checkpoint, going back to the one before") == 1
-    assert again.said().count("damaged checkpoint, no other is left, starting anew") == 1
+    assert again.text().count("damaged checkpoint, going back to the one before") == 1
+    assert again.text().count("damaged checkpoint, no other is left, starting anew") == 1
     study.several([verbs["tables"]])
     check(study, expected)
 
@@ -118,8 +118,8 @@ def test_a_second_process_with_the_same_checkpoints_is_refused(study, begin, ver
     wait_until(lambda: any(first.run.glob("checkpoints/train/*/.lock")), first.process, "it had its checkpoints")
     second = begin("train")
     assert second.process.wait() == 2
-    assert f"process {first.process.pid} on" in second.said()
-    assert second.said().count("\n") == 1
+    assert f"process {first.process.pid} on" in second.text()
+    assert second.text().count("\n") == 1
     assert first.process.wait() == 0
     study.several([verbs["tables"]])
     check(study, expected)

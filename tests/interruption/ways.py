@@ -24,7 +24,7 @@ class Job:
     log: Path
     checkpoints: Path | None  # features have none
 
-    def said(self) -> str:
+    def text(self) -> str:
         return self.log.read_text()
 
     def saved(self) -> list[Path]:
@@ -34,13 +34,13 @@ class Job:
         """The first of many units is done; of training, enough for two checkpoints."""
         if self.stage in ("train", "utility"):
             return len(self.saved()) == 2
-        return f"{self.stage} " in self.said()
+        return f"{self.stage} " in self.text()
 
     def wait_until_at_work(self) -> None:
         wait_until(self.is_at_work, self.process, f"{self.stage} was at work")
 
 
-ENDS_WITHIN = 10.0  # seconds, which schedulers leave before they kill; it takes one to two
+ENDS_WITHIN = 10.0  # seconds that schedulers leave before they kill; it takes one to two
 Way = Callable[[Job], None]
 
 
@@ -48,7 +48,7 @@ def signalled(number: int, code: int) -> Way:
     def interrupt(job: Job) -> None:
         job.wait_until_at_work()
         job.process.send_signal(number)
-        assert job.process.wait(ENDS_WITHIN) == code, job.said()
+        assert job.process.wait(ENDS_WITHIN) == code, job.text()
 
     return interrupt
 
@@ -61,7 +61,7 @@ def asked_to_end(number: int) -> Way:
 
     def interrupt(job: Job) -> None:
         signalled(number, 128 + number)(job)
-        assert job.said().endswith("; run again to go on\n")
+        assert job.text().endswith("; run again to go on\n")
         assert job.checkpoints is None or job.saved()
         assert not [path for path in job.run.rglob(".*.????????") if path.is_dir()]
 
@@ -96,9 +96,9 @@ def mount(*arguments: object) -> None:
 
 
 def _fails_in_one_line(job: Job, reason: str) -> None:
-    assert job.process.wait(PATIENCE) == 2, job.said()
-    assert "Traceback" not in job.said()
-    assert reason in job.said().splitlines()[-1]
+    assert job.process.wait(PATIENCE) == 2, job.text()
+    assert "Traceback" not in job.text()
+    assert reason in job.text().splitlines()[-1]
 
 
 @contextlib.contextmanager
@@ -126,8 +126,8 @@ def _read_only(folder: Path) -> Iterator[None]:
             subprocess.run(["umount", folder], check=True)
         return
     folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
-    for each in folders:
-        each.chmod(0o555)
+    for path in folders:
+        path.chmod(0o555)
     yield
-    for each in folders:
-        each.chmod(0o755)
+    for path in folders:
+        path.chmod(0o755)

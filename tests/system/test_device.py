@@ -113,7 +113,7 @@ def test_another_number_of_gpus_trains_again():
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ({"kind": "cddpm", "batch_size": 9, "gpu": 2}, "gpu 2: batch_size 9 must be a multiple of it"),
         ({"kind": "cddpm", "gpu": 0}, "gpu: 0: Input should be greater than 0"),
@@ -127,8 +127,8 @@ def test_another_number_of_gpus_trains_again():
     ],
     ids=["uneven", "none", "classic", "copy", "images", "published"],
 )
-def test_what_cannot_be_shared_is_refused_in_one_line(section, said):
+def test_what_cannot_be_shared_is_refused_in_one_line(section, message):
     with pytest.raises(UserError) as error:
         config(augmenters={"ours": section, "copies": {"kind": "copy"}})
-    assert f"augmenters.ours{'.' if said.startswith('gpu: ') else ': '}{said}" in str(error.value)
+    assert f"augmenters.ours{'.' if message.startswith('gpu: ') else ': '}{message}" in str(error.value)
     assert "\n" not in str(error.value)

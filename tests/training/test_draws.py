@@ -33,14 +33,10 @@ def test_shares_make_up_the_whole(name, processes):
 
 @pytest.mark.parametrize("share", [None, Share(0, 1, 8)])
 def test_one_process_draws_what_torch_does(share):
-    def own():
-        return torch.Generator().manual_seed(3)
-
-    draws = drawn(share)
-    torch_rand = torch.rand(2, 8, generator=(same := own()))
-    assert torch.equal(draws.rand((2, 8), dim=1), torch_rand)
-    assert torch.equal(draws.randn((8, 5)), torch.randn(8, 5, generator=same))
-    assert torch.equal(draws.randint(0, 9, (8,)), torch.randint(9, (8,), generator=same))
+    draws, generator = drawn(share), torch.Generator().manual_seed(3)
+    assert torch.equal(draws.rand((2, 8), dim=1), torch.rand(2, 8, generator=generator))
+    assert torch.equal(draws.randn((8, 5)), torch.randn(8, 5, generator=generator))
+    assert torch.equal(draws.randint(0, 9, (8,)), torch.randint(9, (8,), generator=generator))
 
 
 def test_of_real_and_generated_images_each_has_its_share():

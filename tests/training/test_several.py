@@ -51,7 +51,7 @@ def test_killed_then_stopped_then_finished_is_bit_identical(tmp_path, tiny_datas
     monkeypatch.setenv(ON_CPU, "1")
 
     def run(after: int, end) -> tuple[int, str]:
-        """Ends the verb with a checkpoint of a step after `after` there; its exit code and last line."""
+        """Ends the verb once a checkpoint of a step after `after` exists; its exit code and last line."""
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             while process.poll() is None and newest_step(checkpoints) <= after:
                 time.sleep(0.02)
