@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from medbench.core.errors import Interrupted, UserError
 from medbench.data.dataset import Dataset, Split, class_counts
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, read_npz, write_npz
 from medbench.training.task import TrainingData
-from medbench.utility import classifier as classification
+from medbench.utility import classifier
 from medbench.utility.sections import UtilityStage
 from medbench.utility.utility import utility
 
@@ -27,8 +28,8 @@ CLASSIFIER = {
     "steps": 6,
     "batch_size": 4,
     "validations": 3,
-    "checkpoint_every": 2,
 }
+RESUMABLE = {"steps": 4, "validations": 2, "checkpoint_every": 2}
 STAGE = {
     "dataset": "tiny",
     "arm": "real",
@@ -44,6 +45,20 @@ STAGE = {
 def stage(**settings) -> UtilityStage:
     classifier = CLASSIFIER | settings.pop("classifier", {})
     return UtilityStage(**{**STAGE, **settings, "classifier": classifier})
+
+
+class SmallNetwork(nn.Sequential):
+    """In place of ResNet18, whose checkpoints alone take longer than all that these tests compute."""
+
+    def __init__(self, weights=None):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        self.flat, self.fc = nn.Flatten(), nn.Linear(8, 1000)
+
+
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch):
+    monkeypatch.setattr(classifier.models, "resnet18", SmallNetwork)
 
 
 @pytest.fixture
@@ -66,10 +81,11 @@ def relabelled(dataset: Path, path: Path, split: str, labels: np.ndarray) -> Pat
     return path
 
 
-def test_killed_and_resumed_every_score_is_bit_identical(tmp_path, dataset):
-    """SIGKILL in the second classifier: the first is not trained again, the second goes on."""
+def test_killed_and_resumed_every_score_is_bit_identical(tmp_path, dataset, monkeypatch):
+    """SIGKILL in the second classifier, a real ResNet18: the first is not trained again, the second goes on."""
+    monkeypatch.undo()
     checkpoints, out = tmp_path / "checkpoints", tmp_path / "cut" / "out.json"
-    options = ["--config", json.dumps(STAGE), "--checkpoints", checkpoints]
+    options = ["--config", json.dumps(STAGE | {"classifier": CLASSIFIER | RESUMABLE}), "--checkpoints", checkpoints]
     call = [Path(sys.executable).parent / "medbench", "utility", dataset, out, *options]
     with subprocess.Popen(call, stderr=subprocess.DEVNULL) as process:
         while not list(checkpoints.glob("seed1/step*.pt")):
@@ -80,7 +96,7 @@ def test_killed_and_resumed_every_score_is_bit_identical(tmp_path, dataset):
     assert not out.exists()
     resumed = subprocess.run(call, capture_output=True, text=True, check=True)
     assert "seed 0" not in resumed.stderr
-    scores(tmp_path / "whole", dataset, stage())
+    scores(tmp_path / "whole", dataset, stage(classifier=RESUMABLE))
     for name in ("out.json", "out.npz"):
         assert sha256_of(tmp_path / "cut" / name) == sha256_of(tmp_path / "whole" / name)
     assert not checkpoints.exists()
@@ -106,13 +122,13 @@ def test_poisoned_test_labels_change_nothing_but_the_final_scores(tmp_path, data
 def test_the_checkpoint_is_the_best_on_val_and_ties_go_to_the_lower_loss(tmp_path, dataset, monkeypatch):
     aurocs = iter([0.7, 0.9, 0.9, 0.9])
     losses = iter([0.1, 0.5, 0.3, 0.4])
-    monkeypatch.setattr(classification, "macro_auroc", lambda labels, scores: next(aurocs))
+    monkeypatch.setattr(classifier, "macro_auroc", lambda labels, scores: next(aurocs))
     cross_entropy = torch.nn.functional.cross_entropy
 
     def on_val(logits, labels):
         return cross_entropy(logits, labels) if logits.requires_grad else torch.tensor(next(losses))
 
-    monkeypatch.setattr(classification.F, "cross_entropy", on_val)
+    monkeypatch.setattr(classifier.F, "cross_entropy", on_val)
     made, arrays = scores(
         tmp_path, dataset, stage(classifier_seeds=[0], classifier={"steps": 8, "validations": 4, "learning_rate": 0.01})
     )
@@ -140,7 +156,8 @@ def test_seeds_differ_and_more_of_them_change_none(tmp_path, dataset):
     assert not np.array_equal(two["test_scores"][0], two["test_scores"][1])
 
 
-def test_what_can_be_learned_is_learned(tmp_path, dataset):
+def test_what_can_be_learned_is_learned(tmp_path, dataset, monkeypatch):
+    monkeypatch.undo()  # by a real ResNet18
     made, arrays = scores(tmp_path, dataset, stage(classifier={"steps": 30, "batch_size": 8}, classifier_seeds=[0]))
     auroc = next(row["value"] for row in made["rows"] if row["metric"] == "auroc" and row["class"] is None)
     assert auroc > 0.95  # bright against dark noise
@@ -168,14 +185,13 @@ def test_kappa_is_stored_where_classes_have_an_order(tmp_path, dataset):
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_a_split_with_one_class_is_refused_before_training(tmp_path, dataset, medbench, split):
+def test_a_split_with_one_class_is_refused_before_training(tmp_path, dataset, split):
     path = relabelled(dataset, tmp_path / "one.npz", split, np.zeros(20, dtype=np.int64))
-    options = ["--config", STAGE, "--checkpoints", tmp_path / "c"]
-    refused = medbench("utility", path, tmp_path / "out.json", *options)
-    assert refused.returncode == 2
-    assert refused.stderr == (
-        f"medbench: datasets.tiny: the {split} split holds only class dark; AUROC needs two"
-        " (give the split images of another class)\n"
+    with pytest.raises(UserError) as error:
+        scores(tmp_path, path, stage())
+    assert str(error.value) == (
+        f"datasets.tiny: the {split} split holds only class dark; AUROC needs two (give the split images of another"
+        " class)"
     )
     assert not (tmp_path / "out.json").exists()
 
@@ -192,7 +208,7 @@ def test_scores_on_val_that_are_not_finite_stop_the_job():
     torch.nn.init.constant_(network.requires_grad_(False)[1].weight, torch.nan)
     val = TrainingData(torch.zeros(4, 1, 16, 16, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
     with pytest.raises(UserError, match=r"scores on val are not finite: lower utility\.learning_rate"):
-        classification.Classification(network, stage().classifier, False, val).probe()
+        classifier.Classification(network, stage().classifier, False, val).probe()
 
 
 def test_a_weights_file_is_asked_for_by_its_hash(tmp_path, dataset):
@@ -239,9 +255,14 @@ def test_mixing_lengthens_the_training_as_other_arms_do(tmp_path, dataset):
 
 
 def test_interrupted_and_resumed_the_batches_are_mixed_alike(tmp_path, dataset, monkeypatch):
-    settings = stage(arm="only-cutmix", mixing={"kind": "cutmix"}, classifier_seeds=[0])
+    settings = stage(
+        arm="only-cutmix",
+        mixing={"kind": "cutmix", "alpha": 1},
+        classifier_seeds=[0],
+        classifier={"checkpoint_every": 2},
+    )
     scores(tmp_path / "whole", dataset, settings)
-    loss, calls = classification.Classification.loss, []
+    loss, calls = classifier.Classification.loss, []
 
     def interrupted(self, batch):
         calls.append(batch.step)
@@ -249,7 +270,7 @@ def test_interrupted_and_resumed_the_batches_are_mixed_alike(tmp_path, dataset, 
             os.kill(os.getpid(), signal.SIGTERM)
         return loss(self, batch)
 
-    monkeypatch.setattr(classification.Classification, "loss", interrupted)
+    monkeypatch.setattr(classifier.Classification, "loss", interrupted)
     with pytest.raises(Interrupted):
         scores(tmp_path / "cut", dataset, settings)
     scores(tmp_path / "cut", dataset, settings)
