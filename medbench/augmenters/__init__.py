@@ -9,7 +9,7 @@ from medbench.core.registry import imported, plugged_in
 if TYPE_CHECKING:
     from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
     from medbench.augmenters.batches import Drawn, sample_in_batches
-    from medbench.augmenters.components import load_network, probe_set, seed_weights, train_component
+    from medbench.augmenters.components import NetworkAugmenter, probe_set, seed_weights, train_component
     from medbench.augmenters.copying import StoredImages
     from medbench.augmenters.image_tensors import noise, to_model_range, to_uint8
     from medbench.augmenters.sections import AugmenterSection, Held, TrainedSection
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _EXPORTED = {
     "medbench.augmenters.base": ["Augmenter", "ImageSpec", "Job", "LogRows", "Samples"],
     "medbench.augmenters.batches": ["Drawn", "sample_in_batches"],
-    "medbench.augmenters.components": ["load_network", "probe_set", "seed_weights", "train_component"],
+    "medbench.augmenters.components": ["NetworkAugmenter", "probe_set", "seed_weights", "train_component"],
     "medbench.augmenters.copying": ["StoredImages"],
     "medbench.augmenters.image_tensors": ["noise", "to_model_range", "to_uint8"],
     "medbench.augmenters.sections": ["AugmenterSection", "Held", "TrainedSection"],

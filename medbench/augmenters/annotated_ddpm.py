@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from medbench.augmenters.annotated import AnnotatedUNet
-from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Job, LogRows, Samples
+from medbench.augmenters.base import UNLABELLED, ImageSpec, Job, LogRows, Samples
 from medbench.augmenters.batches import Drawn, sample_in_batches
-from medbench.augmenters.components import load_network, seed_weights, train_component
+from medbench.augmenters.components import NetworkAugmenter, seed_weights, train_component
 from medbench.augmenters.diffusion import Denoising, noise_loss, scheduler_of
 from medbench.augmenters.diffusion_sections import AnnotatedDDPM
 from medbench.augmenters.image_tensors import to_model_range
@@ -17,22 +17,20 @@ from medbench.augmenters.noise_prediction import NoisePrediction
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored
-from medbench.training.loop import Schedule, count_parameters
+from medbench.training.loop import Schedule
 from medbench.training.task import Batch
 
 
-class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
+class AnnotatedDDPMAugmenter(NetworkAugmenter[AnnotatedDDPM]):
     """Rogge and Rasul 2022; after Ho et al. 2020. `conditioning: class` trains one network per class."""
+
+    LEAST_PER_CLASS = 1
+    Network = AnnotatedUNet
 
     def __init__(self, section: AnnotatedDDPM, spec: ImageSpec):
         super().__init__(section, spec)
-        self.networks: dict[str, AnnotatedUNet] = {}
-
-    @property
-    def components(self) -> tuple[str, ...]:
-        """Names of the networks, and of their folders in the saved model."""
-        per_class = self.section.conditioning == "class"
-        return tuple(f"unet_class{k}" for k in range(len(self.spec.classes))) if per_class else ("unet",)
+        per_class = section.conditioning == "class"
+        self.components = tuple(f"unet_class{k}" for k in range(len(spec.classes))) if per_class else ("unet",)
 
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         rows: LogRows = []
@@ -60,19 +58,8 @@ class AnnotatedDDPMAugmenter(Augmenter[AnnotatedDDPM]):
         return sample_in_batches(draw, known, shape, section.sample_batch_size, job, owner)
 
     def save(self, folder: Path) -> None:
-        for name, network in self.networks.items():
-            network.save_pretrained(folder / name)
+        super().save(folder)
         scheduler_of(self.section, "epsilon").save_pretrained(folder / "scheduler")
-
-    def parameters(self) -> dict[str, int]:
-        return {name: count_parameters(network) for name, network in self.networks.items()}
-
-    @classmethod
-    def load(cls, section: AnnotatedDDPM, spec: ImageSpec, folder: Path) -> "AnnotatedDDPMAugmenter":
-        augmenter = cls(section, spec)
-        for name in augmenter.components:
-            augmenter.networks[name] = load_network(AnnotatedUNet, folder / name)
-        return augmenter
 
     def _new_network(self) -> AnnotatedUNet:
         section = self.section

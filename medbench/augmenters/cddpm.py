@@ -1,7 +1,6 @@
 """A class-conditional DDPM in pixel space, with diffusers' UNet2DModel."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from diffusers import ConfigMixin, ModelMixin, UNet2DModel
 from diffusers.configuration_utils import register_to_config
@@ -9,7 +8,6 @@ from torch import Tensor, nn
 
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.codec import PixelCodec
-from medbench.augmenters.components import load_network
 from medbench.augmenters.conditional import Codec, ConditionalAugmenter
 from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.augmenters.nonleaky import Condition
@@ -63,8 +61,14 @@ class PixelUNet(ModelMixin, ConfigMixin):
 class CDDPMAugmenter(ConditionalAugmenter[CDDPM]):
     """Ho et al. 2020 with classifier-free guidance (Ho and Salimans 2022)."""
 
+    Network = PixelUNet
+
+    def __init__(self, section: CDDPM, spec: ImageSpec):
+        super().__init__(section, spec)
+        self.codec = PixelCodec(spec.channels, spec.size, self.divisor)
+
     def new_codec(self, job: Job) -> Codec:
-        return self._pixels()
+        return self.codec
 
     def new_network(self, codec: Codec) -> nn.Module:
         section = self.section
@@ -76,13 +80,3 @@ class CDDPMAugmenter(ConditionalAugmenter[CDDPM]):
             n_classes=len(self.spec.classes),
             dropout=section.dropout,
         )
-
-    @classmethod
-    def load(cls, section: CDDPM, spec: ImageSpec, folder: Path) -> "CDDPMAugmenter":
-        augmenter = cls(section, spec)
-        augmenter.codec = augmenter._pixels()
-        augmenter.network = load_network(PixelUNet, folder / "unet")
-        return augmenter
-
-    def _pixels(self) -> PixelCodec:
-        return PixelCodec(self.spec.channels, self.spec.size, self.divisor)

@@ -1,13 +1,11 @@
 """The conditional GAN as an augmenter: hinge loss, spectral norm, differentiable augmentation for few images."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
-from medbench.augmenters.components import load_network, probe_set, seed_weights, train_component
+from medbench.augmenters.base import Job, LogRows, Samples
+from medbench.augmenters.components import NetworkAugmenter, probe_set, seed_weights, train_component
 from medbench.augmenters.decoder_sections import CGAN
 from medbench.augmenters.discriminators import ProjectionDiscriminator, discriminator_hinge, generator_hinge, orthogonal
 from medbench.augmenters.image_tensors import to_model_range
@@ -16,18 +14,17 @@ from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored
 from medbench.training.draws import Draws
-from medbench.training.loop import Schedule, count_parameters
+from medbench.training.loop import Schedule
 from medbench.training.task import Batch, Task
 
 ADAM_BETAS = (0.0, 0.99)  # momentum makes the two networks chase each other (Karras et al. 2018)
 
 
-class CGANAugmenter(Augmenter[CGAN]):
+class CGANAugmenter(NetworkAugmenter[CGAN]):
     """Only the generator is saved, averaged where section.ema_decay says so; the discriminator has done its work."""
 
-    LEAST_PER_CLASS = 2
-    generator: LatentDecoder
-    discriminator: ProjectionDiscriminator | None = None  # after fit
+    Network = LatentDecoder
+    components = ("generator",)
 
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         seed_weights("gan", job)
@@ -37,7 +34,7 @@ class CGANAugmenter(Augmenter[CGAN]):
         task = HingeGame(generator, discriminator, section, self.flips, self.policies, val, job)
         schedule = Schedule.adam(section, section.steps, ADAM_BETAS)
         rows = train_component("gan", task, train, schedule, job, component="generator")
-        self.generator, self.discriminator = task.networks["generator"], task.networks["discriminator"]
+        self.networks = task.networks
         return rows
 
     @property
@@ -47,21 +44,7 @@ class CGANAugmenter(Augmenter[CGAN]):
         return tuple(name for name in POLICIES if (color if name == "color" else getattr(self.section, name)))
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
-        return decoded(self.generator, labels, self.spec, self.section.sample_batch_size, job)
-
-    def save(self, folder: Path) -> None:
-        self.generator.save_pretrained(folder / "generator")
-
-    @classmethod
-    def load(cls, section: CGAN, spec: ImageSpec, folder: Path) -> "CGANAugmenter":
-        augmenter = cls(section, spec)
-        augmenter.generator = load_network(LatentDecoder, folder / "generator")
-        return augmenter
-
-    def parameters(self) -> dict[str, int]:
-        """The discriminator is counted after `fit`; a loaded model does not have it."""
-        networks = {"generator": self.generator, "discriminator": self.discriminator}
-        return {name: count_parameters(network) for name, network in networks.items() if network is not None}
+        return decoded(self.networks["generator"], labels, self.spec, self.section.sample_batch_size, job)
 
 
 class HingeGame(Task):

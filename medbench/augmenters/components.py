@@ -1,16 +1,16 @@
 """Training, saving and loading the networks of an augmenter, by component."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 
-from medbench.augmenters.base import Job, LogRows
+from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, SectionT
 from medbench.core.rng import seed_for
 from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.loop import Schedule, train_network
+from medbench.training.loop import Schedule, count_parameters, train_network
 from medbench.training.task import Task, TrainingData
 
 
@@ -50,6 +50,29 @@ def probe_set(val: Split, section: TrainingSection, job: Job) -> tuple[TrainingD
     return TrainingData.of(val.rows(rows), job.runtime.torch_device), generator
 
 
-def load_network(network: Any, folder: Path) -> Any:
-    """What save_pretrained of a network, a class of diffusers' ModelMixin, has written."""
-    return network.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+class NetworkAugmenter(Augmenter[SectionT]):
+    """An augmenter of networks: each component lies in a subfolder of the saved model, as diffusers writes it."""
+
+    LEAST_PER_CLASS = 2
+    Network: ClassVar[Any]  # class of each component, of diffusers' ModelMixin
+    components: tuple[str, ...]  # those that are saved
+
+    def __init__(self, section: SectionT, spec: ImageSpec):
+        super().__init__(section, spec)
+        self.networks: dict[str, Any] = {}
+
+    def save(self, folder: Path) -> None:
+        for name in self.components:
+            self.networks[name].save_pretrained(folder / name)
+
+    @classmethod
+    def load(cls, section: SectionT, spec: ImageSpec, folder: Path) -> Self:
+        augmenter = cls(section, spec)
+        for name in augmenter.components:
+            augmenter.networks[name] = cls.Network.from_pretrained(
+                folder / name, local_files_only=True, use_safetensors=True
+            )
+        return augmenter
+
+    def parameters(self) -> dict[str, int]:
+        return {name: count_parameters(network) for name, network in self.networks.items()}

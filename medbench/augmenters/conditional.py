@@ -8,29 +8,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
+from medbench.augmenters.base import ImageSpec, Job, LogRows, Samples
 from medbench.augmenters.batches import sample_in_batches
 from medbench.augmenters.codec import LatentCodec, PixelCodec
-from medbench.augmenters.components import seed_weights, train_component
+from medbench.augmenters.components import NetworkAugmenter, seed_weights, train_component
 from medbench.augmenters.diffusion import Denoising, Scheduler, guided, scheduler_of
 from medbench.augmenters.diffusion_sections import ConditionalDiffusion
 from medbench.augmenters.fidelity_check import FidelityCheck
 from medbench.augmenters.noise_prediction import ConditionalTask
 from medbench.data.dataset import Split
-from medbench.training.loop import Schedule, count_parameters
+from medbench.training.loop import Schedule
 
 Codec = PixelCodec | LatentCodec
 SectionT = TypeVar("SectionT", bound=ConditionalDiffusion)
 
 
-class ConditionalAugmenter(Augmenter[SectionT], Generic[SectionT]):
+class ConditionalAugmenter(NetworkAugmenter[SectionT], Generic[SectionT]):
     """A denoiser (x, timestep, labels, augment) -> prediction, trained and sampled in the space of a codec."""
 
-    LEAST_PER_CLASS = 2
+    components = ("unet",)
 
     def __init__(self, section: SectionT, spec: ImageSpec):
         super().__init__(section, spec)
-        self.network: Any = None  # an nn.Module
         self.codec: Any = None  # a Codec
 
     @abstractmethod
@@ -59,14 +58,14 @@ class ConditionalAugmenter(Augmenter[SectionT], Generic[SectionT]):
         task = ConditionalTask(network, self.codec, section, self.flips, val, job, self._denoising, check)
         schedule = Schedule.adam(section, section.steps, check_steps=check_steps(section))
         rows = train_component("unet", task, train, schedule, job)
-        self.network, kept = task.chosen()
+        self.networks["unet"], kept = task.chosen()
         return [{**row, "kept": int(row["step"] == kept)} for row in rows]
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         device, section = job.runtime.torch_device, self.section
         self.codec.to(device)
-        self.network.to(device, memory_format=torch.channels_last).eval()
-        denoising = self._denoising(self.network, section.sample_steps, job.seed, job)
+        network = self.networks["unet"].to(device, memory_format=torch.channels_last).eval()
+        denoising = self._denoising(network, section.sample_steps, job.seed, job)
         shape = (self.spec.channels, *self.spec.size)
         return sample_in_batches(denoising.draw, labels, shape, section.sample_batch_size, job)
 
@@ -75,11 +74,8 @@ class ConditionalAugmenter(Augmenter[SectionT], Generic[SectionT]):
         return Denoising(predict, self.scheduler, n_steps, self.codec.shape, self.codec.decode, seed, job.runtime)
 
     def save(self, folder: Path) -> None:
-        self.network.save_pretrained(folder / "unet")
+        super().save(folder)
         self.scheduler.save_pretrained(folder / "scheduler")
-
-    def parameters(self) -> dict[str, int]:
-        return {"unet": count_parameters(self.network)}
 
 
 def check_steps(section: ConditionalDiffusion) -> frozenset[int]:

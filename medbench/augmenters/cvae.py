@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,9 +12,9 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor, nn
 
-from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
+from medbench.augmenters.base import Job, LogRows, Samples
 from medbench.augmenters.codec import drawn
-from medbench.augmenters.components import load_network, probe_set, seed_weights, train_component
+from medbench.augmenters.components import NetworkAugmenter, probe_set, seed_weights, train_component
 from medbench.augmenters.decoder_sections import CVAE
 from medbench.augmenters.image_tensors import to_model_range
 from medbench.augmenters.latent_decoder import ConditionalNorm, LatentDecoder, decoded, halved_sizes, stage_widths
@@ -148,11 +147,11 @@ class EvidenceBound(Task):
         return negative_bound(x, reconstructions, kl, self.section.kl_weight, batch.mean)
 
 
-class CVAEAugmenter(Augmenter[CVAE]):
+class CVAEAugmenter(NetworkAugmenter[CVAE]):
     """Images are the decoder's means: a VAE averages what it cannot tell apart, so they are blurred by nature."""
 
-    LEAST_PER_CLASS = 2
-    network: ConditionalVAE
+    Network = ConditionalVAE
+    components = ("vae",)
 
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         seed_weights("vae", job)
@@ -160,20 +159,8 @@ class CVAEAugmenter(Augmenter[CVAE]):
         network = ConditionalVAE(spec.channels, spec.size, len(spec.classes), section.width, section.latent_dim)
         task = EvidenceBound(network, section, self.flips, val, job)
         rows = train_component("vae", task, train, Schedule.adam(section, section.steps), job)
-        self.network = task.networks["vae"]
+        self.networks = task.networks
         return rows
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
-        return decoded(self.network.decoder, labels, self.spec, self.section.sample_batch_size, job)
-
-    def save(self, folder: Path) -> None:
-        self.network.save_pretrained(folder / "vae")
-
-    @classmethod
-    def load(cls, section: CVAE, spec: ImageSpec, folder: Path) -> "CVAEAugmenter":
-        augmenter = cls(section, spec)
-        augmenter.network = load_network(ConditionalVAE, folder / "vae")
-        return augmenter
-
-    def parameters(self) -> dict[str, int]:
-        return {"vae": self.network.num_parameters()}
+        return decoded(self.networks["vae"].decoder, labels, self.spec, self.section.sample_batch_size, job)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.codec import LatentCodec
-from medbench.augmenters.components import load_network
 from medbench.augmenters.conditional import Codec, ConditionalAugmenter
 from medbench.augmenters.diffusion_sections import LDM, LatentDiffusion, MedIENet
 from medbench.augmenters.medienet import MedIENetUNet
@@ -77,8 +76,6 @@ class LatentUNet(ModelMixin, ConfigMixin):
 class LatentAugmenter(ConditionalAugmenter[SectionT], Generic[SectionT]):
     """Rombach et al. 2022. Its saved model holds the first stage too, so that it makes images by itself."""
 
-    Network: ClassVar[Any]  # of diffusers' ModelMixin
-
     def new_codec(self, job: Job) -> Codec:
         if job.first_stage is None:
             raise UserError(f"{job.title}: give its first stage's model, {self.section.first_stage} (--first-stage)")
@@ -93,10 +90,9 @@ class LatentAugmenter(ConditionalAugmenter[SectionT], Generic[SectionT]):
         self.codec.vae.save_pretrained(folder / "vae")
 
     @classmethod
-    def load(cls, section: SectionT, spec: ImageSpec, folder: Path) -> "LatentAugmenter[SectionT]":
-        augmenter = cls(section, spec)
+    def load(cls, section: SectionT, spec: ImageSpec, folder: Path) -> Self:
+        augmenter = super().load(section, spec, folder)
         augmenter.codec = augmenter._latents(folder)
-        augmenter.network = load_network(cls.Network, folder / "unet")
         return augmenter
 
     def _latents(self, folder: Path) -> LatentCodec:
@@ -132,7 +128,7 @@ class MedIENetAugmenter(LatentAugmenter[MedIENet]):
         """As a diffusers pipeline, which `load` reads component by component."""
         MedIENetPipeline(
             self.codec.vae,
-            self.network,
+            self.networks["unet"],
             self.scheduler,
             classes=self.spec.classes,
             image_size=self.spec.size,

@@ -43,10 +43,6 @@ def fitted(tiny_dataset, job):
     return make
 
 
-def networks_of(augmenter):
-    return [augmenter.network] if augmenter.section.kind == "cvae" else [augmenter.generator, augmenter.discriminator]
-
-
 def test_sizes_halve_to_about_four_pixels():
     assert halved_sizes((28, 28)) == [(28, 28), (14, 14), (7, 7), (4, 4)]
     for side in range(6, 300):
@@ -108,6 +104,8 @@ def test_interrupted_and_resumed_is_bit_identical(kind, fitted):
         fitted(section(kind), "cut")
     resumed, history_of_resumed = fitted(section(kind), "cut")
     assert history_of_resumed == history
-    for a, b in zip(*([n.state_dict() for n in networks_of(augmenter)] for augmenter in (whole, resumed)), strict=True):
+    for a, b in zip(
+        *([n.state_dict() for n in augmenter.networks.values()] for augmenter in (whole, resumed)), strict=True
+    ):
         assert a.keys() == b.keys()
         assert all(torch.equal(a[name], b[name]) for name in a)  # buffers of the spectral norm among them
