@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 
 from medbench.core.errors import UserError
@@ -54,50 +54,34 @@ class _States:
     def __init__(self, run: Path, jobs: Mapping[str, Job], now: float):
         self.run, self.jobs, self.now = run, jobs, now
         self.problems: dict[str, str] = {}
-        self.known: dict[str, State] = {}
-        self.dispensable: dict[str, bool] = {}
-
-    @cached_property
-    def logs(self) -> dict[str, Log | None]:
-        return {key: read_log(self.run / job.log) for key, job in self.jobs.items()}
-
-    @cached_property
-    def complete(self) -> dict[str, bool]:
-        """Whether all that a job writes exists, made with the config as it is."""
-        return {key: self._is_complete(job) for key, job in self.jobs.items()}
-
-    @cached_property
-    def readers(self) -> dict[str, list[str]]:
-        """Key -> keys of the jobs that read its files."""
-        readers: dict[str, list[str]] = {}
-        for key, job in self.jobs.items():
+        self.readers: dict[str, list[Job]] = {}  # key -> the jobs that read its files
+        for job in jobs.values():
             for needed in job.needs:
-                readers.setdefault(needed, []).append(key)
-        return readers
+                self.readers.setdefault(needed, []).append(job)
+        self.state, self.log = cache(self._state), cache(self._log)
+        self.is_complete, self.is_dispensable = cache(self._is_complete), cache(self._is_dispensable)
 
     def status(self, job: Job) -> JobStatus:
-        log = self.logs[job.key]
-        seconds = log.usage.seconds if log and log.usage and self.complete[job.key] else None
-        return JobStatus(job, self.state(job.key), log, self._silent(job), seconds, self.problems.get(job.key))
+        state, log = self.state(job), self.log(job)
+        seconds = log.usage.seconds if log and log.usage and self.is_complete(job) else None
+        return JobStatus(job, state, log, self._silent(job), seconds, self.problems.get(job.key))
 
-    def state(self, key: str) -> State:
-        if key not in self.known:
-            self.known[key] = self._state(self.jobs[key])
-        return self.known[key]
+    def _log(self, job: Job) -> Log | None:
+        return read_log(self.run / job.log)
 
     def _state(self, job: Job) -> State:
-        ready = all(self.state(needed) is State.DONE for needed in job.needs if needed in self.jobs)
-        if self.complete[job.key]:
+        ready = all(self.state(self.jobs[needed]) is State.DONE for needed in job.needs if needed in self.jobs)
+        if self.is_complete(job):
             return State.DONE if ready and not self._is_older(job) else State.OUTDATED
         begun = self._begun(job)
         if begun:
             return begun
-        if ready and self._is_dispensable(job.key):
+        if ready and self.is_dispensable(job):
             return State.DONE
         return State.OUTDATED if (self.run / job.key).exists() else State.WAITING
 
     def _begun(self, job: Job) -> State | None:
-        log, silent = self.logs[job.key], self._silent(job)
+        log, silent = self.log(job), self._silent(job)
         if is_held(self.run / job.checkpoints):
             return State.RUNNING  # though a second one that was refused may have the log
         if log is None or log.end is End.FINISHED:
@@ -107,6 +91,7 @@ class _States:
         return State.RUNNING if silent is not None and silent <= FRESH else State.STOPPED
 
     def _is_complete(self, job: Job) -> bool:
+        """Whether all that a job writes exists, made with the config as it is."""
         return all((self.run / path).exists() for path in job.outputs) and self._is_of_config(job)
 
     def _is_of_config(self, job: Job) -> bool:
@@ -124,17 +109,12 @@ class _States:
         written = _newest([self.run / job.key])
         return job.made_with is None and (_newest(sources) or 0) > (written or 0)
 
-    def _is_dispensable(self, key: str) -> bool:
+    def _is_dispensable(self, job: Job) -> bool:
         """Whether nothing needs its files again: they were removed once all that is made from them existed."""
-        if key not in self.dispensable:
-            self.dispensable[key] = self._may_be_missing(self.jobs[key])
-        return self.dispensable[key]
-
-    def _may_be_missing(self, job: Job) -> bool:
         readers = self.readers.get(job.key, [])
         if job.stage in PAGE_STAGES or not readers or ((self.run / job.key).exists() and not self._is_of_config(job)):
             return False
-        return all(self.complete[reader] or self._is_dispensable(reader) for reader in readers)
+        return all(self.is_complete(reader) or self.is_dispensable(reader) for reader in readers)
 
     def _silent(self, job: Job) -> float | None:
         written = _newest([self.run / job.log])

@@ -71,7 +71,7 @@ def end_on_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
+def default_signals() -> Iterator[None]:
     """Within the block, which waits where no Python handler runs, SIGTERM and SIGINT end the process where it is."""
     with _handled_by(signal.SIG_DFL):
         yield
