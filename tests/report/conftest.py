@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from medbench.core.arms import Arm
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Card, Dataset, Split, card_path, class_counts
 from medbench.data.digest import origins_of
+from medbench.report import effects
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
 from medbench.run.files import write_text
@@ -59,17 +61,30 @@ def check_legible():
 
     def check(figure: Figure, smallest: float = 7) -> None:
         shown = _texts(figure)
-        boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
-        for word, box in boxes:
-            assert min(box.x0, box.y0) >= 0, word
-            assert min(figure.bbox.x1 - box.x1, figure.bbox.y1 - box.y1) >= 0, word
-        for (one, a), (two, b) in itertools.combinations(boxes, 2):
-            # Half a pixel: lines of text may touch.
-            apart = a.x1 <= b.x0 + 0.5 or b.x1 <= a.x0 + 0.5 or a.y1 <= b.y0 + 0.5 or b.y1 <= a.y0 + 0.5
-            assert apart, (one, two)
+        words = [text.get_text() for text in shown]
+        boxes = np.array([text.get_window_extent().extents for text in shown])  # x0, y0, x1, y1
+        low, high = boxes[:, :2], boxes[:, 2:]
+        outside = np.any((low < 0) | (high > figure.bbox.max), axis=1)
+        assert [word for word, cut in zip(words, outside, strict=True) if cut] == []
+        # Half a pixel: lines of text may touch.
+        overlapping = np.all(high[:, None] > low[None] + 0.5, axis=2)
+        pairs = np.argwhere(np.triu(overlapping & overlapping.T, k=1))
+        assert [(words[one], words[two]) for one, two in pairs] == []
         assert min(text.get_fontsize() for text in shown) >= smallest
 
     return check
+
+
+@pytest.fixture
+def few_draws(monkeypatch):
+    """Few draws of a bootstrap, where intervals are not what is tested."""
+    monkeypatch.setattr(effects, "DRAWS", 20)
+
+
+@pytest.fixture
+def svg_alone(monkeypatch):
+    """Figures are saved without their png, where texts are what is tested."""
+    monkeypatch.setattr(style, "FORMATS", {"svg": style.FORMATS["svg"]})
 
 
 @pytest.fixture(scope="session")
@@ -107,16 +122,16 @@ def _classifier_run(
         write_json(card_path(folder / f"datasets/{dataset}.npz"), card.model_dump(mode="json"))
         for budget, arm in itertools.product(budgets, map(Arm.parse, arms)):
             for origin in results.origins(arm.name):
-                stem = folder / "utility" / dataset / arm.trained_under(budget) / arm.name / origin
-                _write_scores(stem, names, arm, numpy_rng(0, dataset, budget, arm.name, origin), n, leak)
+                path = folder / "utility" / dataset / arm.trained_under(budget) / arm.name / f"{origin}.json"
+                rows, test, arrays = _scores(tuple(names), dataset, budget, arm.name, origin, n, leak)
+                write_utility(path, rows, test, arrays=arrays)
     return results
 
 
-def _write_scores(
-    stem: Path, classes: Sequence[str], arm: Arm, rng: np.random.RandomState, n: int, leak: float
-) -> None:
-    """As the utility stage does, for 3 classifier seeds."""
-    k = len(classes)
+@cache
+def _scores(classes: tuple[str, ...], dataset: str, budget: str, arm_name: str, origin: str, n: int, leak: float):
+    """Rows, test scores (3, N, K) and other arrays as of the utility stage, for 3 classifier seeds."""
+    arm, rng, k = Arm.parse(arm_name), numpy_rng(0, dataset, budget, arm_name, origin), len(classes)
     labels = np.arange(n) % k
     strength = STRENGTH.get(arm.extra or "real", 1.4) - (0 if arm.real else 1.2) + leak
     logits = rng.standard_normal((2, 3, n, k)) + strength * np.eye(k)[labels]
@@ -128,8 +143,7 @@ def _write_scores(
         for seed in range(3)
         for row in score_rows(labels, test[seed], thresholds[seed], classes)
     ]
-    arrays = {"val_scores": val, "thresholds": thresholds}
-    write_utility(stem.with_name(f"{stem.name}.json"), rows, test, arrays=arrays)
+    return rows, test, {"val_scores": val, "thresholds": thresholds}
 
 
 # A dataset under two protocols --------------------------------------------------------------------------------------

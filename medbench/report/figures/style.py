@@ -42,6 +42,7 @@ MARKERS: tuple[Any, ...] = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p", "d
 ONLY_DASH = (1, 2)
 DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (6, 1.5, 1, 1.5), (9, 2.5), (3, 1, 1, 1, 1, 1), (1, 3))
 
+FORMATS: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}  # and what they do not say
 STYLE: Any = {  # Any: the stubs list every key that there is
     "font.size": FONT_SIZE,
     "axes.titlesize": FONT_SIZE,
@@ -212,10 +213,9 @@ def warn(figure: Figure, warning: str | None) -> None:
 
 def save(figure: Figure, stem: Path) -> None:
     """Writes <stem>.png at 200 dots an inch and <stem>.svg, without a clock or a version in either."""
-    metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
     fill_in(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+")  # which letters are missing is said once
-        for suffix, fields in metadata.items():
+        for suffix, fields in FORMATS.items():
             with mpl.rc_context(STYLE), replacing(stem.with_name(f"{stem.name}.{suffix}")) as temporary:
                 figure.savefig(temporary, format=suffix, dpi=200, metadata=fields)

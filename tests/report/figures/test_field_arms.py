@@ -3,7 +3,6 @@
 import pytest
 from matplotlib.colors import to_hex
 
-from medbench.report import effects
 from medbench.report.figures import style
 from medbench.report.figures.auroc import auroc_by_arm, auroc_by_ratio
 from medbench.report.figures.roc import roc_curves
@@ -12,9 +11,8 @@ ARMS = ("real", "real+oversample@1", "real+medienet@1", "real+medienet@2", "real
 
 
 @pytest.fixture
-def arms_run(classifier_run, pictured_run, tmp_path, monkeypatch):
+def arms_run(classifier_run, pictured_run, tmp_path, few_draws):
     """A function that gives a study with arms of a generator, of classic augmentation and of one that mixes."""
-    monkeypatch.setattr(effects, "DRAWS", 20)
 
     def make(arms=ARMS, augmenters=("medienet", "mixup")):
         making = tuple(name for name in augmenters if name != "mixup")

@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from medbench.report.effects import effects
 from medbench.report.figures.leakage import leakage_by_arm
 from medbench.report.figures.write import write_figures
 from medbench.report.within import within_models
+
+pytestmark = pytest.mark.usefixtures("few_draws")
 
 
 def means(ax) -> list[tuple[float, float]]:

@@ -12,6 +12,7 @@ from medbench.report.tables.write import write_tables
 
 ARMS = ("real", "real+medienet@1", "real+medienet@2", "real+norope@2", "real+norope@1", "real+nomodule@0.5")
 GENERATORS = ("medienet", "norope", "nomodule")
+pytestmark = pytest.mark.usefixtures("few_draws")
 
 
 def rows(results: StudyResults, key: str) -> dict[str, list[str]]:

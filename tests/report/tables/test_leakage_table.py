@@ -15,6 +15,7 @@ from medbench.report.tables.write import write_tables
 from medbench.run.sealed_files import read_json, read_npz, write_json
 
 PAIR = "ct_aspub → ct (clean)"
+pytestmark = pytest.mark.usefixtures("few_draws")
 
 
 def rows(results) -> dict[tuple[str, str], list[str]]:

@@ -16,6 +16,7 @@ from medbench.utility.scores import macro_auroc
 
 ARMS = ("real", "real+oversample@1", "real+a@1", "real+mixup@1", "real+mixup@2", "only-cutmix")
 SETTINGS = {"mixup": MixUp(kind="mixup"), "cutmix": CutMix(kind="cutmix")}
+pytestmark = pytest.mark.usefixtures("few_draws")
 
 
 @pytest.fixture
