@@ -28,14 +28,14 @@ from medbench.data.subset import take_fraction
 from medbench.run.sealed_files import write_json
 
 
-def audit(raw: Path, output: Path, stage: AuditStage, found: Path) -> None:
-    """Writes what was found, then the dataset that all later stages read, and its card.
+def audit(raw: Path, output: Path, stage: AuditStage, result_path: Path) -> None:
+    """Writes what was result_path, then the dataset that all later stages read, and its card.
 
     Args:
         raw: npz that `prepare` wrote.
         output: the npz to write.
         stage: the dataset's section.
-        found: the json to write.
+        result_path: the json to write.
 
     Raises:
         UserError: a file cannot be read or written, or the protocol leaves nothing to train on.
@@ -43,9 +43,9 @@ def audit(raw: Path, output: Path, stage: AuditStage, found: Path) -> None:
     dataset = Dataset.load(raw)
     if dataset.splits["train"].origins is None:
         raise UserError(f"{raw}: is no raw dataset, as `prepare` writes it")
-    result = audit_dataset(dataset, stage.dataset.protocol, stage.seed)
-    write_json(found, result.report.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))
-    judged = _fraction(result.dataset, stage.dataset.train_fraction, stage.seed)
+    audited = audit_dataset(dataset, stage.dataset.protocol, stage.seed)
+    write_json(result_path, audited.result.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))
+    judged = _fraction(audited.dataset, stage.dataset.train_fraction, stage.seed)
     _require_two_patients(judged)
     judged.save(output, stage.made_with())
 
@@ -88,7 +88,7 @@ def _fraction(dataset: Dataset, fraction: float, seed: int) -> Dataset:
 @dataclass(frozen=True)
 class Audited:
     dataset: Dataset  # under its protocol
-    report: AuditResult  # on the raw one
+    result: AuditResult  # on the raw one
 
 
 def audit_dataset(raw: Dataset, protocol: Protocol, seed: int) -> Audited:
@@ -103,13 +103,13 @@ def audit_dataset(raw: Dataset, protocol: Protocol, seed: int) -> Audited:
         UserError: the protocol leaves an empty split, or a class without a training image.
     """
     dataset, removals = apply_protocol(raw, protocol, seed)
-    return Audited(dataset, _report(raw, dataset, protocol, seed, removals))
+    return Audited(dataset, _result(raw, dataset, protocol, seed, removals))
 
 
-def _report(raw: Dataset, dataset: Dataset, protocol: Protocol, seed: int, removals: list[Removal]) -> AuditResult:
+def _result(raw: Dataset, dataset: Dataset, protocol: Protocol, seed: int, removals: list[Removal]) -> AuditResult:
     pool = pool_of(raw)
     sd = deviations(pool)
-    before, after = (class_counts(each.splits, len(pool.classes)) for each in (raw, dataset))
+    before, after = (class_counts(version.splits, len(pool.classes)) for version in (raw, dataset))
     return AuditResult(
         dataset=raw.card.name,
         title=raw.card.title,

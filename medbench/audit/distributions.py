@@ -16,8 +16,10 @@ LEAST_IMAGES = 50  # distinct ones of each split: fewer are that far apart by ch
 
 
 def sizes(pool: Pool, split: SplitName) -> Sizes:
-    found = pool.origins.sizes[pool.split == SPLITS.index(split)]
-    return Sizes(width=_spread(found[:, 0]), height=_spread(found[:, 1]), distinct=len(np.unique(found, axis=0)))
+    of_split = pool.origins.sizes[pool.split == SPLITS.index(split)]
+    return Sizes(
+        width=_spread(of_split[:, 0]), height=_spread(of_split[:, 1]), distinct=len(np.unique(of_split, axis=0))
+    )
 
 
 def _spread(values: np.ndarray) -> Spread:
@@ -63,7 +65,7 @@ def _difference(pool: Pool, levels: np.ndarray, split: SplitName, other: SplitNa
         other=other,
         distance=distance,
         enough=enough,
-        classes=dict(sorted(of_class.items(), key=lambda found: -found[1])),
+        classes=dict(sorted(of_class.items(), key=lambda item: -item[1])),
         strong=max([*of_class.values(), distance if enough else 0.0]) >= STRONG_DISTANCE,
     )
 
@@ -81,9 +83,9 @@ def _enough(rows: tuple[np.ndarray, np.ndarray]) -> bool:
 
 def _distance(levels: np.ndarray, rows: tuple[np.ndarray, np.ndarray]) -> float:
     """Without scipy's ks_2samp, as a p value would take images for independent, and slices of one patient are not."""
-    own, others = (np.sort(levels[each]) for each in rows)
-    at = np.concatenate([own, others])
-    up_to = [np.searchsorted(each, at, side="right") / len(each) for each in (own, others)]
+    first, second = (np.sort(levels[of_split]) for of_split in rows)
+    at = np.concatenate([first, second])
+    up_to = [np.searchsorted(values, at, side="right") / len(values) for values in (first, second)]
     return round(float(np.abs(up_to[0] - up_to[1]).max()), 3)
 
 
@@ -106,13 +108,13 @@ def mean_levels(pool: Pool) -> np.ndarray:
 def _over_content(pool: Pool, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """(N,) what `measure` makes of images, (n, values) uint8 -> (n,)."""
     rows = np.arange(len(pool))
-    found = np.concatenate([measure(pool.images(block).reshape(len(block), -1)) for block in pool.blocks(rows)])
+    measured = np.concatenate([measure(pool.images(block).reshape(len(block), -1)) for block in pool.blocks(rows)])
     height, width = pool.stacks[0].shape[1:3]
     sizes = pool.origins.sizes
     for i in np.flatnonzero(sizes[:, 0] * height != sizes[:, 1] * width):
         inside = unpadded(pool.images(rows[i : i + 1])[0], *sizes[i].tolist())
-        found[i] = measure(inside.reshape(1, -1))[0]
-    return found
+        measured[i] = measure(inside.reshape(1, -1))[0]
+    return measured
 
 
 def unpadded(image: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -136,7 +136,7 @@ class Candidates:
 
 
 @dataclass
-class _Found:
+class _Pairs:
     most: int
     first: list[np.ndarray] = field(default_factory=list)
     second: list[np.ndarray] = field(default_factory=list)
@@ -163,16 +163,16 @@ def candidates(
     Args:
         hashes: (N,) uint64.
     """
-    found, masks = _Found(most_pairs), band_masks(max_bits + 1)
+    pairs, masks = _Pairs(most_pairs), band_masks(max_bits + 1)
     crowded, given_up = np.zeros((2, len(hashes)), dtype=bool)
     for band, mask in enumerate(masks):
         for bucket in _buckets(hashes & mask):
             members = bucket[~given_up[bucket]]
             if len(members) > most_in_bucket:
                 crowded[members] = True
-            elif not found.take(_close(hashes, members, max_bits, masks[:band])):
+            elif not pairs.take(_close(hashes, members, max_bits, masks[:band])):
                 given_up[members] = True  # in later bands too: as alike as these are, they would fill those as well
-    return _sorted(hashes, found, crowded | given_up)
+    return _sorted(hashes, pairs, crowded | given_up)
 
 
 def band_masks(n_bands: int) -> list[np.uint64]:
@@ -194,18 +194,18 @@ def _close(
     hashes: np.ndarray, members: np.ndarray, max_bits: int, earlier: Sequence[np.uint64]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of members, ascending, that differ in at most `max_bits` bits and agree in no earlier band."""
-    own = hashes[members]
+    of_members = hashes[members]
     step = max(1, COMPARISONS // max(1, len(members)))
     for start in range(0, len(members), step):
-        differ = own[start : start + step, None] ^ own[None, start:]
+        differ = of_members[start : start + step, None] ^ of_members[None, start:]
         first, second = np.nonzero(np.triu(np.bitwise_count(differ) <= max_bits, k=1))
         new = np.all([differ[first, second] & mask for mask in earlier], axis=0) if earlier else slice(None)
         yield members[start + first[new]], members[start + second[new]]
 
 
-def _sorted(hashes: np.ndarray, found: _Found, crowded: np.ndarray) -> Candidates:
+def _sorted(hashes: np.ndarray, pairs: _Pairs, crowded: np.ndarray) -> Candidates:
     empty = [np.empty(0, dtype=np.int64)]
-    first, second = np.concatenate(empty + found.first), np.concatenate(empty + found.second)
+    first, second = np.concatenate(empty + pairs.first), np.concatenate(empty + pairs.second)
     order = np.lexsort((second, first))
     first, second = first[order], second[order]
     return Candidates(first, second, np.bitwise_count(hashes[first] ^ hashes[second]).astype(np.int64), crowded)
@@ -235,12 +235,12 @@ def details(images: np.ndarray) -> np.ndarray:
 
 def correlations(details: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Correlations (P,) float64 of the pairs of rows (first, second), each (P,)."""
-    found = np.empty(len(first))
+    values = np.empty(len(first))
     for start in range(0, len(first), PAIRS_AT_ONCE):
         pairs = slice(start, start + PAIRS_AT_ONCE)
         a, b = details[first[pairs]].astype(np.float32), details[second[pairs]].astype(np.float32)
-        found[pairs] = np.einsum("pd,pd->p", a, b)
-    return found
+        values[pairs] = np.einsum("pd,pd->p", a, b)
+    return values
 
 
 def _small(images: np.ndarray) -> np.ndarray:

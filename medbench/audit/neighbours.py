@@ -73,12 +73,12 @@ def neighbours(
     """
     if dimension not in FLOORS:
         raise UserError(f"dimension: {dimension} is too shallow to tell copies from others (allowed: {list(FLOORS)})")
-    own = _features(dataset, "test", test, dimension)
-    known = _features(dataset, "train", train, dimension)
-    measured = _distinct(dataset, known)
-    rows, to_known = nearest(own, known, np.arange(len(own)))
-    among_known = nearest(known, known, measured, others=True)[1]
-    return _report(dataset, _pairs(dataset, own, known, rows, to_known), among_known, dimension, extractor)
+    tests = _features(dataset, "test", test, dimension)
+    trains = _features(dataset, "train", train, dimension)
+    measured = _distinct(dataset, trains)
+    rows, to_train = nearest(tests, trains, np.arange(len(tests)))
+    among_train = nearest(trains, trains, measured, others=True)[1]
+    return _result(dataset, _pairs(dataset, tests, trains, rows, to_train), among_train, dimension, extractor)
 
 
 def _features(dataset: Dataset, name: SplitName, given: np.ndarray, dimension: int) -> Vectors:
@@ -98,16 +98,16 @@ def _features(dataset: Dataset, name: SplitName, given: np.ndarray, dimension: i
     return Vectors(rows, norms, np.array([int(pixel_digest(image)[:16], 16) for image in images], dtype=np.uint64))
 
 
-def _distinct(dataset: Dataset, known: Vectors) -> np.ndarray:
+def _distinct(dataset: Dataset, trains: Vectors) -> np.ndarray:
     """Rows of distinct training images, of each the first copy; of very many some, evenly spaced."""
-    rows = np.sort(np.unique(known.pixels, return_index=True)[1])
+    rows = np.sort(np.unique(trains.pixels, return_index=True)[1])
     if len(rows) < 2:
         raise UserError(f"{dataset.card.name}: has {len(rows)} distinct training image, and neighbours need 2 or more")
     return rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_MEASURED)).round().astype(int)]
 
 
 def _pairs(
-    dataset: Dataset, own: Vectors, known: Vectors, rows: np.ndarray, similarities: np.ndarray
+    dataset: Dataset, tests: Vectors, trains: Vectors, rows: np.ndarray, similarities: np.ndarray
 ) -> list[NeighbourPair]:
     """Of all test images, closest first."""
     return [
@@ -115,7 +115,7 @@ def _pairs(
             test=_named(dataset, "test", i),
             train=_named(dataset, "train", rows[i]),
             similarity=similarities[i],
-            identical=bool(own.pixels[i] == known.pixels[rows[i]]),
+            identical=bool(tests.pixels[i] == trains.pixels[rows[i]]),
         )
         for i in np.argsort(-similarities, kind="stable")
     ]
@@ -126,13 +126,13 @@ def _named(dataset: Dataset, split: SplitName, row: int) -> ImageName:
     return ImageName(split=split, row=int(row), name=f"{split} {row}", label=label)
 
 
-def _report(
-    dataset: Dataset, pairs: list[NeighbourPair], among_known: np.ndarray, dimension: int, extractor: str
+def _result(
+    dataset: Dataset, pairs: list[NeighbourPair], among_train: np.ndarray, dimension: int, extractor: str
 ) -> NeighboursResult:
-    to_known = np.array([pair.similarity for pair in pairs])
-    start = _histogram_start(to_known, among_known)
-    train, test = _closeness(among_known, start), _closeness(to_known, start)
-    close, closer = to_known >= FLOORS[dimension], to_known > train.percentile_99
+    to_train = np.array([pair.similarity for pair in pairs])
+    start = _histogram_start(to_train, among_train)
+    train, test = _closeness(among_train, start), _closeness(to_train, start)
+    close, closer = to_train >= FLOORS[dimension], to_train > train.percentile_99
     alike = train.median >= FLOORS[dimension]
     suspicious = pairs[: int((close & closer if alike else close).sum())]  # pairs are sorted
     return NeighboursResult(
@@ -168,7 +168,7 @@ def _of_one_group(dataset: Dataset, pairs: list[NeighbourPair]) -> int | None:
 
 def _histogram_start(*similarities: np.ndarray) -> float:
     """The smallest of all, rounded down, and below 1 in any case."""
-    return min(*(np.floor(100 * each.min()).item() / 100 for each in similarities), 0.99)
+    return min(*(np.floor(100 * of_set.min()).item() / 100 for of_set in similarities), 0.99)
 
 
 def _closeness(similarities: np.ndarray, start: float) -> Closeness:
@@ -183,7 +183,7 @@ def _closeness(similarities: np.ndarray, start: float) -> Closeness:
 
 
 def audit_neighbours(
-    dataset_path: Path, feature_paths: Mapping[str, Path], stage: NeighboursStage, found: Path
+    dataset_path: Path, feature_paths: Mapping[str, Path], stage: NeighboursStage, output: Path
 ) -> None:
     """Writes which test images lie suspiciously close to a training image in features.
 
@@ -191,7 +191,7 @@ def audit_neighbours(
         dataset_path: npz that `audit` wrote.
         feature_paths: files of the features stage under `train` and `test`.
         stage: the dimension to look at, and the number of threads.
-        found: the json to write.
+        output: the json to write.
 
     Raises:
         UserError: features that do not belong to the dataset, or lack the dimension.
@@ -206,5 +206,5 @@ def audit_neighbours(
             raise UserError(f"{feature_paths[name]}: holds no features of {key} dimensions; extract them again")
     train, test = (loaded[name][0][key] for name in ("train", "test"))
     with threadpool_limits(stage.torch_threads):  # sums depend on the number of threads
-        report = neighbours(dataset, train, test, stage.dimension, made_by["test"]["extractor"])
-    write_json(found, report.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))
+        result = neighbours(dataset, train, test, stage.dimension, made_by["test"]["extractor"])
+    write_json(output, result.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))

@@ -33,9 +33,9 @@ class Pool:
     @property
     def present(self) -> np.ndarray:
         """(K, 3) bool: in which of SPLITS a distinct image stands."""
-        found = np.zeros((len(self.kept), len(SPLITS)), dtype=bool)
-        found[self.distinct, self.split] = True
-        return found
+        present = np.zeros((len(self.kept), len(SPLITS)), dtype=bool)
+        present[self.distinct, self.split] = True
+        return present
 
     @property
     def two_labels(self) -> np.ndarray:
@@ -46,12 +46,12 @@ class Pool:
 
     def standing(self, dataset: Dataset) -> np.ndarray:
         """(K, 3) bool: in which of SPLITS of a dataset, made of the pool's images alone, a distinct image stands."""
-        found = np.zeros((len(self.kept), len(SPLITS)), dtype=bool)
+        standing = np.zeros((len(self.kept), len(SPLITS)), dtype=bool)
         known = self.origins.digests[self.kept]  # sorted, as distinct images are numbered in the order of digests
         for number, name in enumerate(SPLITS):
             if origins := dataset.splits[name].origins:
-                found[np.searchsorted(known, origins.digests), number] = True
-        return found
+                standing[np.searchsorted(known, origins.digests), number] = True
+        return standing
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """`rows` in parts, whose images together are small enough to be held as floats."""
@@ -61,11 +61,11 @@ class Pool:
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Images (n, H, W) or (n, H, W, 3) uint8 of the pool's `rows`, (n,) indices."""
-        found = np.empty((len(rows), *self.stacks[0].shape[1:]), dtype=np.uint8)
+        images = np.empty((len(rows), *self.stacks[0].shape[1:]), dtype=np.uint8)
         for number, stack in enumerate(self.stacks):
             here = self.split[rows] == number
-            found[here] = stack[self.row[rows[here]]]
-        return found
+            images[here] = stack[self.row[rows[here]]]
+        return images
 
     def name(self, i: int) -> ImageName:
         return ImageName(
@@ -86,7 +86,7 @@ def pool_of(raw: Dataset) -> Pool:
     origins = [split.origins for split in splits if split.origins]
     if len(origins) < len(splits):
         raise ValueError("only a raw dataset, which knows what each image was, can be audited")
-    joined = Origins(*(np.concatenate([vars(own)[key] for own in origins]) for key in vars(origins[0])))
+    joined = Origins(*(np.concatenate([vars(of_split)[key] for of_split in origins]) for key in vars(origins[0])))
     lengths = [len(split) for split in splits]
     number = np.repeat(np.arange(len(SPLITS)), lengths)
     distinct = np.unique(joined.digests, return_inverse=True)[1]
@@ -120,15 +120,15 @@ def crossings(pool: Pool, known: np.ndarray) -> list[Crossing]:
         pool: N images, K distinct ones.
         known: (K, 3) bool: whether a distinct image counts as standing in each of SPLITS.
     """
-    found = []
+    counted = []
     for split, other in HELD_OUT:
         inside = pool.split == SPLITS.index(split)
         crossing = inside & known[pool.distinct, SPLITS.index(other)]
-        of_class = {name: pool.labels == label for label, name in enumerate(pool.classes)}
-        classes = {name: _share(pool, inside & own, crossing & own) for name, own in of_class.items()}
+        classes = {name: pool.labels == label for label, name in enumerate(pool.classes)}
+        shares = {name: _share(pool, inside & rows, crossing & rows) for name, rows in classes.items()}
         whole = _share(pool, inside, crossing)
-        found.append(Crossing(split=split, other=other, classes=classes, **whole.model_dump()))
-    return found
+        counted.append(Crossing(split=split, other=other, classes=shares, **whole.model_dump()))
+    return counted
 
 
 def _share(pool: Pool, inside: np.ndarray, crossing: np.ndarray) -> Share:
@@ -138,20 +138,20 @@ def _share(pool: Pool, inside: np.ndarray, crossing: np.ndarray) -> Share:
 
 def group_crossings(pool: Pool) -> list[GroupCrossing]:
     """Groups that have images in two splits, each pair of splits that shares any."""
-    return [found for split, other in HELD_OUT for found in _shared_groups(pool, split, other)]
+    return [crossing for split, other in HELD_OUT for crossing in _shared_groups(pool, split, other)]
 
 
 def torn_groups(dataset: Dataset) -> int:
     """How many groups have images in more than one split."""
-    own = [np.unique(split.groups) for split in dataset.splits.values()]
-    return int((np.unique(np.concatenate(own), return_counts=True)[1] > 1).sum())
+    groups = [np.unique(split.groups) for split in dataset.splits.values()]
+    return int((np.unique(np.concatenate(groups), return_counts=True)[1] > 1).sum())
 
 
 def _shared_groups(pool: Pool, split: SplitName, other: SplitName) -> Iterator[GroupCrossing]:
-    own, others = (pool.groups[pool.split == SPLITS.index(name)] for name in (split, other))
-    shared = np.intersect1d(own, others)
+    groups, others = (pool.groups[pool.split == SPLITS.index(name)] for name in (split, other))
+    shared = np.intersect1d(groups, others)
     if len(shared):
-        images = int(np.isin(own, shared).sum())
+        images = int(np.isin(groups, shared).sum())
         yield GroupCrossing(split=split, other=other, groups=len(shared), images=images)
 
 
@@ -194,4 +194,4 @@ def _across(present: np.ndarray, kept: np.ndarray) -> np.ndarray:
 def _copies(pool: Pool, distinct: Iterable[int]) -> list[Copies]:
     """All rows of each of some distinct images."""
     rows = (np.flatnonzero(pool.distinct == k).tolist() for k in distinct)
-    return [Copies(images=[pool.name(i) for i in own]) for own in rows]
+    return [Copies(images=[pool.name(i) for i in copies]) for copies in rows]

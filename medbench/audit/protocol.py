@@ -55,13 +55,13 @@ def list_removals(pool: Pool) -> list[Removal]:
     """What `clean` and `resplit` take out."""
     two_labels = pool.two_labels[pool.distinct]
     copy = pool.kept[pool.distinct]
-    found = []
+    removals = []
     for i in range(len(pool)):
         if two_labels[i]:
-            found.append(Removal(image=pool.name(i), reason="two labels", kept=None))
+            removals.append(Removal(image=pool.name(i), reason="two labels", kept=None))
         elif copy[i] != i:
-            found.append(Removal(image=pool.name(i), reason="repeat", kept=pool.name(copy[i])))
-    return found
+            removals.append(Removal(image=pool.name(i), reason="repeat", kept=pool.name(copy[i])))
+    return removals
 
 
 def merged_groups(pool: Pool) -> np.ndarray:

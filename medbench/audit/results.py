@@ -147,7 +147,7 @@ class AuditResult(Part):
     protocol: Protocol
     seed: int
     classes: list[str]
-    before: dict[SplitName, list[int]]  # images a class
+    before: dict[SplitName, list[int]]  # images of each class
     after: dict[SplitName, list[int]]  # the same once the protocol is applied
     exact: ExactDuplicates
     near: NearDuplicates

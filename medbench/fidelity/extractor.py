@@ -55,7 +55,7 @@ class InceptionExtractor:
     def features(
         self, images: np.ndarray, batch_size: int = 32, progress: Callable[[int, int], None] | None = None
     ) -> dict[str, np.ndarray]:
-        """One float32 array (N, D) a dimension D, under the key str(D).
+        """One float32 array (N, D) per dimension D, under the key str(D).
 
         Args:
             images: uint8, (N, H, W) or (N, H, W, 3); gray ones are repeated to three channels.

@@ -14,7 +14,7 @@ from medbench.system.runtime import start
 
 
 def features(images_path: Path, key: str, output: Path, stage: FeaturesStage, weights_path: Path | None) -> None:
-    """Writes a safetensors file: one float32 array (N, D) a dimension D, and what made it in its metadata.
+    """Writes a safetensors file: one float32 array (N, D) per dimension D, and in its metadata what made it.
 
     Args:
         images_path: an npz.

@@ -52,5 +52,5 @@ def difference_deviation(first: Kernels, second: Kernels, rng: np.random.RandomS
 
 def _off_diagonal(kernel: np.ndarray, weights: np.ndarray) -> float:
     """Weighted mean of the kernel over pairs of different images."""
-    own = weights * weights
-    return float(weights @ kernel @ weights - own @ np.diagonal(kernel)) / float(weights.sum() ** 2 - own.sum())
+    squares = weights * weights
+    return float(weights @ kernel @ weights - squares @ np.diagonal(kernel)) / float(weights.sum() ** 2 - squares.sum())

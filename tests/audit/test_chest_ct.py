@@ -81,7 +81,7 @@ def test_the_leak_is_found(raw):
         "val": (13, 11),
         "test": (54, 27),
     }
-    exact = audit_dataset(raw, "as_published", 0).report.exact
+    exact = audit_dataset(raw, "as_published", 0).result.exact
     crossings = {(found.split, found.other): found for found in exact.crossings}
     for split, images, of in [("test", 46, 54), ("val", 10, 13)]:
         found = crossings[split, "train"]
@@ -92,7 +92,7 @@ def test_the_leak_is_found(raw):
 
 
 def test_it_is_told_first(raw):
-    report = audit_dataset(raw, "as_published", 0).report
+    report = audit_dataset(raw, "as_published", 0).result
     assert audit_findings(report)[:3] == [
         "46 of 54 test images of class normal are pixel-identical to a training image, 19 distinct images.",
         "10 of 13 val images of class normal are pixel-identical to a training image, 8 distinct images.",
@@ -101,7 +101,7 @@ def test_it_is_told_first(raw):
 
 
 def test_test_images_differ_in_brightness_within_classes(raw):
-    report = audit_dataset(raw, "as_published", 0).report
+    report = audit_dataset(raw, "as_published", 0).result
     found = report.intensity_differences[0]
     assert (found.split, found.other, found.strong) == ("test", "train", True)
     assert list(found.classes) == ["adenocarcinoma", "squamous.cell.carcinoma", "large.cell.carcinoma"]
@@ -110,7 +110,7 @@ def test_test_images_differ_in_brightness_within_classes(raw):
 
 
 def test_near_duplicates_come_on_top(raw):
-    near = audit_dataset(raw, "clean", 0).report.near
+    near = audit_dataset(raw, "clean", 0).result.near
     assert near.total == 40
     assert near.compared == 791
     assert near.across_after == 2

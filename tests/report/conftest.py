@@ -165,7 +165,7 @@ def _protocol_run(folder: Path, protocol="clean", arms=ARMS, budgets=("steps",),
     write_json(folder / "datasets/ct.json", read_json(folder / "datasets/ct.json") | {"protocol": protocol})
     for name, applied in {"ct_aspub": "as_published", "ct": protocol}.items():
         write_json(
-            folder / f"audit/{name}.json", audit_dataset(leaking(name), applied, 0).report.model_dump(mode="json")
+            folder / f"audit/{name}.json", audit_dataset(leaking(name), applied, 0).result.model_dump(mode="json")
         )
     pairs = {"datasets": ("ct_aspub", "ct"), "protocols": [("ct_aspub", "ct")]}
     return replace(results, **pairs | study)
@@ -199,7 +199,7 @@ def _write_audit(folder: Path, in_train: Sequence[int] = (), in_val: Sequence[in
     splits = {split: whole.rows(np.array(own)) for split, own in rows.items()}
     stated = dict.fromkeys(("title", "source", "licence", "citation"), "") | card
     sizes = {"classes": CT, "channels": 1, "image_size": (12, 12), "counts": class_counts(splits, len(CT))}
-    report = audit_dataset(Dataset(splits, Card(name="ct_aspub", **stated, **sizes)), "as_published", 0).report
+    report = audit_dataset(Dataset(splits, Card(name="ct_aspub", **stated, **sizes)), "as_published", 0).result
     write_json(folder / "audit/ct_aspub.json", report.model_dump(mode="json"))
 
 

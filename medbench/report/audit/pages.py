@@ -34,27 +34,27 @@ from medbench.run.seals import write_html
 MOST_LISTED = 200  # removals
 
 
-def draw_audit(raw_path: Path, found: Path, output: Path) -> None:
+def draw_audit(raw_path: Path, result_path: Path, output: Path) -> None:
     """Draws what `audit` found, as a page that needs nothing from outside.
 
     Args:
         raw_path: npz that `prepare` wrote.
-        found: the json that `audit` wrote.
+        result_path: the json that `audit` wrote.
         output: the html to write.
 
     Raises:
         UserError: a file cannot be read or written, or the two do not belong together.
     """
-    raw, report = Dataset.load(raw_path), read_model(found, AuditResult)
+    raw, result = Dataset.load(raw_path), read_model(result_path, AuditResult)
     counts = class_counts(raw.splits, len(raw.card.classes))
-    if (report.source_sha256, report.before) != (raw.card.source_sha256, {name: counts[name] for name in SPLITS}):
-        raise UserError(f"{found}: is not about {raw_path}; run `audit` again")
-    write_html(output, page(raw, report))
+    if (result.source_sha256, result.before) != (raw.card.source_sha256, {name: counts[name] for name in SPLITS}):
+        raise UserError(f"{result_path}: is not about {raw_path}; run `audit` again")
+    write_html(output, page(raw, result))
 
 
-def page(raw: Dataset, report: AuditResult) -> str:
-    """The page, self-contained; the same report and images give the same text."""
-    return rendered("audit.html.j2", _context(raw, report))
+def page(raw: Dataset, result: AuditResult) -> str:
+    """The page, self-contained; the same result and images give the same text."""
+    return rendered("audit.html.j2", _context(raw, result))
 
 
 def rendered(template: str, context: dict[str, Any]) -> str:
@@ -70,32 +70,32 @@ def rendered(template: str, context: dict[str, Any]) -> str:
     return environment.get_template(template).render(context)
 
 
-def _context(raw: Dataset, report: AuditResult) -> dict[str, Any]:
+def _context(raw: Dataset, result: AuditResult) -> dict[str, Any]:
     return {
-        "report": report,
-        "findings": audit_findings(report),
+        "report": result,
+        "findings": audit_findings(result),
         "splits": SPLITS,
-        "counts": _counts(report),
-        "identical": _rows(report.exact.crossings),
-        "nearly": _rows(report.near.crossings),
+        "counts": _counts(result),
+        "identical": _rows(result.exact.crossings),
+        "nearly": _rows(result.near.crossings),
         "pictures": {
-            "across": across_splits(raw, report.exact),
-            "two_labels": two_labels(raw, report.exact),
-            "near": near_pairs(raw, report.near),
+            "across": across_splits(raw, result.exact),
+            "two_labels": two_labels(raw, result.exact),
+            "near": near_pairs(raw, result.near),
         },
         "strong": STRONG_DISTANCE,
         "least_images": LEAST_IMAGES,
-        "brightness": [row for found in report.intensity_differences for row in _distances(found)],
-        "histogram": histogram(report.intensities),
-        "removals": report.removals[:MOST_LISTED],
+        "brightness": [row for difference in result.intensity_differences for row in _distances(difference)],
+        "histogram": histogram(result.intensities),
+        "removals": result.removals[:MOST_LISTED],
     }
 
 
-def _counts(report: AuditResult) -> list[list[str]]:
+def _counts(result: AuditResult) -> list[list[str]]:
     """Each class, and all of them, with its images in every split: before and, if that differs, after the protocol."""
-    chosen = [(name, slice(k, k + 1)) for k, name in enumerate(report.classes)] + [("all", slice(None))]
+    chosen = [(name, slice(k, k + 1)) for k, name in enumerate(result.classes)] + [("all", slice(None))]
     return [
-        [name, *(_change(sum(report.before[split][part]), sum(report.after[split][part])) for split in SPLITS)]
+        [name, *(_change(sum(result.before[split][part]), sum(result.after[split][part])) for split in SPLITS)]
         for name, part in chosen
     ]
 
@@ -104,56 +104,56 @@ def _change(before: int, after: int) -> str:
     return f"{before:,}" if before == after else f"{before:,} → {after:,}"
 
 
-def _distances(found: IntensityDifference) -> list[tuple[str, ...]]:
+def _distances(difference: IntensityDifference) -> list[tuple[str, ...]]:
     """Of a pair of splits: all classes together, then each one that has images enough."""
-    distances = ({"all": found.distance} if found.enough else {}) | found.classes
+    distances = ({"all": difference.distance} if difference.enough else {}) | difference.classes
     marks = {name: "strong" if distance >= STRONG_DISTANCE else "–" for name, distance in distances.items()}
     shown = [(name, f"{distances[name]:.3f}", mark) for name, mark in marks.items()]
-    return [(found.split, found.other, *row) for row in shown or [("all", "–", "too few images")]]
+    return [(difference.split, difference.other, *row) for row in shown or [("all", "–", "too few images")]]
 
 
 def _rows(crossings: list[Crossing]) -> list[tuple[str, ...]]:
     """Of each pair of splits, the classes that have images in both, then all together."""
     rows = []
-    for found in crossings:
-        shares = {name: share for name, share in found.classes.items() if share.images} | {"all": found}
+    for crossing in crossings:
+        shares = {name: share for name, share in crossing.classes.items() if share.images} | {"all": crossing}
         for name, share in shares.items():
             counts = (f"{count:,}" for count in (share.images, share.of, share.distinct))
-            rows.append((found.split, found.other, name, *counts))
+            rows.append((crossing.split, crossing.other, name, *counts))
     return rows
 
 
-def draw_neighbours(dataset_path: Path, found: Path, page: Path) -> None:
+def draw_neighbours(dataset_path: Path, result_path: Path, page: Path) -> None:
     """Draws what `neighbours` found, as a page that needs nothing from outside.
 
     Args:
         dataset_path: npz that `audit` wrote.
-        found: the json that `neighbours` wrote.
+        result_path: the json that `neighbours` wrote.
         page: the html to write.
 
     Raises:
         UserError: a file cannot be read or written, or the two do not belong together.
     """
-    dataset, report = Dataset.load_audited(dataset_path), read_model(found, NeighboursResult)
-    if report.dataset_sha256 != dataset.card.npz_sha256:
-        raise UserError(f"{found}: is not about {dataset_path}; run `neighbours` again")
-    write_html(page, neighbours_page(dataset, report))
+    dataset, result = Dataset.load_audited(dataset_path), read_model(result_path, NeighboursResult)
+    if result.dataset_sha256 != dataset.card.npz_sha256:
+        raise UserError(f"{result_path}: is not about {dataset_path}; run `neighbours` again")
+    write_html(page, neighbours_page(dataset, result))
 
 
-def neighbours_page(dataset: Dataset, report: NeighboursResult) -> str:
-    """The page, self-contained; the same report and images give the same text."""
+def neighbours_page(dataset: Dataset, result: NeighboursResult) -> str:
+    """The page, self-contained; the same result and images give the same text."""
     shown = [
-        Shown(thumbnails(dataset, [pair.test, pair.train]), _caption(pair, place < report.suspicious))
-        for place, pair in enumerate(report.pairs[:MOST_SHOWN])
+        Shown(thumbnails(dataset, [pair.test, pair.train]), _caption(pair, place < result.suspicious))
+        for place, pair in enumerate(result.pairs[:MOST_SHOWN])
     ]
     context = {
-        "report": report,
-        "findings": neighbours_findings(report),
-        "closeness": _closeness(report),
+        "report": result,
+        "findings": neighbours_findings(result),
+        "closeness": _closeness(result),
         "chosen_at": CHOSEN_AT,
-        "sampled": report.train.images == MOST_MEASURED,
-        "histogram": _histogram(report),
-        "pictures": Gallery(shown, report.test.images),
+        "sampled": result.train.images == MOST_MEASURED,
+        "histogram": _histogram(result),
+        "pictures": Gallery(shown, result.test.images),
     }
     return rendered("neighbours.html.j2", context)
 
@@ -167,16 +167,20 @@ def _caption(pair: NeighbourPair, suspicious: bool) -> str:
     return ", ".join([f"similarity {pair.similarity:.4f}", *(mark for mark, holds in marks.items() if holds)])
 
 
-def _closeness(report: NeighboursResult) -> list[tuple[str, ...]]:
-    measured = {("test", "training image"): report.test, ("train", "other training image"): report.train}
+def _closeness(result: NeighboursResult) -> list[tuple[str, ...]]:
+    measured = {("test", "training image"): result.test, ("train", "other training image"): result.train}
     return [
-        (*ends, f"{found.images:,}", *(f"{value:.4f}" for value in (found.median, found.percentile_99, found.largest)))
-        for ends, found in measured.items()
+        (
+            *ends,
+            f"{closeness.images:,}",
+            *(f"{value:.4f}" for value in (closeness.median, closeness.percentile_99, closeness.largest)),
+        )
+        for ends, closeness in measured.items()
     ]
 
 
-def _histogram(report: NeighboursResult) -> str:
-    shares = {"train": report.train.histogram, "test": report.test.histogram}
+def _histogram(result: NeighboursResult) -> str:
+    shares = {"train": result.train.histogram, "test": result.test.histogram}
     return steps(
-        shares, (report.histogram_from, 1), xlabel="similarity to the nearest training image", ylabel="share of images"
+        shares, (result.histogram_from, 1), xlabel="similarity to the nearest training image", ylabel="share of images"
     )

@@ -91,7 +91,7 @@ LEVELS = 256
 
 def histogram(intensities: Mapping[SplitName, Intensities]) -> str:
     """Share of pixels by grey level, on a log scale, as padding and air outnumber all else; see `steps`."""
-    shares = {str(name): found.histogram for name, found in intensities.items()}
+    shares = {str(name): of_split.histogram for name, of_split in intensities.items()}
     return steps(shares, (0, LEVELS), yscale="log", xlabel="grey level", ylabel="share of pixels")
 
 
@@ -104,9 +104,9 @@ def steps(shares: Mapping[str, Sequence[float]], ends: tuple[float, float], **ax
     with mpl.rc_context(style.STYLE):
         figure = Figure(figsize=(style.COLUMN_WIDTH, HEIGHT), layout="constrained")
         ax = figure.subplots()
-        for (name, found), colour, dash in zip(shares.items(), style.OKABE_ITO, style.DASHES, strict=False):
+        for (name, heights), colour, dash in zip(shares.items(), style.OKABE_ITO, style.DASHES, strict=False):
             look = {"color": colour, "linestyle": style.linestyle(dash)}
-            ax.stairs(np.array(found), np.linspace(*ends, len(found) + 1), label=name, **look)
+            ax.stairs(np.array(heights), np.linspace(*ends, len(heights) + 1), label=name, **look)
         ax.set(xlim=ends, **axes)
         ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
         ax.yaxis.set_minor_formatter(NullFormatter())

@@ -14,7 +14,7 @@ from medbench.report.audit.findings import audit_findings
 @pytest.fixture
 def told():
     """A function that gives the findings on a raw dataset."""
-    return lambda data, protocol="as_published": audit_findings(audit_dataset(data, protocol, 0).report)
+    return lambda data, protocol="as_published": audit_findings(audit_dataset(data, protocol, 0).result)
 
 
 def test_leaks_come_first_and_the_protocol_last(leaky, told):

@@ -22,7 +22,7 @@ def shown(leaky):
 
     def show(protocol="clean", data: Dataset = leaky, **changed) -> str:
         data = Dataset(data.splits, data.card.model_copy(update=changed))
-        return page(data, audit_dataset(data, protocol, 0).report)
+        return page(data, audit_dataset(data, protocol, 0).result)
 
     return show
 
@@ -128,7 +128,7 @@ def test_the_page_is_drawn_from_what_the_stage_wrote(leaky, tmp_path):
 
 def test_an_audit_of_other_images_is_refused(leaky, raw, picture, tmp_path):
     raw(train=[(picture(1), 0)], val=[(picture(2), 0)], test=[(picture(3), 0)]).save(tmp_path / "other.npz")
-    write_json(tmp_path / "found.json", audit_dataset(leaky, "clean", 0).report.model_dump(mode="json"))
+    write_json(tmp_path / "found.json", audit_dataset(leaky, "clean", 0).result.model_dump(mode="json"))
     with pytest.raises(UserError, match=r"found\.json: is not about .*other\.npz; run `audit` again"):
         draw_audit(tmp_path / "other.npz", tmp_path / "found.json", tmp_path / "tiny.html")
     assert not (tmp_path / "tiny.html").exists()
