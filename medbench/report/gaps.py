@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.report.results import StudyResults
-from medbench.run.layout import PRODUCTS, STAGES, log_of, parts_of, prepare_log, stage_of
+from medbench.run.layout import PRODUCTS, STAGES, log_of, parts_of, raw_card, stage_of
 from medbench.run.logs import End, read_log
 
 MISSING = "missing"
@@ -69,7 +69,7 @@ def _why_missing(log: Path) -> str:
 def _log(results: StudyResults, path: str) -> str:
     """Of the job to look into: a dataset that was not even prepared could not be audited."""
     if stage_of(path) == "audit" and not (results.folder / path).with_suffix(".raw.json").exists():
-        return prepare_log(parts_of(path)[0])
+        return log_of(raw_card(parts_of(path)[0]))
     return log_of(path)
 
 

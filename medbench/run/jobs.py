@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from medbench.core.errors import UserError
-from medbench.run.layout import STAGES, companions, made_from, parts_of, real_features, stage_of
+from medbench.run.layout import STAGES, companions, made_from, parts_of, raw_card, real_features, stage_of
 from medbench.run.sealed_files import read_model
 
 # Their products are read by people, and not by another stage alone.
@@ -114,7 +114,7 @@ def jobs_of(plan: Plan) -> dict[str, Job]:
 
 def _of_study(study: PlannedStudy) -> Iterator[Job]:
     for dataset in study.datasets:
-        raw, card = f"datasets/{dataset}.raw.json", f"datasets/{dataset}.json"
+        raw, card = raw_card(dataset), f"datasets/{dataset}.json"
         yield Job("prepare", (dataset,), raw, companions(raw))
         yield Job("audit_page", (dataset,), f"audit/{dataset}.html", needs=(raw, card))
         if study.augmenters:
@@ -131,7 +131,7 @@ def _expected(study: PlannedStudy, path: str, made_with: str) -> Job:
     others, needs = companions(path), made_from(path, study.models, study.first_stages)
     if stage == "audit":
         others = (*others, f"audit/{parts[0]}.json")
-        needs = [f"datasets/{parts[0]}.raw.json"]
+        needs = [raw_card(parts[0])]
     return Job(stage, parts, path, others, tuple(needs), made_with)
 
 

@@ -48,15 +48,25 @@ PRODUCTS = {
 }
 
 
+def raw_card(dataset: str) -> str:
+    """The card of a prepared dataset, which the audit reads."""
+    return f"datasets/{dataset}.raw.json"
+
+
 def stage_of(path: str) -> str:
-    return PRODUCTS[PurePosixPath(path).parts[0]].stage
+    return "prepare" if _is_raw(path) else PRODUCTS[PurePosixPath(path).parts[0]].stage
 
 
 def parts_of(path: str) -> list[str]:
     """Dataset, augmenter, seed ...: models/ct/annotated_l2/seed0/medbench.json -> ct, annotated_l2, seed0"""
     file = PurePosixPath(path)
     product = file.parent if file.parts[0] == "models" else file.with_suffix("")
-    return list(product.parts[1:])
+    return [product.stem] if _is_raw(path) else list(product.parts[1:])
+
+
+def _is_raw(path: str) -> bool:
+    file = PurePosixPath(path)
+    return file.parts[0] == "datasets" and file.stem.endswith(".raw")
 
 
 def companions(path: str) -> tuple[str, ...]:
@@ -88,15 +98,10 @@ def whole_folder(path: str) -> str | None:
 def log_of(path: str) -> str:
     """The log of the job that writes a file.
 
-    >>> log_of("models/ct/annotated_l2/seed0/medbench.json")
-    'logs/train/ct-annotated_l2-seed0.log'
+    >>> log_of("models/ct/annotated_l2/seed0/medbench.json"), log_of(raw_card("ct"))
+    ('logs/train/ct-annotated_l2-seed0.log', 'logs/prepare/ct.log')
     """
     return f"logs/{stage_of(path)}/{'-'.join(parts_of(path))}.log"
-
-
-def prepare_log(dataset: str) -> str:
-    """The log of the job behind a raw dataset, which the audit reads."""
-    return f"logs/prepare/{dataset}.log"
 
 
 def real_features(dataset: str) -> list[str]:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from medbench.core.errors import UserError
 from medbench.run.contents import Origin, origins_of, problem_of
 from medbench.run.files import is_litter, sha256_of, sha256_of_folder
-from medbench.run.layout import PRODUCTS, companions, log_of, parts_of, prepare_log, whole_folder
+from medbench.run.layout import PRODUCTS, companions, log_of, whole_folder
 from medbench.run.sealed_files import read_json
 from medbench.run.seals import FORMATS, SUMS, broken_seal, broken_sum, read_sums, remove_command, written_with
 from medbench.system.folder_lock import is_held
@@ -139,7 +139,7 @@ class _Check:
             problem = f"lacks {', '.join(map(_name, missing))}, which is written with it"
             if self.at_work:
                 yield self._unchecked(path, f"{problem}: now, it seems")
-            elif (self.run / _log(path)).exists():
+            elif (self.run / log_of(path)).exists():
                 yield self._damaged(path, problem)
             else:
                 yield self._unchecked(path, f"{problem}, and no log tells of its job: a copy of yours?")
@@ -226,7 +226,7 @@ class _Check:
                     yield self._unchecked(path, "is a file where folders are expected: not one of this run")
                     continue
                 sums = read_sums(folder)
-                missing = sorted(name for name in sums or () if not (folder / name).is_file())
+                missing = sorted(file for file in sums or () if not (folder / file).is_file())
                 if sums is None:
                     yield self._damaged(path, f"holds no {SUMS}, or a damaged one")
                 elif missing:
@@ -239,11 +239,6 @@ class _Check:
                 problem = "a write that was interrupted left it, or a job is writing it now"
                 yield Finding(Verdict.LEFTOVER, path, problem, (path,))
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-
-
-def _log(path: str) -> str:
-    """The log of the job that writes a file, a raw dataset's too."""
-    return prepare_log(parts_of(path)[0].removesuffix(".raw")) if path.startswith("datasets/") else log_of(path)
 
 
 def _name(path: str) -> str:

@@ -11,7 +11,7 @@ from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.run.files import write_text
 from medbench.run.jobs import jobs_of, read_plan
-from medbench.run.layout import log_of, prepare_log
+from medbench.run.layout import log_of, raw_card
 from medbench.run.logs import End, Usage, parse_log
 from medbench.run.sealed_files import read_json, write_json
 from medbench.run.status import JobStatus, State, estimates, status, status_text
@@ -79,7 +79,7 @@ def test_every_kind_of_job_is_planned_with_the_log_that_its_rule_writes(whole_ru
     }
     expected = read_json(whole_run / "sections/field.json")["expected"]
     assert {path: jobs[path].log for path in expected} == {path: log_of(path) for path in expected}
-    assert jobs["datasets/ct.raw.json"].log == prepare_log("ct")
+    assert jobs[raw_card("ct")].log == log_of(raw_card("ct")) == "logs/prepare/ct.log"
     assert jobs["report.html"].log == "logs/report.log"
     assert jobs[f"{ARM}.json"].checkpoints == "checkpoints/utility/ct-steps-real-real"
     needed = {name for job in jobs.values() for name in job.needs}

@@ -11,7 +11,7 @@ from typing import Any
 
 import medbench
 from medbench.report.results import StudyResults
-from medbench.run.layout import STAGES, log_of, prepare_log, real_features
+from medbench.run.layout import STAGES, log_of, raw_card, real_features
 from medbench.run.logs import Usage, read_usage
 from medbench.run.sealed_files import read_json
 
@@ -161,9 +161,9 @@ def _logs(studies: Iterable[StudyResults]) -> dict[str, str]:
 
 
 def _expected_logs(results: StudyResults) -> list[str]:
-    paths = [path for name in results.datasets if results.augmenters for path in real_features(name)]
-    pages = [f"logs/{verb}/{results.study}.log" for verb in ("tables", "figures")]
-    return [*map(prepare_log, results.datasets), *map(log_of, [*results.expected, *paths]), *pages]
+    features = [path for name in results.datasets if results.augmenters for path in real_features(name)]
+    pages = [f"{folder}/{results.study}" for folder in ("tables", "figures")]
+    return [*map(log_of, [*map(raw_card, results.datasets), *results.expected, *features, *pages])]
 
 
 def _stage(log: str) -> str:
