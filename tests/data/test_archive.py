@@ -34,7 +34,7 @@ def refused(tmp_path, monkeypatch):
     """A function that expects one line, an unchanged folder beside the archive, and, if judged, no try to write."""
 
     def expect(archive: Path, message: str, limits: Limits = NO_MORE, judged: bool = True) -> str:
-        (tmp_path / "out").mkdir()
+        (tmp_path / "out").mkdir(exist_ok=True)
         (tmp_path / "out" / "old.txt").write_text("old")
         before = tree(tmp_path)
         with monkeypatch.context() as patch, pytest.raises(UserError, match=message) as caught:
@@ -55,10 +55,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_zip_gives_its_bytes(tmp_path, method):
+    folder = tmp_path / "new" / "out"
+    (folder / "set").mkdir(parents=True)
+    (folder / "set" / "old.png").write_bytes(b"old")  # the folder is replaced whole
     archive = zip_of(tmp_path / "a.bin", ("set/", b""), ("set/none/", b""), *GOOD.items(), method=method)
-    assert extract(archive, tmp_path / "new" / "out") == (4, sum(map(len, GOOD.values())))
-    assert files_of(tmp_path / "new" / "out") == GOOD
-    assert (tmp_path / "new" / "out" / "set" / "none").is_dir()
+    assert extract(archive, folder) == (4, sum(map(len, GOOD.values())))
+    assert files_of(folder) == GOOD
+    assert (folder / "set" / "none").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -79,13 +82,6 @@ def test_a_tar_gives_its_bytes(tmp_path, packing, form, monkeypatch):
     assert extract(archive, tmp_path / "out") == (4, sum(map(len, GOOD.values())))
     assert files_of(tmp_path / "out") == GOOD
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "out"]
-
-
-def test_an_existing_folder_is_replaced_whole(tmp_path):
-    (tmp_path / "out" / "set").mkdir(parents=True)
-    (tmp_path / "out" / "set" / "old.png").write_bytes(b"old")
-    extract(zip_of(tmp_path / "a.zip", *GOOD.items()), tmp_path / "out")
-    assert files_of(tmp_path / "out") == GOOD
 
 
 def test_modes_and_times_of_the_archive_are_not_applied(tmp_path):
@@ -110,7 +106,7 @@ def test_a_zip_made_on_windows_gets_folders(tmp_path):
     assert files_of(tmp_path / "out") == {"set/ill/1.png": b"one"}
 
 
-def test_a_seal_sees_all_files_before_they_take_their_place(tmp_path):
+def test_a_seal_sees_all_files_before_they_take_their_place(tmp_path, capsys):
     sealed = []
 
     def seal(folder):
@@ -119,10 +115,6 @@ def test_a_seal_sees_all_files_before_they_take_their_place(tmp_path):
 
     extract(zip_of(tmp_path / "a.zip", *GOOD.items()), tmp_path / "out", seal=seal)
     assert sealed == [GOOD]
-
-
-def test_progress_is_told(tmp_path, capsys):
-    extract(zip_of(tmp_path / "a.zip", *GOOD.items()), tmp_path / "out")
     assert capsys.readouterr().err.splitlines()[-1].startswith("unpacking a.zip: 4/4 files, ")
 
 
@@ -160,29 +152,22 @@ def test_a_name_cannot_move_the_cursor_or_fill_the_screen(tmp_path, refused):
     assert r"\x1b[2J\u202e\n" in text and "x...x" in text and len(text) < len(str(tmp_path)) + 250
 
 
-@pytest.mark.parametrize(
-    ("kind", "what"),
-    [
-        (tarfile.SYMTYPE, "a symbolic link"),
-        (tarfile.LNKTYPE, "a hard link"),
-        (tarfile.CHRTYPE, "a device"),
-        (tarfile.BLKTYPE, "a device"),
-        (tarfile.FIFOTYPE, "a device, a pipe"),
-        (tarfile.GNUTYPE_SPARSE, "a device, a pipe or a sparse file"),
-        (b"9", "a device"),
-    ],
-)
+DEVICES = tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE, b"9"
+TAR_KINDS = {tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link"}
+TAR_KINDS |= dict.fromkeys(DEVICES, "a device, a pipe or a sparse file")
+
+
+@pytest.mark.parametrize(("kind", "what"), TAR_KINDS.items())
 @pytest.mark.parametrize("packing", ["", "gz"])
 def test_tars_with_more_than_files_are_refused(tmp_path, refused, kind, what, packing):
     archive = tar_of(tmp_path / "a", ("1.png", b"one"), (special("x", kind, "1.png"), b""), packing=packing)
-    refused(archive, f"holds {what}.*, e.g. 'x'; fetch it again")
+    refused(archive, f"holds {what}, e.g. 'x'; fetch it again")
 
 
-@pytest.mark.parametrize(
-    ("mode", "what"), [(stat.S_IFLNK, "a symbolic link"), (stat.S_IFIFO, "a device"), (stat.S_IFBLK, "a device")]
-)
-def test_zips_with_more_than_files_are_refused(tmp_path, refused, mode, what):
-    refused(zip_of(tmp_path / "a.zip", (zip_entry("x", mode | 0o777), b"/etc/passwd")), f"holds {what}.*, e.g. 'x'")
+@pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFBLK])
+def test_zips_with_more_than_files_are_refused(tmp_path, refused, mode):
+    what = "a symbolic link" if mode == stat.S_IFLNK else "a device or a pipe"
+    refused(zip_of(tmp_path / "a.zip", (zip_entry("x", mode | 0o777), b"/etc/passwd")), f"holds {what}, e.g. 'x'")
 
 
 @pytest.mark.parametrize("make", [zip_of, tar_of])
@@ -214,24 +199,18 @@ def test_too_many_members_or_bytes_are_refused(tmp_path, make):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "out"]
 
 
-@pytest.mark.parametrize("packing", ["gz", "xz", "zip"])
-def test_a_bomb_is_told_by_its_ratio(tmp_path, refused, packing):
-    # Random bytes beside it: of a zip, the whole may unpack to little more than its size.
-    content = ("noise", NOISE[:1000]), ("zeros", bytes(4 * 2**20))
-    make = zip_of(tmp_path / "a", *content) if packing == "zip" else tar_of(tmp_path / "a", *content, packing=packing)
-    refused(make, "unpacks to more than 200 times its size, as a zip bomb does, e.g. 'zeros'")
-
-
-def test_one_bomb_in_a_large_zip_is_found(tmp_path, refused):
-    archive = zip_of(tmp_path / "a.zip", ("noise", NOISE[:200_000]), ("zeros", bytes(2 * 2**20)))
-    refused(archive, "unpacks to more than 200 times its size.*'zeros'")
+@pytest.mark.parametrize(("packing", "noise"), [("gz", 1000), ("xz", 1000), ("zip", 1000), ("zip", 200_000)])
+def test_a_bomb_is_known_by_its_ratio(tmp_path, refused, packing, noise):
+    # Of a zip with many random bytes beside the bomb, the whole unpacks to little more than its size.
+    content = ("noise", NOISE[:noise]), ("zeros", bytes(4 * 2**20))
+    bomb = zip_of(tmp_path / "a", *content) if packing == "zip" else tar_of(tmp_path / "a", *content, packing=packing)
+    refused(bomb, "unpacks to more than 200 times its size, as a zip bomb does, e.g. 'zeros'")
 
 
 def test_small_or_allowed_ratios_pass(tmp_path):
-    archive = zip_of(tmp_path / "a.zip", ("zeros", bytes(2**20)))
-    assert extract(archive, tmp_path / "out") == (1, 2**20)
-    archive = zip_of(tmp_path / "b.zip", ("zeros", bytes(2**21)))
-    assert extract(archive, tmp_path / "out", Limits(ratio=2000)) == (1, 2**21)
+    for size, limits in ((2**20, Limits()), (2**21, Limits(ratio=2000))):
+        archive = zip_of(tmp_path / "a.zip", ("zeros", bytes(size)))
+        assert extract(archive, tmp_path / "out", limits) == (1, size)
 
 
 def test_members_that_share_their_packed_bytes_are_a_bomb(tmp_path, refused):
@@ -275,14 +254,12 @@ def test_a_size_is_counted_not_believed(tmp_path, refused, stated, amount, metho
     refused(archive, f"unpacks to {amount} than the {stated} bytes it states, e.g. 'liar'", judged=False)
 
 
-def test_a_password_is_named(tmp_path, refused):
-    archive = listed(zip_of(tmp_path / "a.zip", ("secret.png", b"x")), FLAGS, b"\x01")
-    refused(archive, "is locked with a password, e.g. 'secret.png'; unpack it yourself for a dataset of kind: folder")
-
-
-def test_an_unbounded_compression_is_not_used(tmp_path, refused):
+def test_a_zip_that_is_locked_or_packed_without_a_bound_is_unpacked_by_hand(tmp_path, refused):
+    by_hand = "e.g. 'a.png'; unpack it yourself for a dataset of kind: folder"
+    archive = listed(zip_of(tmp_path / "a.zip", ("a.png", b"x")), FLAGS, b"\x01")
+    refused(archive, f"is locked with a password, {by_hand}")
     archive = zip_of(tmp_path / "a.zip", ("a.png", b"x"), method=zipfile.ZIP_BZIP2)
-    refused(archive, "is compressed by method 12, which is not read here, e.g. 'a.png'")
+    refused(archive, f"is compressed by method 12, which is not read here, {by_hand}")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -309,20 +286,16 @@ def test_a_truncated_archive_is_refused(tmp_path, refused, packing, share):
     refused(archive, "is damaged or cut off .*; remove it and download it again")
 
 
-def test_a_tar_cut_between_two_members_is_refused(tmp_path, refused):
-    archive = tar_of(tmp_path / "a.tar", ("1.png", bytes(512)), ("2.png", bytes(512)))
-    archive.write_bytes(archive.read_bytes()[:1024])
-    refused(archive, "no end mark after the last member")
-
-
-def test_a_damaged_header_in_a_tar_is_not_taken_for_its_end(tmp_path, refused):
-    archive = tar_of(tmp_path / "a.tar", ("1.png", b"1"), ("2.png", b"2"))
-    refused(patched(archive, 1024, b"X"), "no end mark after the last member")
-
-
-def test_the_check_sum_at_the_end_of_a_tgz_is_read(tmp_path, refused):
-    archive = tar_of(tmp_path / "a.tgz", ("1.png", b"1"), packing="gz")
-    refused(patched(archive, archive.stat().st_size - 8, b"abcd"), "CRC check failed")
+def test_a_tar_whose_end_is_not_its_end_is_refused(tmp_path, refused):
+    """Cut between two members, with a damaged header, or with a check sum after the end that is wrong."""
+    content = ("1.png", bytes(512)), ("2.png", bytes(512))
+    whole = tar_of(tmp_path / "a.tar", *content).read_bytes()
+    packed = tar_of(tmp_path / "b.tgz", *content, packing="gz")
+    (tmp_path / "a.tar").write_bytes(whole[:1024])
+    refused(tmp_path / "a.tar", "no end mark after the last member")
+    (tmp_path / "a.tar").write_bytes(whole)
+    refused(patched(tmp_path / "a.tar", 1024, b"X"), "no end mark after the last member")
+    refused(patched(packed, packed.stat().st_size - 8, b"abcd"), "CRC check failed")
 
 
 def test_a_tar_that_never_ends_is_refused(tmp_path, refused):
@@ -341,16 +314,13 @@ def test_what_is_no_archive_is_named(tmp_path, refused, content):
     refused(tmp_path / "a.zip", r"is not a zip or tar archive \(it begins with b.*; remove it and download it again")
 
 
-@pytest.mark.parametrize("make", [zip_of, tar_of])
-def test_an_archive_without_a_file_is_refused(tmp_path, refused, make):
-    refused(make(tmp_path / "a", (".DS_Store", b"x")), "holds no file")
+def test_an_archive_without_a_file_or_that_is_not_there_is_named(tmp_path, refused):
+    for make in (zip_of, tar_of):
+        refused(make(tmp_path / "a", (".DS_Store", b"x")), "holds no file")
+    refused(tmp_path / "b.zip", r"b\.zip: cannot be read: No such file or directory; check its path")
 
 
-def test_a_missing_archive_is_named(tmp_path, refused):
-    refused(tmp_path / "a.zip", r"a\.zip: cannot be read: No such file or directory; check its path")
-
-
-def test_a_disk_without_room_is_told_before(tmp_path, refused, monkeypatch):
+def test_a_disk_without_room_is_noticed_before(tmp_path, refused, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
     archive = zip_of(tmp_path / "a.zip", *GOOD.items())
     refused(archive, r"unpacks to 1.1 MiB, but .* has 1.0 MiB left; free the disk")

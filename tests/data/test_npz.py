@@ -30,46 +30,30 @@ def test_a_valid_file_keeps_its_pixels(tmp_path):
     assert str(tmp_path) not in card.model_dump_json()
 
 
-def test_gray_images_may_have_a_channel_of_their_own(tmp_path):
-    with_channel = {f"{name}_images": arrays()[f"{name}_images"][..., None] for name in SPLITS}
-    dataset = load(tmp_path, arrays(**with_channel))
+def test_a_lone_channel_and_flat_labels_mean_the_same_as_none_and_a_column(tmp_path):
+    other = {f"{name}_images": arrays()[f"{name}_images"][..., None] for name in SPLITS}
+    other |= {f"{name}_labels": arrays()[f"{name}_labels"][:, 0].astype(np.int32) for name in SPLITS}
+    dataset = load(tmp_path, arrays(**other))
     for name in SPLITS:
         np.testing.assert_array_equal(dataset.splits[name].images, arrays()[f"{name}_images"])
-
-
-def test_flat_labels_mean_the_same_as_a_column(tmp_path):
-    flat = arrays(**{f"{name}_labels": arrays()[f"{name}_labels"][:, 0].astype(np.int32) for name in SPLITS})
-    dataset = load(tmp_path, flat)
     assert dataset.card.classes == ["0", "1"]
     assert dataset.splits["train"].labels.dtype == np.int64
 
 
-def test_a_prepared_dataset_can_be_given_as_a_users_npz(tmp_path):
-    groups = {
-        f"{name}_groups": np.array([f"{name}-{row // 2}" for row in range(n)])
-        for name, n in zip(SPLITS, (12, 4, 4), strict=True)
-    }
-    first = load(tmp_path, arrays(**groups))
+@pytest.mark.parametrize(("patients", "per_patient"), [("known", 2), ("unknown", 1)])
+def test_a_prepared_dataset_can_be_given_as_a_users_npz(tmp_path, patients, per_patient):
+    """Without groups each image is its own, and patients do not become known on the way through a file."""
+    counts = zip(SPLITS, (12, 4, 4), strict=True)
+    groups = {f"{name}_groups": np.array([f"{name}-{row // 2}" for row in range(n)]) for name, n in counts}
+    first = load(tmp_path, arrays(**groups if patients == "known" else {}))
     first.save(tmp_path / "saved.npz")
     again = from_npz(tmp_path / "saved.npz")
     for name in SPLITS:
         np.testing.assert_array_equal(again.splits[name].images, first.splits[name].images)
         np.testing.assert_array_equal(again.splits[name].groups, first.splits[name].groups)
-        assert len(np.unique(first.splits[name].groups)) == len(first.splits[name]) // 2
+    assert len(np.unique(np.concatenate([first.splits[name].groups for name in SPLITS]))) == 20 // per_patient
     assert Dataset.load(tmp_path / "saved.npz").card.counts == again.card.counts
-    assert again.card.patients == first.card.patients == "known"
-
-
-def test_each_image_is_its_own_group_by_default(tmp_path):
-    dataset = load(tmp_path, arrays())
-    assert len(np.unique(np.concatenate([dataset.splits[name].groups for name in SPLITS]))) == 20
-    assert dataset.card.patients == "unknown"
-
-
-def test_patients_do_not_become_known_on_the_way_through_a_file(tmp_path):
-    load(tmp_path, arrays()).save(tmp_path / "saved.npz")
-    again = from_npz(tmp_path / "saved.npz")
-    assert again.card.patients == "unknown"
+    assert again.card.patients == first.card.patients == patients
 
 
 def test_resizing_keeps_the_aspect_and_is_noted(tmp_path):

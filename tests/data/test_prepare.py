@@ -25,16 +25,19 @@ def test_phantoms_have_the_counts_that_were_asked_for(subject, n_classes, channe
     assert len(np.unique(groups)) == len(groups) == 11 * n_classes
 
 
-def test_the_flip_is_the_subjects_unless_the_section_says_so():
-    assert prepare(phantom("tongue"), "p", seed=0).card.horizontal_flip is True
-    assert prepare(phantom("ct"), "p", seed=0).card.horizontal_flip is False
-    assert prepare(phantom("ct", horizontal_flip=True), "p", seed=0).card.horizontal_flip is True
-
-
-def test_another_hue_is_allowed_by_the_section_alone_and_never_where_all_is_grey():
-    assert prepare(phantom("tongue"), "p", seed=0).card.hue_shift is False
-    assert prepare(phantom("tongue", hue_shift=True), "p", seed=0).card.hue_shift is True
-    assert prepare(phantom("tongue", hue_shift=True, channels=1), "p", seed=0).card.hue_shift is False
+@pytest.mark.parametrize(
+    ("subject", "settings", "flip", "hue"),
+    [
+        ("tongue", {}, True, False),  # of the subject; another hue is allowed by the section alone
+        ("ct", {}, False, False),
+        ("ct", {"horizontal_flip": True}, True, False),
+        ("tongue", {"hue_shift": True}, True, True),
+        ("tongue", {"hue_shift": True, "channels": 1}, True, False),  # all is grey
+    ],
+)
+def test_what_keeps_the_meaning_is_the_subjects_unless_the_section_says_so(subject, settings, flip, hue):
+    card = prepare(phantom(subject, **settings), "p", seed=0).card
+    assert (card.horizontal_flip, card.hue_shift) == (flip, hue)
 
 
 def test_what_the_section_says_of_a_dataset_stands_on_its_card():
