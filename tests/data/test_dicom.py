@@ -19,6 +19,7 @@ from medbench.data.prepare import prepare
 from medbench.data.sections import DicomDataset
 
 RAMP = np.arange(0, 4096, 64, dtype=np.uint16).reshape(8, 8)  # 12 bits in 16
+EIGHT = np.arange(64, dtype=np.uint8).reshape(8, 8)
 PATIENTS = ("Meier^1970", "Kurz^1981", "Lang^1990", "Huber^1955")
 
 
@@ -77,29 +78,22 @@ def test_the_window_of_the_file_is_taken_where_the_config_has_none(tmp_path):
     assert np.abs(shown(sigmoid) - curve).max() <= 0.5
 
 
-def test_a_voi_lut_is_applied(tmp_path):
+def test_a_voi_lut_is_applied_and_monochrome1_inverted_after_its_window(tmp_path):
     lut = Dataset()
     lut.LUTDescriptor = [4096, 0, 10]
     lut.add_new("LUTData", "OW", (np.arange(4096) // 8 + 100).astype("<u2").tobytes())
     path = write(tmp_path / "a.dcm", VOILUTSequence=[lut])
     np.testing.assert_array_equal(shown(path), scaled(RAMP // 8 + 100, 0, 1023))
-
-
-def test_monochrome1_is_inverted_after_its_window(tmp_path):
-    path = write(tmp_path / "a.dcm", PhotometricInterpretation="MONOCHROME1")
-    np.testing.assert_array_equal(shown(path, window=(1000, 800)), 255 - scaled(RAMP, 600, 1400))
-    eight = write(
-        tmp_path / "b.dcm", np.arange(64, dtype=np.uint8).reshape(8, 8), 8, PhotometricInterpretation="MONOCHROME1"
-    )
-    np.testing.assert_array_equal(shown(eight), 255 - np.arange(64).reshape(8, 8))
+    negative = write(tmp_path / "b.dcm", PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(shown(negative, window=(1000, 800)), 255 - scaled(RAMP, 600, 1400))
+    eight = write(tmp_path / "c.dcm", EIGHT, 8, PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(shown(eight), 255 - EIGHT)
     assert decode_dicom(eight, section())[0].remarks == ("MONOCHROME1 inverted",)
 
 
 def test_eight_bits_and_signed_and_colour(tmp_path):
-    eight = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    np.testing.assert_array_equal(shown(write(tmp_path / "a.dcm", eight, 8)), eight)
-    neutral = write(tmp_path / "b.dcm", eight, 8, RescaleSlope=1, RescaleIntercept=0)
-    np.testing.assert_array_equal(shown(neutral), eight)
+    for neutral in ({}, {"RescaleSlope": 1, "RescaleIntercept": 0}):
+        np.testing.assert_array_equal(shown(write(tmp_path / "a.dcm", EIGHT, 8, **neutral)), EIGHT)
     signed = (RAMP.astype(np.int16) - 2000).astype(np.int16)
     path = write(tmp_path / "c.dcm", signed, 16)
     np.testing.assert_array_equal(shown(path, window=(0, 4000)), scaled(signed, -2000, 2000))
@@ -128,6 +122,10 @@ REFUSED = {
     "enhanced": ({"SharedFunctionalGroupsSequence": [enhanced()]}, "has values rescaled per frame"),
     "too large": ({"Rows": 65535, "Columns": 65535}, "has 65535 x 65535 pixels, too many"),
     "too short": ({"Rows": 9}, "cannot be decoded: "),
+    "compressed": (
+        {"syntax": JPEGLosslessSV1, "PixelData": encapsulate([b"\xff\xd8\xff\xd9"])},
+        "cannot be decoded: .*JPEG Lossless",
+    ),
     "no width": ({"WindowCenter": 3, "WindowWidth": 0}, "cannot be decoded: .*Window Width"),
 }
 
@@ -139,17 +137,10 @@ def test_what_cannot_be_shown_right_is_refused(tmp_path, tags, reason):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_compression_that_pydicom_cannot_decode_is_one_line(tmp_path):
-    path = write(tmp_path / "a.dcm", syntax=JPEGLosslessSV1, PixelData=encapsulate([b"\xff\xd8\xff\xd9"]))
-    with pytest.raises(ImageError, match=r"cannot be decoded: .*JPEG Lossless") as refusal:
-        decode_dicom(path, section())
-    assert "\n" not in str(refusal.value)
-
-
 def test_flipped_bytes_never_raise_anything_else(tmp_path):
     rng = np.random.RandomState(0)
     good = np.frombuffer(write(tmp_path / "a.dcm", WindowCenter=40, WindowWidth=400).read_bytes(), np.uint8)
-    for _ in range(200):
+    for _ in range(100):
         damaged = good.copy()
         damaged[rng.randint(128, len(good) - RAMP.nbytes, 3)] = rng.randint(0, 256, 3)
         (tmp_path / "b.dcm").write_bytes(damaged.tobytes())
@@ -192,14 +183,11 @@ def test_a_patient_in_two_split_folders_is_refused_without_a_name(tmp_path):
     assert "Meier" not in str(refusal.value)
 
 
-def test_what_is_no_dicom_is_named(tmp_path):
+def test_what_is_no_dicom_and_a_missing_extra_are_named(tmp_path, monkeypatch):
     write(tmp_path / "a" / "1.dcm")
     (tmp_path / "a" / "2.dcm").write_bytes(b"text" * 100)
     with pytest.raises(UserError, match=r"a/2.dcm: is not DICOM; mend or remove it"):
         prepare(section(tmp_path), "mine", seed=0)
-
-
-def test_the_extra_is_named_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(UserError, match=r"datasets.mine: .* needs pydicom: pip install 'medbench\[dicom\]'"):
         prepare(section(tmp_path), "mine", seed=0)

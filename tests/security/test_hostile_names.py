@@ -1,9 +1,7 @@
 """Names and paths that a shell, an option parser or a page would take for something else."""
 
 import copy
-import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +11,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from medbench.cli import main
 from medbench.config.load import load
 from medbench.core.errors import UserError
 from tests.helpers.configs import MINIMAL, changed
@@ -43,21 +40,6 @@ def test_an_arm_of_such_a_name_is_refused(name):
     for arm in (name, f"real+{name}@1", f"only-{name}"):
         with pytest.raises(UserError, match=r"^config: studies\.s\.arms\.0: .* is no arm"):
             load(changed("studies.s.arms", [arm]))
-
-
-@pytest.fixture
-def verb(monkeypatch, capsys, tmp_path):
-    """A function: exit code and last line of the command line, in this process and in a folder of its own."""
-
-    def run(*arguments: object) -> tuple[object, str]:
-        monkeypatch.chdir(tmp_path)
-        texts = [json.dumps(value) if isinstance(value, dict) else str(value) for value in arguments]
-        monkeypatch.setattr(sys, "argv", ["medbench", *texts])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code or 0, capsys.readouterr().err.splitlines()[-1]
-
-    return run
 
 
 @pytest.mark.parametrize("path", ["-rf", "--help", "a b'c\"d$(touch pwned)ü", "a\nb"])
@@ -105,14 +87,16 @@ def odd_project(root, tmp_path):
     return folder
 
 
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [Path(sys.executable).parent / "snakemake", "--configfile", f"my {ODD}.yaml", *arguments]
+    environment = {**os.environ, "TMPDIR": str(folder / f"tmp {ODD}")}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+
+
 def test_a_study_runs_where_every_name_is_odd(odd_project, tmp_path):
     """As far as the audit and the sections, whose rule runs in Snakemake itself: all other rules are made alike."""
     targets = [f"results/odd/{name}" for name in ("audit/odd.html", "sections/odd.json", "sections/report.json")]
-    command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--configfile", f"my {ODD}.yaml", "--"]
-    environment = {**os.environ, "TMPDIR": str(odd_project / f"tmp {ODD}")}
-    done = subprocess.run(
-        [*command, *targets], capture_output=True, text=True, check=False, cwd=odd_project, env=environment
-    )
+    done = snakemake(odd_project, "--cores", "2", "--", *targets)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not list(tmp_path.rglob("pwned"))
     assert "<b>one" not in (odd_project / "results/odd/audit/odd.html").read_text(encoding="utf-8")
@@ -120,10 +104,8 @@ def test_a_study_runs_where_every_name_is_odd(odd_project, tmp_path):
 
 def test_what_a_shell_would_misread_is_refused_where_snakemake_spells_it(odd_project, tmp_path):
     """Without our profiles it starts itself anew for some rules, as it does for all on a cluster."""
-    shutil.rmtree(odd_project / "results", ignore_errors=True)
-    command = [Path(sys.executable).parent / "snakemake", "--cores", "1", "--workflow-profile", "none", "--nolock"]
-    command += ["--configfile", f"my {ODD}.yaml", "--", "results/odd/sections/odd.json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=odd_project)
+    options = "--cores", "1", "--workflow-profile", "none", "--nolock"
+    done = snakemake(odd_project, *options, "--", "results/odd/sections/odd.json")
     assert done.returncode == 1
     assert "this name reaches jobs on a cluster through a shell that would misread it" in done.stderr
     assert not list(tmp_path.rglob("pwned"))

@@ -1,16 +1,15 @@
 """A pickle that runs code when it is loaded, planted wherever a stage reads: it never runs, and one line refuses it."""
 
-import json
+import ast
 import pickle
-import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from medbench.cli import main
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import write_npz
 from medbench.run.seals import NPZ, UNSEALED, seal
@@ -25,24 +24,19 @@ class Bomb:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
+def nothing_ran(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield
     assert not RAN.exists()
 
 
 @pytest.fixture
-def refused(monkeypatch, capsys):
-    """A function: the line in which a verb refuses what it was given, its last."""
+def refused(verb):
+    """A function: the line in which a verb refuses what it was given."""
 
     def run(*arguments: object) -> str:
-        texts = [json.dumps(value) if isinstance(value, dict) else str(value) for value in arguments]
-        monkeypatch.setattr(sys, "argv", ["medbench", *texts])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert ended.value.code == 2
-        *before, line = capsys.readouterr().err.splitlines()
-        assert "Traceback" not in "".join(before)
+        code, line = verb(*arguments)
+        assert code == 2
         return line
 
     return run
@@ -82,58 +76,43 @@ FEATURES = {"seed": 0, "dimensions": [64], "batch_size": 2, "torch_threads": 1}
 
 
 @pytest.mark.parametrize(
-    ("make", "name", "said"),
+    ("make", "name", "problem"),
     [
-        (saved, "w.pth", "w.pth: cannot be loaded as plain tensors"),
-        (plain, "w.pth", "w.pth: cannot be loaded as plain tensors"),
-        (plain, "w.safetensors", "w.safetensors: is not a readable safetensors file"),
+        (saved, "w.pth", "cannot be loaded as plain tensors"),
+        (plain, "w.pth", "cannot be loaded as plain tensors"),
+        (plain, "w.safetensors", "is not a readable safetensors file"),
     ],
 )
-def test_in_weights_whose_hash_is_that_of_the_config(refused, make, name, said):
+def test_in_weights_whose_hash_is_that_of_the_config(refused, make, name, problem):
     file = make(Path(name))
     write_npz(Path("i.npz"), {"images": np.zeros((2, 8, 8), np.uint8)})
     section = FEATURES | {"weights_sha256": sha256_of(file)}
     line = refused("features", "i.npz", "f.safetensors", "--config", section, "--weights", file)
-    assert line.startswith(f"medbench: {said}")
+    assert line.startswith(f"medbench: {name}: {problem}")
 
 
-@pytest.mark.parametrize("make", [objects, plain])
-def test_in_images_whose_features_are_asked_for(refused, make):
-    section = FEATURES | {"weights_sha256": None}
-    file = make(Path("samples.npz"))
-    assert refused("features", file, "f.safetensors", "--config", section).startswith("medbench: samples.npz: ")
+def dataset(**section):
+    return {"name": "x", "seed": 0, "dataset": section}
 
 
-@pytest.mark.parametrize("make", [objects, plain])
-def test_in_an_npz_of_a_users_own(refused, make):
-    make(Path("mine.npz"))
-    section = {"name": "mine", "dataset": {"kind": "npz", "path": "mine.npz"}, "seed": 0}
-    assert refused("prepare", "out.npz", "--config", section).startswith("medbench: datasets.mine: mine.npz: ")
-
-
-@pytest.mark.parametrize("make", [objects, plain, saved])
-def test_in_an_image_of_a_users_own(refused, make):
-    Path("photos/white").mkdir(parents=True)
-    make(Path("photos/white/1.npz")).rename("photos/white/1.png")
-    section = {"name": "mine", "dataset": {"kind": "folder", "path": "photos", "image_size": 8}, "seed": 0}
-    line = refused("prepare", "out.npz", "--config", section)
-    assert line.startswith("medbench: datasets.mine: photos/white/1.png: is not a readable image")
-
-
-@pytest.mark.parametrize("make", [objects, plain])
-def test_in_a_raw_dataset(refused, make):
-    make(Path("x.raw.npz"))
-    section = {"name": "x", "dataset": {"kind": "phantom", "subject": "ct"}, "seed": 0}
-    arguments = ("--found", "x.json", "--config", section)
-    assert refused("audit", "x.raw.npz", "x.npz", *arguments).startswith("medbench: x.raw.")
+NEIGHBOURS = {"dataset": "x", "dimension": 768, "torch_threads": 1}
+COMMANDS = {  # a file -> the verb that reads it, and its section
+    "samples.npz": ("features samples.npz f.safetensors", FEATURES | {"weights_sha256": None}),
+    "mine.npz": ("prepare out.npz", dataset(kind="npz", path="mine.npz")),
+    "photos/white/1.png": ("prepare out.npz", dataset(kind="folder", path="photos", image_size=8)),
+    "x.raw.npz": ("audit x.raw.npz x.npz --found x.json", dataset(kind="phantom", subject="ct")),
+    "f.safetensors": ("neighbours x.npz --found x.json --train f.safetensors --test f.safetensors", NEIGHBOURS),
+}
 
 
 @pytest.mark.parametrize("make", [objects, plain, saved])
-def test_in_features(refused, make):
-    make(Path("f.npz")).rename("f.safetensors")
-    section = {"dataset": "x", "dimension": 768, "torch_threads": 1}
-    arguments = ("--train", "f.safetensors", "--test", "f.safetensors", "--found", "x.json")
-    assert refused("neighbours", "x.npz", "--config", section, *arguments).startswith("medbench: f.safetensors: ")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_in_a_file_that_a_verb_reads(refused, make, name):
+    command, section = COMMANDS[name]
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    make(Path("planted.npz")).rename(name)
+    where = "datasets.x: " if command.startswith("prepare") else ""
+    assert refused(*command.split(), "--config", section).startswith(f"medbench: {where}{name.removesuffix('.npz')}")
 
 
 def test_in_a_checkpoint_that_is_named_by_its_own_hash(tmp_path, capsys):
@@ -143,9 +122,9 @@ def test_in_a_checkpoint_that_is_named_by_its_own_hash(tmp_path, capsys):
         file = make(store.folder / "planted")
         file.rename(store.folder / f"step{step:08d}-{sha256_of(file)[:16]}.pt")
     assert store.latest() is None
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2
-    assert all("damaged checkpoint" in line for line in said)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all("damaged checkpoint" in line for line in lines)
 
 
 def test_in_the_place_of_a_models_weights(tmp_path):
@@ -158,3 +137,42 @@ def test_in_the_place_of_a_models_weights(tmp_path):
     saved(tmp_path / "diffusion_pytorch_model.bin")
     with pytest.raises(OSError, match=r"no file named diffusion_pytorch_model\.safetensors"):
         AnnotatedUNet.from_pretrained(tmp_path, local_files_only=True, use_safetensors=True)
+
+
+# Every call of a loader in the package says so ------------------------------------------------------------------
+
+# Loader -> what each call of it must say.
+SAFE = {
+    "torch.load": ("weights_only", True),
+    "np.load": ("allow_pickle", False),
+    "numpy.load": ("allow_pickle", False),
+    "from_pretrained": ("use_safetensors", True),
+}
+NEVER = {"yaml.load", "pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "torch.hub.load", "os.system"}
+NEVER |= {"torch.jit.load", "eval", "exec", "load_state_dict_from_url", "pd.read_pickle", "os.popen"}
+
+
+def unsafe_calls(source: str) -> Iterator[str]:
+    for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
+        name = ast.unparse(call.func)
+        arguments = {word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)}
+        for loader, (argument, value) in SAFE.items():
+            if (name == loader or name.endswith(f".{loader}")) and arguments.get(argument) is not value:
+                yield f"{name} at line {call.lineno} without {argument}={value}"
+        if name in NEVER or arguments.get("shell") is True:
+            yield f"{name} at line {call.lineno}"
+
+
+UNSAFE = "torch.load(path)", "torch.load(path, weights_only=False)", "np.load(path)", "UNet.from_pretrained(folder)"
+
+
+@pytest.mark.parametrize("source", [*UNSAFE, "yaml.load(text)", "subprocess.run(command, shell=True)"])
+def test_an_unsafe_call_is_found(source):
+    assert list(unsafe_calls(source))
+
+
+def test_there_is_none(root: Path):
+    files = sorted((root / "medbench").rglob("*.py"))
+    unsafe = [f"{file.relative_to(root)}: {call}" for file in files for call in unsafe_calls(file.read_text())]
+    assert len(files) > 100
+    assert not unsafe

@@ -1,7 +1,7 @@
 """Copied as sitecustomize.py into a checkout, it notes every process and every internet port that one listens on.
 
 Python's own sockets are seen as they start to; those of compiled code, such as torch's stores, by looking five times a
-second at what the process listens on. A file a process in watched/: its command, and a line a port.
+second at what the process listens on. One file per process in watched/: its command, and one line per port.
 """
 
 import os
@@ -30,15 +30,15 @@ class WatchedSocket(socket.socket):
 
 def listening() -> set[str]:
     """Addresses, in hexadecimal, that this process listens on."""
-    own = set()
+    sockets = set()
     for file in Path("/proc/self/fd").iterdir():
         try:
-            own.add(os.readlink(file))
+            sockets.add(os.readlink(file))
         except FileNotFoundError:  # the one that lists the folder
             continue
     tables = [Path(f"/proc/self/net/{name}") for name in ("tcp", "tcp6")]
     rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
-    return {row[1] for row in rows if row[3] == LISTENS and f"socket:[{row[9]}]" in own}
+    return {row[1] for row in rows if row[3] == LISTENS and f"socket:[{row[9]}]" in sockets}
 
 
 def look() -> None:
