@@ -13,11 +13,11 @@ from medbench.training.task import Batch
 
 
 def task(**settings) -> Autoencoding:
-    made = Autoencoder(kind="autoencoder", steps=8, batch_size=8, discriminator_width=8, **settings)
+    section = Autoencoder(kind="autoencoder", steps=8, batch_size=8, discriminator_width=8, **settings)
     torch.manual_seed(0)
     down, up = ("DownEncoderBlock2D",) * 2, ("UpDecoderBlock2D",) * 2
     vae = AutoencoderKL(1, 1, down, up, (8, 16), norm_num_groups=2)
-    return Autoencoding(vae, made, settings.get("horizontal_flip", False), Padding((12, 12), 2), images(4))
+    return Autoencoding(vae, section, settings.get("horizontal_flip", False), Padding((12, 12), 2), images(4))
 
 
 def images(n: int) -> torch.Tensor:

@@ -160,7 +160,7 @@ def test_real_images_are_mirrored_only_where_asked(game, flips):
     task, batch, seen = game(flips, **PLAIN)
     task.losses["discriminator"](batch)
     given = to_model_range(batch.images)
-    same, turned = ((seen[0][0][:40] == each).flatten(1).all(1) for each in (given, given.flip(-1)))
+    same, turned = ((seen[0][0][:40] == x).flatten(1).all(1) for x in (given, given.flip(-1)))
     assert (same | turned).all()
     assert 10 < int(turned.sum()) < 30 if flips else same.all()
 
@@ -254,7 +254,7 @@ def seen_by_one_patch(network: torch.nn.Module, channels: int, size: int) -> int
 
     Group norm joins all places, so it is left out: it is not what limits a patch.
     """
-    layers = [each for each in network if not isinstance(each, torch.nn.GroupNorm)]
+    layers = [layer for layer in network if not isinstance(layer, torch.nn.GroupNorm)]
     x = torch.randn(1, channels, size, size, requires_grad=True)
     scores = torch.nn.Sequential(*layers)(x)
     scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2].backward()
@@ -270,7 +270,7 @@ def test_a_patch_is_of_the_published_size_and_smaller_than_the_image(size, field
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, (6, 6)), (3, (12, 20)), (3, (64, 48))])
-def test_gives_one_score_a_patch(channels, size):
+def test_gives_one_score_per_patch(channels, size):
     scores = PatchDiscriminator(channels, 16, size)(torch.randn(2, channels, *size))
     assert scores.shape[:2] == (2, 1)
     assert min(scores.shape[2:]) >= 1

@@ -68,19 +68,19 @@ def test_with_everything_off_the_images_are_real_ones(tmp_path):
 )
 def test_images_are_mirrored_where_the_dataset_or_the_study_says_so(tmp_path, section, dataset, mirrored):
     real = noise(9, 9)
-    made = sampled(tmp_path, real, flip=dataset, **{**NOTHING, "horizontal_flip": section})
+    samples = sampled(tmp_path, real, flip=dataset, **{**NOTHING, "horizontal_flip": section})
     straight, turned = zip(*map(lying, real), strict=True)
-    found = [(image.tobytes() in straight, image.tobytes() in turned) for image in made]
-    assert set(found) == ({(True, False), (False, True)} if mirrored else {(True, False)})
+    matches = [(image.tobytes() in straight, image.tobytes() in turned) for image in samples]
+    assert set(matches) == ({(True, False), (False, True)} if mirrored else {(True, False)})
 
 
 def test_a_rotation_turns_around_the_centre_by_at_most_its_angle(tmp_path):
     """A dot right of the centre keeps its distance."""
     real = np.zeros((1, 41, 41), dtype=np.uint8)
     real[0, 19:22, 29:32] = 255  # centre of the dot: 10 pixels to the right
-    made = sampled(tmp_path, real, **{**NOTHING, "rotation": 20}).astype(float)
-    weights = made.sum((1, 2))
-    down, right = ((made.sum(axis) * (np.arange(41) - 20)).sum(1) / weights for axis in (2, 1))
+    samples = sampled(tmp_path, real, **{**NOTHING, "rotation": 20}).astype(float)
+    weights = samples.sum((1, 2))
+    down, right = ((samples.sum(axis) * (np.arange(41) - 20)).sum(1) / weights for axis in (2, 1))
     # Bilinear interpolation moves the dot's centre by less than a fifth of a pixel: 0.05 was seen.
     np.testing.assert_allclose(np.hypot(down, right), 10, atol=0.2)
     angles = np.degrees(np.arctan2(down, right))
@@ -94,8 +94,8 @@ def test_a_shift_and_a_zoom_go_as_far_as_they_say(tmp_path, key, value):
     """Two dots on the horizontal axis, 10 pixels from the centre: their middle moves, or their distance changes."""
     real = np.zeros((1, 41, 41), dtype=np.uint8)
     real[0, 19:22, 9:12] = real[0, 19:22, 29:32] = 255
-    made = sampled(tmp_path, real, n=200, **{**NOTHING, key: value}).astype(float)
-    place, columns = np.arange(41) - 20, made.sum(1)
+    samples = sampled(tmp_path, real, n=200, **{**NOTHING, key: value}).astype(float)
+    place, columns = np.arange(41) - 20, samples.sum(1)
     middle = (columns * place).sum(1) / columns.sum(1)
     spread = np.sqrt((columns * (place - middle[:, None]) ** 2).sum(1) / columns.sum(1))
     change = middle / 41 if key == "shift" else spread / 10 - 1
@@ -124,8 +124,8 @@ def test_a_tongue_keeps_its_hue(tmp_path):
     real = render_split("tongue", "train", [20, 20, 20], 32, 0)[0]
     apart = {}
     for name, settings in {"default": {}, "randaugment": {"randaugment": {}}}.items():
-        made = np.concatenate([sampled(tmp_path, image[None], n=4, **settings) for image in real])
-        difference = np.abs(hues(made) - np.repeat(hues(real), 4))
+        samples = np.concatenate([sampled(tmp_path, image[None], n=4, **settings) for image in real])
+        difference = np.abs(hues(samples) - np.repeat(hues(real), 4))
         apart[name] = np.minimum(difference, 1 - difference).max()
     assert apart["default"] < 0.01 < 0.1 < apart["randaugment"]
 
@@ -133,11 +133,11 @@ def test_a_tongue_keeps_its_hue(tmp_path):
 def test_light_keeps_the_order_of_grey_levels(tmp_path):
     """Nothing is solarized, which inverts, nor posterized or equalized, which would leave few levels or spread them."""
     ramp = np.arange(50, 206, dtype=np.uint8).reshape(1, 12, 13)
-    made = sampled(tmp_path, ramp, n=100, **STILL).reshape(100, -1).astype(int)
-    steps = np.diff(made, axis=1)
+    samples = sampled(tmp_path, ramp, n=100, **STILL).reshape(100, -1).astype(int)
+    steps = np.diff(samples, axis=1)
     assert steps.min() >= 0
     assert steps.max() <= 3  # two changes, each to whole numbers
-    slope = (made[:, -1] - made[:, 0]) / 155
+    slope = (samples[:, -1] - samples[:, 0]) / 155
     assert 0.8 < slope.min() < 0.95 < 1.05 < slope.max() < 1.25
 
 
@@ -146,10 +146,10 @@ def test_light_keeps_the_order_of_grey_levels(tmp_path):
 )
 def test_the_hue_changes_where_the_dataset_or_the_study_says_so(tmp_path, section, dataset, changed):
     real = np.full((1, 8, 8, 3), (200, 100, 100), dtype=np.uint8)
-    made = sampled(tmp_path, real, any_hue=dataset, **{**NOTHING, "hue": 0.1, "hue_shift": section})
-    turns = (hues(made) + 0.5) % 1 - 0.5
+    samples = sampled(tmp_path, real, any_hue=dataset, **{**NOTHING, "hue": 0.1, "hue_shift": section})
+    turns = (hues(samples) + 0.5) % 1 - 0.5
     assert np.abs(turns).max() < 0.105
-    assert (turns.std() > 0.03) if changed else (made == real).all()
+    assert (turns.std() > 0.03) if changed else (samples == real).all()
 
 
 @pytest.mark.parametrize(("magnitude", "identities"), [(0, 11), (30, 1)])
@@ -157,7 +157,7 @@ def test_randaugment_draws_one_of_its_14_operations_at_its_magnitude(tmp_path, m
     """At 0 all but Solarize (from 255), AutoContrast and Equalize change nothing; at 30 only Identity."""
     real = noise(16, 16, 3)
     known = {image.tobytes() for image in real}
-    made = sampled(tmp_path, real, n=200, **NOTHING, randaugment={"operations": 1, "magnitude": magnitude})
+    samples = sampled(tmp_path, real, n=200, **NOTHING, randaugment={"operations": 1, "magnitude": magnitude})
     share = identities / 14
     deviation = math.sqrt(share * (1 - share) / 200)
-    assert np.mean([image.tobytes() in known for image in made]) == pytest.approx(share, abs=4 * deviation)
+    assert np.mean([image.tobytes() in known for image in samples]) == pytest.approx(share, abs=4 * deviation)

@@ -245,7 +245,7 @@ def test_a_fitted_a_saved_and_a_loaded_one_make_the_same_images(tmp_path, job, s
     loaded = CDDPMAugmenter.load(augmenter.section, made_for, tmp_path / "model")
     labels = np.array([0, 1, 1])
     first, second = (
-        each.sample(labels, job_in(tmp_path / name, seed=3)) for each, name in ((augmenter, "a"), (loaded, "b"))
+        source.sample(labels, job_in(tmp_path / name, seed=3)) for source, name in ((augmenter, "a"), (loaded, "b"))
     )
     assert first.images.shape == (3, *size)
     np.testing.assert_array_equal(first.images, second.images)

@@ -40,5 +40,5 @@ def test_a_saved_one_gives_the_same_images(tmp_path, fitted):
     augmenter, _ = fitted
     augmenter.save(tmp_path / "model")
     loaded = CopyAugmenter.load(augmenter.section, augmenter.spec, tmp_path / "model")
-    images = [each.sample(LABELS, job_in(tmp_path)).images for each in (augmenter, loaded)]
+    images = [source.sample(LABELS, job_in(tmp_path)).images for source in (augmenter, loaded)]
     np.testing.assert_array_equal(*images)

@@ -84,6 +84,6 @@ def test_training_images_are_mirrored_only_where_asked(tiny_dataset, tmp_path, m
     images = torch.from_numpy(dataset.splits["train"].images)[:, None]
     task.losses["vae"](Batch(images, torch.zeros(40, dtype=torch.int64), 1, Draws(torch.Generator().manual_seed(0))))
     given = to_model_range(images)
-    same, turned = ((seen[0] == each).flatten(1).all(1) for each in (given, given.flip(-1)))
+    same, turned = ((seen[0] == x).flatten(1).all(1) for x in (given, given.flip(-1)))
     assert (same | turned).all()
     assert 10 < int(turned.sum()) < 30 if flips else same.all()

@@ -80,10 +80,10 @@ def test_saved_and_loaded_makes_the_same_images(kind, tmp_path, fitted, job, cha
     augmenter, _ = fitted(section(kind), channels=channels)
     augmenter.save(tmp_path / "model")
     again = type(augmenter).load(augmenter.section, augmenter.spec, tmp_path / "model")
-    made = augmenter.sample(LABELS, job("a"))
-    assert made.images.shape == ((10, 12, 12) if channels == 1 else (10, 12, 12, 3))
-    np.testing.assert_array_equal(made.images, again.sample(LABELS, job("b")).images)
-    np.testing.assert_array_equal(made.labels, LABELS)
+    samples = augmenter.sample(LABELS, job("a"))
+    assert samples.images.shape == ((10, 12, 12) if channels == 1 else (10, 12, 12, 3))
+    np.testing.assert_array_equal(samples.images, again.sample(LABELS, job("b")).images)
+    np.testing.assert_array_equal(samples.labels, LABELS)
     first = COMPONENTS[kind][0]
     assert again.parameters()[first] == augmenter.parameters()[first] > 0
 

@@ -8,8 +8,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import nn
 
-from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
-from medbench.augmenters.base import UNLABELLED, ImageSpec
+from medbench.augmenters.base import UNLABELLED
 from medbench.augmenters.diffusion import SNAPSHOTS, Denoising, betas, guided, noise_loss, scheduler_of
 from medbench.augmenters.diffusion_sections import AnnotatedDDPM, DiffusionSection
 from medbench.augmenters.image_tensors import noise, to_model_range, to_uint8
@@ -76,10 +75,10 @@ def test_the_last_step_adds_no_noise():
 )
 @pytest.mark.parametrize("prediction", ["epsilon", "v"])
 def test_every_sampler_is_diffusers_own_with_our_schedule_and_prediction(sampler, theirs, prediction):
-    made = scheduler(sampler, prediction, schedule="cosine", timesteps=50)
-    assert type(made) is theirs
-    assert made.config.prediction_type == {"epsilon": "epsilon", "v": "v_prediction"}[prediction]
-    assert torch.equal(made.betas, betas("cosine", 50))
+    configured = scheduler(sampler, prediction, schedule="cosine", timesteps=50)
+    assert type(configured) is theirs
+    assert configured.config.prediction_type == {"epsilon": "epsilon", "v": "v_prediction"}[prediction]
+    assert torch.equal(configured.betas, betas("cosine", 50))
 
 
 @pytest.mark.parametrize("sampler", ["ancestral", "ddim", "dpmsolver++"])
@@ -87,31 +86,30 @@ def test_a_sampler_clips_where_the_section_says(sampler):
     """From a first step whose x0 is far outside [-1, 1]."""
 
     def stepped(clips):
-        made = scheduler(sampler, clip_sample=clips, timesteps=10)
-        made.set_timesteps(10)
+        configured = scheduler(sampler, clip_sample=clips, timesteps=10)
+        configured.set_timesteps(10)
         x = torch.full((1, 1, 1, 1), 30.0)
         generator = torch.Generator().manual_seed(0)
-        return made.step(torch.zeros_like(x), made.timesteps[0], x, generator=generator).prev_sample.item()
+        return configured.step(torch.zeros_like(x), configured.timesteps[0], x, generator=generator).prev_sample.item()
 
     assert stepped(True) < stepped(False) - 0.5
     assert stepped(None) == stepped(False)  # the default of most kinds
 
 
-def test_the_walkthrough_clips_at_no_schedule_but_cosine(tmp_path):
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "quadratic", "sigmoid"])
+def test_the_walkthrough_clips_at_no_schedule_but_cosine(schedule):
     """Whose first step multiplies by 100."""
-    for schedule in ("linear", "cosine", "quadratic", "sigmoid"):
-        section = AnnotatedDDPM(kind="annotated_ddpm", schedule=schedule)
-        AnnotatedDDPMAugmenter(section, ImageSpec(1, (8, 8), ("a",), False)).save(tmp_path / schedule)
-        saved = DDPMScheduler.from_pretrained(tmp_path / schedule / "scheduler", local_files_only=True)
-        assert saved.config.clip_sample == (schedule == "cosine")
+    configured = scheduler_of(AnnotatedDDPM(kind="annotated_ddpm", schedule=schedule), "epsilon")
+    assert isinstance(configured, DDPMScheduler)
+    assert configured.config.clip_sample == (schedule == "cosine")
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpmsolver++"])
 @pytest.mark.parametrize("steps", [1, 7, 50])
 def test_fewer_steps_are_evenly_spaced_and_end_at_the_noisiest(sampler, steps):
-    made = scheduler(sampler, timesteps=50)
-    made.set_timesteps(steps)
-    times = made.timesteps.tolist()
+    configured = scheduler(sampler, timesteps=50)
+    configured.set_timesteps(steps)
+    times = configured.timesteps.tolist()
     assert (len(times), times[0]) == (steps, 49)
     gaps = [a - b for a, b in zip(times, [*times[1:], -1], strict=True)]
     assert max(gaps) - min(gaps) <= 1
@@ -243,8 +241,8 @@ def drawn(section, prediction="epsilon", mean=0.0, deviation=0.0, rows=4):
         seed=3,
         runtime=RUNTIME,
     )
-    made = denoising.draw(np.arange(rows), np.full(rows, UNLABELLED))
-    return decoded[-1].double(), made
+    batch = denoising.draw(np.arange(rows), np.full(rows, UNLABELLED))
+    return decoded[-1].double(), batch
 
 
 def settings(sampler="ddim", steps=None, **others):
@@ -258,10 +256,10 @@ def settings(sampler="ddim", steps=None, **others):
 @pytest.mark.parametrize(("timesteps", "steps"), [(50, 50), (200, 8)])
 def test_a_network_that_knows_the_noise_of_one_point_leads_there(sampler, prediction, timesteps, steps):
     point = torch.linspace(-0.9, 0.9, 16, dtype=torch.float64).reshape(SHAPE)
-    x, made = drawn(settings(sampler, steps, timesteps=timesteps), prediction, mean=point)
+    x, batch = drawn(settings(sampler, steps, timesteps=timesteps), prediction, mean=point)
     # The noise is given in float32 and, in the last step, divided by √ᾱ ≈ 1.
     torch.testing.assert_close(x, point.expand_as(x), atol=1e-4, rtol=0)
-    assert torch.equal(made.images[0], made.images[3])
+    assert torch.equal(batch.images[0], batch.images[3])
 
 
 def flowed(section, mean, deviation, rows=4):
@@ -308,11 +306,11 @@ def test_every_image_has_noise_of_its_own(sampler):
 
 
 def test_snapshots_show_the_first_image_on_its_way():
-    _, made = drawn(settings("ddim", 50, timesteps=100), mean=0.3, deviation=0.5)
-    times = list(made.snapshots)
+    _, batch = drawn(settings("ddim", 50, timesteps=100), mean=0.3, deviation=0.5)
+    times = list(batch.snapshots)
     assert (len(times), times[0], times[-1]) == (SNAPSHOTS, 100, 0)
     assert times == sorted(times, reverse=True)
-    assert torch.equal(made.snapshots[0], made.images[0])
+    assert torch.equal(batch.snapshots[0], batch.images[0])
 
 
 # Guidance -------------------------------------------------------------------------------------------------------

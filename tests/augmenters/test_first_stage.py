@@ -49,8 +49,8 @@ def test_reconstructions_get_better_than_any_one_image_could_be(job):
     coarse = numpy_rng(0, "blocks").randint(0, 256, (80, 3, 3))
     blocks = np.kron(coarse, np.ones((4, 4), dtype=np.int64)).astype(np.uint8)
     train, val = (Split(part, np.zeros(40, dtype=np.int64), np.arange(40)) for part in (blocks[:40], blocks[40:]))
-    made = section(steps=50, log_every=5, learning_rate=3e-3, discriminator_weight=0)
-    rows = AutoencoderAugmenter(made, ImageSpec(1, (12, 12), ("blocks",), False)).fit(train, val, job())
+    blocks_section = section(steps=50, log_every=5, learning_rate=3e-3, discriminator_weight=0)
+    rows = AutoencoderAugmenter(blocks_section, ImageSpec(1, (12, 12), ("blocks",), False)).fit(train, val, job())
     mean_image = 10 * np.log10(255**2 / val.images.var())
     assert rows[0]["psnr"] < mean_image + 0.5
     assert rows[-1]["psnr"] > mean_image + 6  # 12 dB more were seen
@@ -102,9 +102,9 @@ def test_saved_and_loaded_it_reconstructs_real_images_of_the_labels(tmp_path, fi
     codec = LatentCodec(augmenter.vae, channels, (size, size), 1)
     x = torch.from_numpy(real if channels == 3 else real[..., None]).permute(0, 3, 1, 2)
     wanted = (codec.decode(codec.encode(x, None)).clamp(-1, 1) + 1) * 127.5
-    found = samples.images if channels == 3 else samples.images[..., None]
+    images = samples.images if channels == 3 else samples.images[..., None]
     # Half a grey level of rounding, and as much again where the sum in another memory layout crosses it.
-    np.testing.assert_allclose(found, wanted.permute(0, 2, 3, 1), atol=0.51)
+    np.testing.assert_allclose(images, wanted.permute(0, 2, 3, 1), atol=0.51)
 
 
 def test_samples_do_not_depend_on_the_batch_size_and_use_each_image_once_before_any_repeats(fitted, job):
@@ -167,9 +167,9 @@ def test_published_weights_are_taken_as_they_are(fitted, published, quant_conv, 
     augmenter, rows, dataset = fitted(**settings)
     assert [(row["component"], row["step"]) for row in rows] == [("vae", 0)]
     assert {"psnr", "ssim", "l1"} <= set(rows[0])
-    found = augmenter.vae.state_dict()
-    assert set(found) == set(wanted)
-    assert all(torch.equal(weight, found[name]) for name, weight in wanted.items())
+    weights = augmenter.vae.state_dict()
+    assert set(weights) == set(wanted)
+    assert all(torch.equal(weight, weights[name]) for name, weight in wanted.items())
     x = torch.from_numpy(dataset.splits["train"].images)[:, None]
     codes = LatentCodec(augmenter.vae, 1, (12, 12), 1).encode(x, Draws(torch.Generator().manual_seed(7)))
     assert codes.std().item() == pytest.approx(1, abs=0.05)  # 40 × 4 × 36 latents, other draws

@@ -68,7 +68,7 @@ def test_a_saved_one_needs_its_source_no_more(tmp_path, npz):
     np.testing.assert_array_equal(loaded.sample(LABELS, job(tmp_path)).images, augmenter.images[[1, 0, 2, 3, 4]])
 
 
-def test_a_folder_a_class_is_read_by_name_at_the_datasets_size(tmp_path, folder):
+def test_one_folder_per_class_is_read_by_name_at_the_datasets_size(tmp_path, folder):
     samples = fitted(folder).sample(np.array([0, 0, 0, 1, 1]), job(tmp_path))
     assert samples.images.shape == (5, 8, 8)
     assert samples.images[:, 4, 4].tolist() == [240, 250, 230, 10, 20]

@@ -148,8 +148,8 @@ def test_images_have_the_size_and_channels_of_the_dataset(tmp_path, channels, mo
     augmenter = MedIENetAugmenter(section, spec)
     augmenter.fit(split, split, job_in(tmp_path / "b", first_stage=tmp_path / "first"))
     augmenter.save(tmp_path / "model")
-    made = MedIENetPipeline.from_pretrained(tmp_path / "model")("upper", n=2, steps=2).images
-    assert [(image.mode, image.size) for image in made] == [(mode, (6, 10))] * 2
+    pictures = MedIENetPipeline.from_pretrained(tmp_path / "model")("upper", n=2, steps=2).images
+    assert [(image.mode, image.size) for image in pictures] == [(mode, (6, 10))] * 2
 
 
 # The plain latent diffusion model -------------------------------------------------------------------------------

@@ -180,9 +180,9 @@ def refused(tmp_path, faulty, tiny_dataset, call, capsys):
         code = call("train", tmp_path / "tiny.npz", tmp_path / "model", stage=for_training)
         if code == 0:
             capsys.readouterr()
-            code = call("sample", tmp_path / "model", tmp_path / "made.npz", stage=for_sampling)
+            code = call("sample", tmp_path / "model", tmp_path / "samples.npz", stage=for_sampling)
         assert code == 2
-        assert not (tmp_path / "made.npz").exists()
+        assert not (tmp_path / "samples.npz").exists()
         return capsys.readouterr().err.splitlines()
 
     return run

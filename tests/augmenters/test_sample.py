@@ -85,7 +85,7 @@ def test_unconditional_images_are_unlabelled(tmp_path, model):
     assert set(out["labels"]) == {-1}
 
 
-def test_one_model_a_class_makes_its_own_class(tmp_path, model):
+def test_one_model_per_class_makes_its_own_class(tmp_path, model):
     """Trained for longer: the dark class comes out darker than the bright one."""
     settings = {"conditioning": "class", "steps": 160, "learning_rate": 3e-3}
     out = sampled(model(**settings), tmp_path / "s.npz", stage(**settings))

@@ -10,7 +10,7 @@ from medbench.core.errors import UserError
 
 def raw_config(**augmenters) -> dict:
     return {
-        "name": "mine",
+        "name": "test",
         "datasets": {"ct": {"kind": "phantom", "subject": "ct"}},
         "augmenters": {"ddpm": {"kind": "annotated_ddpm"}, **augmenters},
         "fidelity": {"weights": "random", "n_generated": 10},
@@ -60,7 +60,7 @@ HUB = {"hub": "stabilityai/sd-vae-ft-mse", "sha256": "0" * 64}
         ({"kind": "cddpm", "check_images": 29}, r"\.check_images: 29: .*greater than or equal to 30"),
         ({"kind": "cddpm", "check_dimension": 64}, r"\.check_dimension: 64 is not allowed \(allowed: 768 or 2048\)"),
         ({"kind": "ldm"}, r"\.first_stage: is required"),
-        (LATENT, r"\.first_stage: 'ae' is not defined under augmenters \(defined: ddpm, own\)"),
+        (LATENT, r"\.first_stage: 'ae' is not defined under augmenters \(defined: ddpm, mine\)"),
         ({**LATENT, "first_stage": "ddpm"}, r"\.first_stage: ddpm is no autoencoder \(annotated_ddpm\)"),
         (
             {**LATENT, "kind": "medienet", "widths": [16, 24]},
@@ -72,7 +72,7 @@ HUB = {"hub": "stabilityai/sd-vae-ft-mse", "sha256": "0" * 64}
         ({"kind": "images"}, r"\.path: is required"),
         ({"model": "nope"}, r"\.model: 'nope' is not defined under augmenters$"),
         ({"model": ["ddpm"]}, r"\.model: \['ddpm'\] is not defined under augmenters$"),
-        ({"model": "own"}, r"\.model: own samples the model of own; name that one$"),
+        ({"model": "mine"}, r"\.model: mine samples the model of mine; name that one$"),
         (
             {"model": "ddpm", "loss": "l1"},
             r"\.loss: l1 differs from ddpm's l2, which training has fixed; only sampling can differ \(clip_sample,"
@@ -84,8 +84,8 @@ HUB = {"hub": "stabilityai/sd-vae-ft-mse", "sha256": "0" * 64}
     ],
 )
 def test_what_is_wrong_with_an_augmenter_is_said_in_one_line(section, message):
-    with pytest.raises(UserError, match=rf"^config: augmenters\.own{message}") as error:
-        load(raw_config(own=section))
+    with pytest.raises(UserError, match=rf"^config: augmenters\.mine{message}") as error:
+        load(raw_config(mine=section))
     assert "\n" not in str(error.value)
 
 
@@ -112,9 +112,9 @@ def test_a_section_with_the_settings_of_its_model_may_repeat_them():
 
 
 def test_there_is_no_guidance_where_labels_are_never_dropped():
-    raw = raw_config(own={"kind": "cddpm", "label_dropout": 0})
-    assert load(raw).augmenters["own"].guidance_scale == 1
-    assert load(raw_config(own={"kind": "cddpm"})).augmenters["own"].guidance_scale == 2
+    raw = raw_config(mine={"kind": "cddpm", "label_dropout": 0})
+    assert load(raw).augmenters["mine"].guidance_scale == 1
+    assert load(raw_config(mine={"kind": "cddpm"})).augmenters["mine"].guidance_scale == 2
 
 
 @pytest.mark.parametrize(
@@ -128,14 +128,14 @@ def test_there_is_no_guidance_where_labels_are_never_dropped():
     ],
 )
 def test_what_the_train_stage_gets_can_be_read_again(section):
-    raw = raw_config(own=section)
+    raw = raw_config(mine=section)
     raw["augmenters"]["ae"] = {"kind": "autoencoder"}
-    stage = plan.train_section(load(raw), "own")
+    stage = plan.train_section(load(raw), "mine")
     assert parse_text(TrainStage, stage.canonical(), "--config").canonical() == stage.canonical()
 
 
 def test_a_hub_name_is_an_address():
-    weights = load(raw_config(own={"kind": "autoencoder", "weights": HUB})).augmenters["own"].weights
+    weights = load(raw_config(mine={"kind": "autoencoder", "weights": HUB})).augmenters["mine"].weights
     assert weights.address == (
         "https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/diffusion_pytorch_model.safetensors"
     )
@@ -151,6 +151,6 @@ def test_ready_images_stand_in_a_study_with_one_generator_seed():
 
 
 def test_a_model_without_settings_is_said_so():
-    raw = raw_config(own=None, fast={"model": "own"})
-    with pytest.raises(UserError, match=r"^config: augmenters\.fast\.model: own has no settings"):
+    raw = raw_config(mine=None, fast={"model": "mine"})
+    with pytest.raises(UserError, match=r"^config: augmenters\.fast\.model: mine has no settings"):
         load(raw)

@@ -93,11 +93,12 @@ def test_two_losses_see_the_same_weights_batches_and_noise(tmp_path, dataset):
     assert rows["l2"]["eps_mse"] == rows["huber"]["eps_mse"]
 
 
-def test_one_model_a_class_shares_out_the_steps(tmp_path, dataset):
+def test_one_model_per_class_shares_out_the_steps(tmp_path, dataset):
     train(dataset, tmp_path / "model", stage(conditioning="class", steps=7), 0, tmp_path / "checkpoints")
     rows = logged(tmp_path / "model")
     assert [(row["component"], row["step"]) for row in rows] == [("unet_class0", "4"), ("unet_class1", "3")]
-    assert (tmp_path / "model" / "unet_class1" / "diffusion_pytorch_model.safetensors").is_file()
+    for name in ("unet_class1/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json"):
+        assert (tmp_path / "model" / name).is_file()
 
 
 def test_the_model_says_what_it_is(tmp_path, dataset):
@@ -259,9 +260,11 @@ def test_what_is_no_first_stage_is_refused(tmp_path, dataset, trained):
 
 def test_a_damaged_first_stage_is_refused_with_the_command_that_removes_it(tmp_path, dataset, first):
     flip(first / "vae" / "diffusion_pytorch_model.safetensors")
-    said = refused_first_stage(tmp_path, dataset, first)
-    assert said.startswith("ae/vae/diffusion_pytorch_model.safetensors: is damaged (its content is not what SHA256SUMS")
-    assert said.endswith("; remove it: rm -r ae")
+    message = refused_first_stage(tmp_path, dataset, first)
+    assert message.startswith(
+        "ae/vae/diffusion_pytorch_model.safetensors: is damaged (its content is not what SHA256SUMS"
+    )
+    assert message.endswith("; remove it: rm -r ae")
 
 
 def test_the_command_line_says_so_with_exit_code_2(tmp_path, tiny_dataset, first, medbench):

@@ -162,9 +162,9 @@ def draws(n, head_dim=8):
 def test_logits_know_relative_offsets_only(height, width, shift):
     q, k = draws(height * width)
     rows, columns = torch.arange(height), torch.arange(width)
-    here, there = logits(q, k, rows, columns), logits(q, k, rows + shift[0], columns + shift[1])
+    before, after = logits(q, k, rows, columns), logits(q, k, rows + shift[0], columns + shift[1])
     # float32 angles of up to 80 radians are exact to 4e-6, which is also what was seen; sums of 8 products of size 1.
-    torch.testing.assert_close(there, here, atol=4e-5, rtol=0)
+    torch.testing.assert_close(after, before, atol=4e-5, rtol=0)
 
 
 @pytest.mark.parametrize("row, column", [(1, 0), (0, 1)])
