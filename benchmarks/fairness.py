@@ -81,7 +81,7 @@ def parameters(config: Config, names: list[str], spec: ImageSpec = SPEC) -> dict
 
 def _networks(section: AugmenterSection, spec: ImageSpec, folder: Path, first_stage: Path) -> dict[str, Any]:
     augmenter = augmenter_class(section.kind)(section.model_copy(update=UNCHECKED), spec)
-    labels = np.arange(2 * len(spec.classes)) % len(spec.classes)
+    labels = np.arange(len(spec.classes))
     noise = np.random.RandomState(0).randint(0, 256, (len(labels), *spec.shape)).astype(np.uint8)
     images = Split(noise, labels, labels)
     job = Job(0, 0, folder, {}, Runtime("cpu", "fp32", 1, False), "", first_stage=first_stage)

@@ -1,24 +1,35 @@
+"""The command line: help, what it refuses, and its exit codes."""
+
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from medbench import cli
 from medbench.config.stage_code import MODULES
+from medbench.core.errors import UserError
 from medbench.data.prepare import prepare
 from medbench.data.sections import PhantomDataset
 
 PREPARE = {"name": "mine", "seed": 0, "dataset": {"kind": "npz", "path": "nowhere.npz"}}
 
 
+def call(*arguments: object) -> str:
+    """What a command prints, in this process; raises what it raises."""
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
 @pytest.mark.parametrize("verb", [[], *([stage.replace("_", "-")] for stage in MODULES)])
-def test_every_stage_is_a_verb_with_help(medbench, verb):
-    shown = medbench(*verb, "--help")
-    assert shown.returncode == 0
-    assert shown.stdout.startswith("Usage: medbench")
+def test_every_stage_is_a_verb_with_help(verb):
+    assert "Usage: " in call(*verb, "--help")
 
 
 def test_help_imports_nothing_heavy():
@@ -40,15 +51,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(medbench, tmp_path):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("nowhere.json", "medbench: --config: nowhere.json: No such file"),
-        ("{not: [json", "medbench: --config: is neither JSON nor YAML"),
-        ({**PREPARE, "colour": 1}, "medbench: --config: unknown key 'colour'"),
+        ("nowhere.json", "^--config: nowhere.json: No such file"),
+        ("{not: [json", "^--config: is neither JSON nor YAML"),
+        (json.dumps({**PREPARE, "colour": 1}), "^--config: unknown key 'colour'"),
     ],
 )
-def test_a_section_that_cannot_be_used_is_named(medbench, tmp_path, config, message):
-    done = medbench("prepare", tmp_path / "out.npz", "--config", config)
-    assert done.returncode == 2
-    assert done.stderr.startswith(message)
+def test_a_section_that_cannot_be_used_is_named(tmp_path, config, message):
+    with pytest.raises(UserError, match=message):
+        call("prepare", tmp_path / "out.npz", "--config", config)
 
 
 def test_prepare_writes_the_dataset_and_its_card(medbench, tmp_path):
@@ -83,40 +93,25 @@ def test_a_read_only_results_folder_is_one_line_and_exit_code_2(tmp_path, monkey
     assert list(target.parent.iterdir()) == []
 
 
-def test_known_datasets_are_listed_and_shown(medbench, tmp_path):
-    listed = medbench("datasets", cwd=tmp_path)
-    assert listed.returncode == 0 and listed.stderr == ""
-    rows = [line.split() for line in listed.stdout.splitlines()]
+def test_known_datasets_are_listed_and_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [line.split() for line in call("datasets").splitlines()]
     assert ["pneumoniamnist", "binary-class", "2", "4708/524/624"] in [row[:4] for row in rows]
     assert any(row[:1] == ["chest_ct"] and row[-1] == "no" for row in rows)
-    shown = medbench("datasets", "show", "chest_ct", cwd=tmp_path).stdout
-    for fact in (
-        "train 613: adenocarcinoma 195",
-        "resources/chest_ct/chest-ctscan-images.zip: not here",
-        "CC0",
-        "46 of 54",
-    ):
+    shown = call("datasets", "show", "chest_ct")
+    place = "resources/chest_ct/chest-ctscan-images.zip"
+    for fact in ("train 613: adenocarcinoma 195", f"{place}: not here", "CC0", "46 of 54"):
         assert fact in shown
-    unknown = medbench("datasets", "show", "mnist", cwd=tmp_path)
-    assert unknown.returncode == 2
-    assert unknown.stderr.startswith("medbench: mnist: is no known dataset (known: pathmnist, ")
+    Path(place).parent.mkdir(parents=True)
+    Path(place).touch()
+    assert f"{place}: here, not verified yet" in call("datasets", "show", "chest_ct")
+    with pytest.raises(UserError, match=r"^mnist: is no known dataset \(known: pathmnist, "):
+        call("datasets", "show", "mnist")
 
 
-def test_a_record_is_written_beside_its_file_and_nowhere_else(medbench, tmp_path):
-    section = {"remote": {"source": "weights", "file": "w.pth"}}
-    done = medbench("fetch", "elsewhere.json", "--config", section, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == (
-        "medbench: elsewhere.json: is not the record of w.pth; write it to resources/weights/w.pth.fetched.json\n"
-    )
+def test_a_record_is_written_beside_its_file_and_nowhere_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = "elsewhere.json: is not the record of w.pth; write it to resources/weights/w.pth.fetched.json"
+    with pytest.raises(UserError, match=f"^{re.escape(place)}$"):
+        call("fetch", "elsewhere.json", "--config", '{"remote": {"source": "weights", "file": "w.pth"}}')
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_put_in_its_place_is_listed_as_not_verified_yet(medbench, tmp_path):
-    place = tmp_path / "resources/chest_ct/chest-ctscan-images.zip"
-    place.parent.mkdir(parents=True)
-    place.touch()
-    assert (
-        f"{place.relative_to(tmp_path)}: here, not verified yet"
-        in medbench("datasets", "show", "chest_ct", cwd=tmp_path).stdout
-    )
