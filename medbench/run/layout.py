@@ -77,10 +77,9 @@ def companions(path: str) -> tuple[str, ...]:
     """
     file = PurePosixPath(path)
     product = PRODUCTS.get(file.parts[0])
-    endings = product.endings if product else ()
-    return tuple(
-        file.with_suffix(ending).as_posix() for ending in endings if file.suffix in endings and file.suffix != ending
-    )
+    if product is None or file.suffix not in product.endings:
+        return ()
+    return tuple(file.with_suffix(ending).as_posix() for ending in product.endings if ending != file.suffix)
 
 
 def whole_folder(path: str) -> str | None:

@@ -1,9 +1,8 @@
 """Two processes, each with half of every batch, learn what one process learns, and stay equal to each other."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -18,7 +17,8 @@ from medbench.core.errors import Interrupted, UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
 from medbench.system.launcher import RENDEZVOUS
-from medbench.training.team import Team
+from medbench.system.signals import end_on_signals
+from medbench.training.team import Team, join
 from tests.helpers.processes import together
 from tests.helpers.tasks import RUNTIME, Regression, assert_same_weights, trained
 
@@ -76,24 +76,22 @@ def test_two_learn_what_one_does(tmp_path, name):
             assert torch.equal(one[component][key], other[component][key]), "the processes have drifted apart"
 
 
-JOIN = """
-from medbench.system.signals import end_on_signals
-from medbench.training.team import join
-with end_on_signals():
-    join("cpu")
-"""
+def _join_first(folder):
+    os.environ |= {RENDEZVOUS: str(folder / "meet"), "RANK": "0", "WORLD_SIZE": "2"}
+    with end_on_signals():
+        join("cpu")
 
 
 def test_one_that_waits_for_another_to_begin_ends_at_a_signal(tmp_path):
-    first = {RENDEZVOUS: str(tmp_path / "meet"), "RANK": "0", "WORLD_SIZE": "2"}
-    with subprocess.Popen([sys.executable, "-c", JOIN], env=os.environ | first) as process:
-        while not (tmp_path / "meet").exists():
-            time.sleep(0.02)
-        process.terminate()
-        try:
-            assert process.wait(60) == -signal.SIGTERM
-        finally:
-            process.kill()
+    process = multiprocessing.get_context("fork").Process(target=_join_first, args=(tmp_path,))
+    process.start()
+    while not (tmp_path / "meet").exists():
+        time.sleep(0.02)
+    process.terminate()
+    process.join(60)
+    code = process.exitcode
+    process.kill()
+    assert code == -signal.SIGTERM
 
 
 class Diverging(Regression):
