@@ -29,7 +29,7 @@ from medbench.run.sealed_files import write_json
 
 
 def audit(raw: Path, output: Path, stage: AuditStage, result_path: Path) -> None:
-    """Writes what was result_path, then the dataset that all later stages read, and its card.
+    """Writes what the audit found, then the dataset that all later stages read, and its card.
 
     Args:
         raw: npz that `prepare` wrote.

@@ -13,13 +13,16 @@ BINS = 64  # of the histogram
 LEVELS = 256
 STRONG_DISTANCE = 0.3  # a difference that a reader should know of
 LEAST_IMAGES = 50  # distinct ones of each split: fewer are that far apart by chance more often than 2 in 100 times
+BELOW_SD = 2.0  # grey levels: noise of a good sensor, and less than any tissue shows
+FEW_LEVELS = 16  # 12 bits in 16, shown as 8 without a window, have so many
+BINARY = 2  # levels
+MOST_LISTED = 50  # flat images
 
 
 def sizes(pool: Pool, split: SplitName) -> Sizes:
-    of_split = pool.origins.sizes[pool.split == SPLITS.index(split)]
-    return Sizes(
-        width=_spread(of_split[:, 0]), height=_spread(of_split[:, 1]), distinct=len(np.unique(of_split, axis=0))
-    )
+    width_height = pool.origins.sizes[pool.split == SPLITS.index(split)]
+    width, height = map(_spread, width_height.T)
+    return Sizes(width=width, height=height, distinct=len(np.unique(width_height, axis=0)))
 
 
 def _spread(values: np.ndarray) -> Spread:
@@ -47,7 +50,7 @@ def intensity_differences(pool: Pool, levels: np.ndarray) -> list[IntensityDiffe
     """Whether images of two splits are equally bright, all together and class by class.
 
     Args:
-        levels: (N,) as of `flat.mean_levels`.
+        levels: (N,) as of `mean_levels`.
     """
     return [_difference(pool, levels, split, other) for split, other in HELD_OUT]
 
@@ -82,17 +85,11 @@ def _enough(rows: tuple[np.ndarray, np.ndarray]) -> bool:
 
 
 def _distance(levels: np.ndarray, rows: tuple[np.ndarray, np.ndarray]) -> float:
-    """Without scipy's ks_2samp, as a p value would take images for independent, and slices of one patient are not."""
+    """Kolmogorov and Smirnov's, without a p value: that would take slices of one patient for independent."""
     first, second = (np.sort(levels[of_split]) for of_split in rows)
     at = np.concatenate([first, second])
     up_to = [np.searchsorted(values, at, side="right") / len(values) for values in (first, second)]
     return round(float(np.abs(up_to[0] - up_to[1]).max()), 3)
-
-
-BELOW_SD = 2.0  # grey levels: noise of a good sensor, and less than any tissue shows
-FEW_LEVELS = 16  # 12 bits in 16, shown as 8 without a window, have so many
-BINARY = 2  # levels
-MOST_LISTED = 50
 
 
 def deviations(pool: Pool) -> np.ndarray:
@@ -110,7 +107,7 @@ def _over_content(pool: Pool, measure: Callable[[np.ndarray], np.ndarray]) -> np
     rows = np.arange(len(pool))
     measured = np.concatenate([measure(pool.images(block).reshape(len(block), -1)) for block in pool.blocks(rows)])
     height, width = pool.stacks[0].shape[1:3]
-    sizes = pool.origins.sizes
+    sizes = pool.origins.sizes  # width, height
     for i in np.flatnonzero(sizes[:, 0] * height != sizes[:, 1] * width):
         inside = unpadded(pool.images(rows[i : i + 1])[0], *sizes[i].tolist())
         measured[i] = measure(inside.reshape(1, -1))[0]
@@ -132,9 +129,9 @@ def unpadded(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def flat_images(pool: Pool, sd: np.ndarray) -> FlatImages:
-    """Counts and names the images with a standard deviation `sd` (N,) below BELOW_SD, and others of few grey levels.
+    """Counts and names images with a standard deviation `sd` (N,) below BELOW_SD, and others of few grey levels.
 
-    Where most images have two levels, few are meant so, and not counted.
+    Where most images have two levels, few levels are intended and not counted.
     """
     levels, content = pool.origins.levels, sd >= BELOW_SD
     binary = content.any() and np.median(levels[content]) <= BINARY

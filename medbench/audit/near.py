@@ -20,7 +20,7 @@ compression and cropping hide a part of the pairs, so the count is a lower bound
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
@@ -33,7 +33,14 @@ from medbench.data.dataset import SPLITS
 
 MAX_BITS = 4  # of 64
 MIN_CORRELATION = 0.98
-MOST_LISTED = 200
+MOST_LISTED = 200  # pairs
+HASH_BITS = 64
+MOST_IN_BUCKET = 30_000  # hashes: comparing these with each other takes a second or two
+MOST_PAIRS = 2_000_000  # pairs: looking at them again takes half a minute
+COMPARISONS = 1 << 22  # comparisons held at once
+SIDE = 32  # pixels: images whose sides are longer are made so small
+COARSE = 1.5  # pixels: standard deviation of the Gaussian whose result is taken away
+PAIRS_AT_ONCE = 4096  # whose details are held as floats
 
 
 @dataclass(frozen=True)
@@ -121,12 +128,6 @@ def _named(pool: Pool, pairs: Pairs, i: int) -> NearPair:
     )
 
 
-HASH_BITS = 64
-MOST_IN_BUCKET = 30_000  # hashes: comparing these with each other takes a second or two
-MOST_PAIRS = 2_000_000  # pairs: looking at them again takes half a minute
-COMPARISONS = 1 << 22  # comparisons held at once
-
-
 @dataclass(frozen=True)
 class Candidates:
     first: np.ndarray  # (P,) int64: index of a hash
@@ -135,44 +136,39 @@ class Candidates:
     crowded: np.ndarray  # (N,) bool: hashes of buckets that were too full to be compared
 
 
-@dataclass
-class _Pairs:
-    most: int
-    first: list[np.ndarray] = field(default_factory=list)
-    second: list[np.ndarray] = field(default_factory=list)
-    pairs: int = 0
-
-    def take(self, blocks: Iterator[tuple[np.ndarray, np.ndarray]]) -> bool:
-        """Adds all blocks of pairs; False if there was no room for some."""
-        for first, second in blocks:
-            if self.pairs + len(first) > self.most:
-                return False
-            self.first.append(first)
-            self.second.append(second)
-            self.pairs += len(first)
-        return True
-
-
 def candidates(
     hashes: np.ndarray, max_bits: int, most_in_bucket: int = MOST_IN_BUCKET, most_pairs: int = MOST_PAIRS
 ) -> Candidates:
     """Every pair that differs in at most `max_bits` bits, once, sorted; but for buckets that are too full.
 
-    A bucket is too full with more than `most_in_bucket` hashes, or with more pairs than are left of `most_pairs`.
+    By the pigeonhole principle two hashes that differ in at most T bits agree in one of T + 1 bands of bits. Only
+    hashes in one bucket, with equal bits in a band, are compared: of small chest X-rays, which look much alike, a
+    fiftieth of all pairs. A bucket is too full with more than `most_in_bucket` hashes, or with more pairs than are left
+    of `most_pairs`.
 
     Args:
         hashes: (N,) uint64.
     """
-    pairs, masks = _Pairs(most_pairs), band_masks(max_bits + 1)
+    masks, room = band_masks(max_bits + 1), most_pairs
+    pairs = [np.empty((2, 0), dtype=np.int64)]
     crowded, given_up = np.zeros((2, len(hashes)), dtype=bool)
     for band, mask in enumerate(masks):
         for bucket in _buckets(hashes & mask):
             members = bucket[~given_up[bucket]]
             if len(members) > most_in_bucket:
                 crowded[members] = True
-            elif not pairs.take(_close(hashes, members, max_bits, masks[:band])):
-                given_up[members] = True  # in later bands too: as alike as these are, they would fill those as well
-    return _sorted(hashes, pairs, crowded | given_up)
+                continue
+            for block in _close(hashes, members, max_bits, masks[:band]):
+                if block.shape[1] > room:  # in later bands too: as alike as these are, they would fill those as well
+                    given_up[members] = True
+                    break
+                pairs.append(block)
+                room -= block.shape[1]
+    first, second = np.concatenate(pairs, axis=1)
+    order = np.lexsort((second, first))
+    first, second = first[order], second[order]
+    bits = np.bitwise_count(hashes[first] ^ hashes[second]).astype(np.int64)
+    return Candidates(first, second, bits, crowded | given_up)
 
 
 def band_masks(n_bands: int) -> list[np.uint64]:
@@ -192,28 +188,15 @@ def _buckets(keys: np.ndarray) -> Iterator[np.ndarray]:
 
 def _close(
     hashes: np.ndarray, members: np.ndarray, max_bits: int, earlier: Sequence[np.uint64]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of members, ascending, that differ in at most `max_bits` bits and agree in no earlier band."""
+) -> Iterator[np.ndarray]:
+    """(2, P) pairs of members, ascending, that differ in at most `max_bits` bits and agree in no earlier band."""
     of_members = hashes[members]
     step = max(1, COMPARISONS // max(1, len(members)))
     for start in range(0, len(members), step):
         differ = of_members[start : start + step, None] ^ of_members[None, start:]
         first, second = np.nonzero(np.triu(np.bitwise_count(differ) <= max_bits, k=1))
         new = np.all([differ[first, second] & mask for mask in earlier], axis=0) if earlier else slice(None)
-        yield members[start + first[new]], members[start + second[new]]
-
-
-def _sorted(hashes: np.ndarray, pairs: _Pairs, crowded: np.ndarray) -> Candidates:
-    empty = [np.empty(0, dtype=np.int64)]
-    first, second = np.concatenate(empty + pairs.first), np.concatenate(empty + pairs.second)
-    order = np.lexsort((second, first))
-    first, second = first[order], second[order]
-    return Candidates(first, second, np.bitwise_count(hashes[first] ^ hashes[second]).astype(np.int64), crowded)
-
-
-SIDE = 32  # pixels: images whose sides are longer are made so small
-COARSE = 1.5  # pixels: standard deviation of the Gaussian whose result is taken away
-PAIRS_AT_ONCE = 4096  # pairs held at once
+        yield np.stack([members[start + first[new]], members[start + second[new]]])
 
 
 def details(images: np.ndarray) -> np.ndarray:

@@ -73,16 +73,18 @@ def neighbours(
     """
     if dimension not in FLOORS:
         raise UserError(f"dimension: {dimension} is too shallow to tell copies from others (allowed: {list(FLOORS)})")
-    tests = _features(dataset, "test", test, dimension)
-    trains = _features(dataset, "train", train, dimension)
-    measured = _distinct(dataset, trains)
-    rows, to_train = nearest(tests, trains, np.arange(len(tests)))
-    among_train = nearest(trains, trains, measured, others=True)[1]
-    return _result(dataset, _pairs(dataset, tests, trains, rows, to_train), among_train, dimension, extractor)
+    test_vectors = _vectors(dataset, "test", test, dimension)
+    train_vectors = _vectors(dataset, "train", train, dimension)
+    measured = _distinct(dataset, train_vectors)
+    rows, to_train = nearest(test_vectors, train_vectors, np.arange(len(test_vectors)))
+    among_train = nearest(train_vectors, train_vectors, measured, others=True)[1]
+    return _result(
+        dataset, _pairs(dataset, test_vectors, train_vectors, rows, to_train), among_train, dimension, extractor
+    )
 
 
-def _features(dataset: Dataset, name: SplitName, given: np.ndarray, dimension: int) -> Vectors:
-    rows, images = np.asarray(given, dtype=np.float32), dataset.splits[name].images
+def _vectors(dataset: Dataset, name: SplitName, features: np.ndarray, dimension: int) -> Vectors:
+    rows, images = np.asarray(features, dtype=np.float32), dataset.splits[name].images
     where = f"{dataset.card.name}: {name} features"
     if rows.shape != (len(images), dimension):
         raise UserError(f"{where} are {rows.shape}, expected {(len(images), dimension)}; make them from this dataset")
@@ -98,16 +100,16 @@ def _features(dataset: Dataset, name: SplitName, given: np.ndarray, dimension: i
     return Vectors(rows, norms, np.array([int(pixel_digest(image)[:16], 16) for image in images], dtype=np.uint64))
 
 
-def _distinct(dataset: Dataset, trains: Vectors) -> np.ndarray:
+def _distinct(dataset: Dataset, train_vectors: Vectors) -> np.ndarray:
     """Rows of distinct training images, of each the first copy; of very many some, evenly spaced."""
-    rows = np.sort(np.unique(trains.pixels, return_index=True)[1])
+    rows = np.sort(np.unique(train_vectors.pixels, return_index=True)[1])
     if len(rows) < 2:
         raise UserError(f"{dataset.card.name}: has {len(rows)} distinct training image, and neighbours need 2 or more")
     return rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_MEASURED)).round().astype(int)]
 
 
 def _pairs(
-    dataset: Dataset, tests: Vectors, trains: Vectors, rows: np.ndarray, similarities: np.ndarray
+    dataset: Dataset, test_vectors: Vectors, train_vectors: Vectors, rows: np.ndarray, similarities: np.ndarray
 ) -> list[NeighbourPair]:
     """Of all test images, closest first."""
     return [
@@ -115,7 +117,7 @@ def _pairs(
             test=_named(dataset, "test", i),
             train=_named(dataset, "train", rows[i]),
             similarity=similarities[i],
-            identical=bool(tests.pixels[i] == trains.pixels[rows[i]]),
+            identical=bool(test_vectors.pixels[i] == train_vectors.pixels[rows[i]]),
         )
         for i in np.argsort(-similarities, kind="stable")
     ]

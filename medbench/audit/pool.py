@@ -10,7 +10,10 @@ from medbench.audit.results import Copies, Crossing, ExactDuplicates, GroupCross
 from medbench.data.dataset import SPLITS, Dataset, Origins, SplitName
 
 KEPT_FIRST: tuple[SplitName, ...] = ("test", "val", "train")  # where the kept copy of an image stands, if it can
+# What is scored first: a test image seen in training flatters every number, a val image the choice of the model.
+HELD_OUT: tuple[tuple[SplitName, SplitName], ...] = (("test", "train"), ("val", "train"), ("test", "val"))
 BLOCK = 1 << 23  # values of pixels
+MOST_LISTED = 200  # sets of copies
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,6 @@ def _kept(distinct: np.ndarray, split: np.ndarray) -> np.ndarray:
     return order[np.unique(distinct[order], return_index=True)[1]]
 
 
-# What is scored first: a test image seen in training flatters every number, a val image the choice of the model.
-HELD_OUT: tuple[tuple[SplitName, SplitName], ...] = (("test", "train"), ("val", "train"), ("test", "val"))
-
-
 def crossings(pool: Pool, known: np.ndarray) -> list[Crossing]:
     """Of each pair of splits, the images of the first that are known in the second.
 
@@ -120,15 +119,15 @@ def crossings(pool: Pool, known: np.ndarray) -> list[Crossing]:
         pool: N images, K distinct ones.
         known: (K, 3) bool: whether a distinct image counts as standing in each of SPLITS.
     """
-    counted = []
+    listed = []
     for split, other in HELD_OUT:
         inside = pool.split == SPLITS.index(split)
         crossing = inside & known[pool.distinct, SPLITS.index(other)]
         classes = {name: pool.labels == label for label, name in enumerate(pool.classes)}
         shares = {name: _share(pool, inside & rows, crossing & rows) for name, rows in classes.items()}
         whole = _share(pool, inside, crossing)
-        counted.append(Crossing(split=split, other=other, classes=shares, **whole.model_dump()))
-    return counted
+        listed.append(Crossing(split=split, other=other, classes=shares, **whole.model_dump()))
+    return listed
 
 
 def _share(pool: Pool, inside: np.ndarray, crossing: np.ndarray) -> Share:
@@ -138,24 +137,20 @@ def _share(pool: Pool, inside: np.ndarray, crossing: np.ndarray) -> Share:
 
 def group_crossings(pool: Pool) -> list[GroupCrossing]:
     """Groups that have images in two splits, each pair of splits that shares any."""
-    return [crossing for split, other in HELD_OUT for crossing in _shared_groups(pool, split, other)]
+    crossings = []
+    for split, other in HELD_OUT:
+        groups, others = (pool.groups[pool.split == SPLITS.index(name)] for name in (split, other))
+        shared = np.intersect1d(groups, others)
+        if len(shared):
+            images = int(np.isin(groups, shared).sum())
+            crossings.append(GroupCrossing(split=split, other=other, groups=len(shared), images=images))
+    return crossings
 
 
 def torn_groups(dataset: Dataset) -> int:
     """How many groups have images in more than one split."""
     groups = [np.unique(split.groups) for split in dataset.splits.values()]
     return int((np.unique(np.concatenate(groups), return_counts=True)[1] > 1).sum())
-
-
-def _shared_groups(pool: Pool, split: SplitName, other: SplitName) -> Iterator[GroupCrossing]:
-    groups, others = (pool.groups[pool.split == SPLITS.index(name)] for name in (split, other))
-    shared = np.intersect1d(groups, others)
-    if len(shared):
-        images = int(np.isin(groups, shared).sum())
-        yield GroupCrossing(split=split, other=other, groups=len(shared), images=images)
-
-
-MOST_LISTED = 200
 
 
 def exact_duplicates(pool: Pool) -> ExactDuplicates:
@@ -192,6 +187,5 @@ def _across(present: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 def _copies(pool: Pool, distinct: Iterable[int]) -> list[Copies]:
-    """All rows of each of some distinct images."""
-    rows = (np.flatnonzero(pool.distinct == k).tolist() for k in distinct)
-    return [Copies(images=[pool.name(i) for i in copies]) for copies in rows]
+    """All rows of some distinct images."""
+    return [Copies(images=[pool.name(i) for i in np.flatnonzero(pool.distinct == k).tolist()]) for k in distinct]

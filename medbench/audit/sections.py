@@ -4,11 +4,7 @@ from typing import Literal
 
 from pydantic import PositiveInt
 
-from medbench.core.sections import (
-    Name,
-    Seed,
-    Stage,
-)
+from medbench.core.sections import Name, Seed, Stage
 from medbench.data.sections import AnyDataset
 
 

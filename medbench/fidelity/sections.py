@@ -2,21 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    PositiveInt,
-)
+from pydantic import Field, PositiveInt
 
-from medbench.core.sections import (
-    Dimension,
-    Name,
-    RuntimeStage,
-    Section,
-    Seed,
-    Sha256,
-    Stage,
-    WeightsFile,
-)
+from medbench.core.sections import Dimension, Name, RuntimeStage, Section, Seed, Sha256, Stage, WeightsFile
 
 
 class FidelitySection(Section):

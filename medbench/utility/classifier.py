@@ -24,12 +24,14 @@ from medbench.training.task import Batch, Task, TrainingData
 from medbench.utility.scores import macro_auroc
 from medbench.utility.sections import ClassifierSection, MixingSection
 
-# Of ImageNet's images in [0, 1], which the published weights expect; from scratch any fixed scale does.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+# Of images in [0, 1], which the published weights expect; from scratch any fixed scale does.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+TRANSFORMS = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
+SCORING_BATCH = 64  # images; changes speed and memory only
 
 
-def build(section: ClassifierSection, n_classes: int, weights: Mapping[str, Tensor] | None) -> nn.Module:
+def build_network(section: ClassifierSection, n_classes: int, weights: Mapping[str, Tensor] | None) -> nn.Module:
     """A network (B, 3, S, S) -> logits (B, n_classes); its new weights come from torch's global generator.
 
     Source: He et al. 2016; He-normal initialisation as in torchvision.
@@ -59,11 +61,8 @@ def resized(data: TrainingData, size: int) -> TrainingData:
 def to_network_range(images: Tensor) -> Tensor:
     """uint8 (B, 1 or 3, H, W) -> float32 (B, 3, H, W), normalised; gray is repeated."""
     scaled = images.expand(-1, 3, -1, -1).float() / 255
-    mean, std = (torch.tensor(values, device=images.device)[:, None, None] for values in (MEAN, STD))
+    mean, std = (torch.tensor(values, device=images.device)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
     return ((scaled - mean) / std).contiguous(memory_format=torch.channels_last)
-
-
-TRANSFORMS = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
 
 
 @dataclass(frozen=True)
@@ -103,9 +102,6 @@ class Mixing:
         return mixed.contiguous(memory_format=torch.channels_last), soft
 
 
-SCORING_BATCH = 64  # images; changes speed and memory only
-
-
 class Classification(Task):
     """Cross-entropy on shifted, perhaps mirrored, perhaps mixed images; the probe is the check on val."""
 
@@ -113,12 +109,13 @@ class Classification(Task):
         self,
         network: nn.Module,
         section: ClassifierSection,
-        flips: bool,
+        horizontal_flip: bool,
         val: TrainingData,
         mixing: Mixing | None = None,
     ):
         self.networks, self.losses = {"classifier": network}, {"classifier": self.loss}
-        self.section, self.flips, self.val, self.mixing = section, flips, val, mixing
+        self.section, self.horizontal_flip = section, horizontal_flip
+        self.val, self.mixing = val, mixing
         self.best: dict[str, Any] = {"key": [-math.inf, -math.inf], "weights": {}}
 
     @property
@@ -128,7 +125,7 @@ class Classification(Task):
 
     def loss(self, batch: Batch) -> Tensor:
         images = shifted(batch.images, round(self.section.shift * self.section.image_size), batch.draws)
-        if self.flips:
+        if self.horizontal_flip:
             images = mirrored(images, batch.draws)
         inputs, targets = to_network_range(images), batch.labels
         if self.mixing:
@@ -142,7 +139,7 @@ class Classification(Task):
         Raises:
             UserError: the scores are not finite.
         """
-        logits = scored(self.network, self.val.images)
+        logits = logits_of(self.network, self.val.images)
         loss = float(F.cross_entropy(logits, self.val.labels.cpu()))
         if not math.isfinite(loss):
             raise UserError("the classifier's scores on val are not finite: lower utility.learning_rate")
@@ -172,7 +169,7 @@ def classifier_schedule(section: ClassifierSection, steps: int) -> Schedule:
     )
 
 
-def scored(network: nn.Module, images: Tensor) -> Tensor:
+def logits_of(network: nn.Module, images: Tensor) -> Tensor:
     """Logits (N, K) float32 on the CPU for images (N, C, H, W) uint8; in the mode that the network is in."""
     batches = images.split(SCORING_BATCH)
     return torch.cat([network(to_network_range(batch)).float() for batch in batches]).cpu()

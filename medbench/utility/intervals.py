@@ -17,7 +17,12 @@ from scipy.stats import t as student_t
 
 from medbench.utility.scores import scored_classes
 
-CHUNK = 1 << 20  # numbers a temporary array: 8 MB
+CHUNK = 1 << 20  # numbers in a temporary array: 8 MB
+# Of 100 intervals of 95 % for differences with nothing behind them, how many leave out 0 at most, by the fewest seeds
+# of a kind: runs that by chance agree make v_C and its weight in the degrees of freedom small together. From four on it
+# is 6.
+# Simulated, see tests/utility/test_intervals.py.
+NULL_RATES = {2: 13, 3: 8}
 
 
 def image_weights(labels: np.ndarray, groups: np.ndarray, draws: int, rng: np.random.RandomState) -> np.ndarray:
@@ -129,12 +134,6 @@ def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, 
         return np.nan, np.nan
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-# Of 100 such 95 % intervals with nothing behind them, how many leave out 0 at the most, by the fewest seeds of a kind:
-# runs that by chance agree make v_C and its weight in the degrees of freedom small together. From four on it is 6.
-# Simulated, see tests/utility/test_difference.py.
-NULL_RATES = {2: 13, 3: 8}
 
 
 def difference_interval(differences: np.ndarray, image_draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:

@@ -2,25 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from medbench.core.arms import ArmName
-from medbench.core.sections import (
-    Budget,
-    Name,
-    RuntimeStage,
-    Section,
-    Seed,
-    Sha256,
-    WeightsFile,
-    require_once,
-)
+from medbench.core.sections import Budget, Name, RuntimeStage, Section, Seed, Sha256, WeightsFile, require_once
 
 
 class ClassifierSection(Section):

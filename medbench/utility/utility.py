@@ -23,11 +23,11 @@ from medbench.training.task import TrainingData
 from medbench.utility.classifier import (
     Classification,
     Mixing,
-    build,
+    build_network,
     classifier_schedule,
+    logits_of,
     probabilities,
     resized,
-    scored,
 )
 from medbench.utility.compose import read_generated, training_set
 from medbench.utility.results import UtilityResult
@@ -104,7 +104,7 @@ class _Job:
         classifier_seed = seed_for(stage.seed, "classifier", seed)  # not of the arm: arms start from the same weights
         torch.manual_seed(seed_for(classifier_seed, "init"))
         card = self.dataset.card
-        network = build(section, len(card.classes), self.weights)
+        network = build_network(section, len(card.classes), self.weights)
         mixing = Mixing.of(stage.mixing, self.arm, len(card.classes))
         task = Classification(network, section, card.horizontal_flip, self.data["val"], mixing)
         history = train_network(
@@ -119,7 +119,7 @@ class _Job:
         task.network.load_state_dict(task.best["weights"])
         best = next(row["step"] for row in history if [row["val_auroc"], -row["val_loss"]] == task.best["key"])
         with evaluating(task.networks), self.runtime.accelerator().autocast():
-            val, test = (scored(task.network, self.data[name].images) for name in ("val", "test"))
+            val, test = (logits_of(task.network, self.data[name].images) for name in ("val", "test"))
         return {"val": val, "test": test, "best_step": int(best), "history": history}
 
     @cached_property

@@ -93,9 +93,9 @@ def test_classifiers(tmp_path, dataset, signalled, network):
     classifier = UTILITY["classifier"] | {"network": network, "image_size": SIZE, "steps": 6, "validations": 2}
     stage = UtilityStage(**{**UTILITY, **COMMON, "classifier": classifier})
 
-    def scored(folder):
+    def logits_of(folder):
         utility(dataset, None, folder / "out.json", stage, None, folder / "checkpoints")
         return content(folder)
 
-    signalled(lambda: scored(tmp_path / "cut"))
-    assert scored(tmp_path / "cut") == scored(tmp_path / "whole")
+    signalled(lambda: logits_of(tmp_path / "cut"))
+    assert logits_of(tmp_path / "cut") == logits_of(tmp_path / "whole")
