@@ -308,6 +308,7 @@ def test_checks_without_the_weights_that_their_section_names_are_refused(tmp_pat
 def test_rows_of_a_plug_in_need_no_component(tmp_path, dataset, monkeypatch):
     rows = [{"step": 1, "images_seen": 5}, {"step": 2, "images_seen": 10, "loss": 0.5}]
     monkeypatch.setattr(stage_module, "fitted", lambda *arguments: rows)
-    train(dataset, tmp_path / "model", stage(), 0, tmp_path / "checkpoints")
+    copying = TrainStage(**{**STAGE, "augmenter": {"kind": "copy"}})
+    train(dataset, tmp_path / "model", copying, 0, tmp_path / "checkpoints")
     assert read_json(tmp_path / "model" / "medbench.json")["images_seen"] == 10
     assert logged(tmp_path / "model")[0] == {"step": "1", "images_seen": "5", "loss": ""}

@@ -61,7 +61,7 @@ def class_text(section: AugmenterSection) -> str:
         case TrainingSection():
             return "by an embedding of the class label" if section.kind in ("cvae", "cgan") else "as its kind does"
         case _:
-            return "those of the real images" if section.kind in ("classic", "copy") else "as given"
+            return "those of the real images" if section.role in ("control", "transform") else "as given"
     return f"{how}, dropped {100 * section.label_dropout:g} % of the time"
 
 
