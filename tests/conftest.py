@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
+from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.data.digest import origins_of
+from tests.helpers.builders import tiny_of
 from tests.helpers.warm_snakemake import WarmSnakemake
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +28,7 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """Real images and weights for testing, which a user's machine does not have."""
     folder = ROOT.parent / "shared"
@@ -49,18 +50,7 @@ def tiny_dataset():
             offset = (labels * 90).reshape(-1, *[1] * (len(shape) - 1))
             images = (rng.randint(0, 150, shape) + offset).astype(np.uint8)
             splits[name] = Split(images, labels.astype(np.int64), np.arange(n))
-        card = Card(
-            name="tiny",
-            title="Tiny",
-            source="noise",
-            licence="MIT",
-            citation="none",
-            classes=["dark", "bright"],
-            channels=channels,
-            image_size=(size, size),
-            counts=class_counts(splits, 2),
-        )
-        return Dataset(splits, card)
+        return tiny_of(splits, ["dark", "bright"])
 
     return make
 
@@ -89,19 +79,7 @@ def raw():
             origins = origins_of(images, [f"{name} {k}" for k in range(len(labels))])
             splits[name] = Split(images, labels, groups, origins)
             first += len(labels)
-        card = Card(
-            name="tiny",
-            title="Tiny",
-            source="noise",
-            licence="MIT",
-            citation="none",
-            classes=list(classes),
-            channels=1 if images.ndim == 3 else 3,
-            image_size=images.shape[1:3],
-            counts=class_counts(splits, len(classes)),
-            notes=["a note"],
-        )
-        return Dataset(splits, card)
+        return tiny_of(splits, classes, notes=["a note"])
 
     return make
 

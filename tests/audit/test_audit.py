@@ -5,16 +5,18 @@ import pytest
 
 from medbench.audit.audit import audit
 from medbench.audit.sections import AuditStage
-from medbench.config.plan import audit_section
+from medbench.config.load import load
+from medbench.config.plan import audit_section, prepare_section
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json
+from tests.helpers.configs import changed
 
 
 @pytest.fixture
-def made(tmp_path):
+def audited(tmp_path):
     """A function: arrays in MedMNIST's layout -> the audited dataset and its files."""
 
     def make(arrays, name="d", seed=0, **settings):
@@ -34,25 +36,25 @@ def made(tmp_path):
 def arrays(tiny_dataset):
     splits = tiny_dataset(n=60).splits
     rng = np.random.RandomState(1)
-    found = {f"{name}_{key}": getattr(splits[name], key) for name in SPLITS for key in ("images", "labels")}
+    arrays = {f"{name}_{key}": getattr(splits[name], key) for name in SPLITS for key in ("images", "labels")}
     for name in SPLITS:  # no image twice
-        found[f"{name}_images"] = rng.randint(0, 255, found[f"{name}_images"].shape, dtype=np.uint8)
-    return found
+        arrays[f"{name}_images"] = rng.randint(0, 255, arrays[f"{name}_images"].shape, dtype=np.uint8)
+    return arrays
 
 
-def test_the_later_stages_get_the_protocols_images_without_origins(made, arrays):
+def test_the_later_stages_get_the_protocols_images_without_origins(audited, arrays):
     arrays["test_images"][:3] = arrays["train_images"][:3]
-    published, _ = made(arrays, "published")
-    clean, folder = made(arrays, "clean", protocol="clean")
-    assert [sum(map(len, each.splits.values())) for each in (published, clean)] == [180, 177]
+    published, _ = audited(arrays, "published")
+    clean, folder = audited(arrays, "clean", protocol="clean")
+    assert [sum(map(len, dataset.splits.values())) for dataset in (published, clean)] == [180, 177]
     assert (clean.card.protocol, published.card.protocol) == ("clean", "as_published")
     assert all(split.origins is None for split in clean.splits.values())
     assert len(read_json(folder / "found.json")["removals"]) == 3
 
 
-def test_a_training_fraction_leaves_val_and_test_alone(made, arrays):
-    whole, _ = made(arrays, "whole")
-    half, _ = made(arrays, "half", train_fraction=0.5)
+def test_a_training_fraction_leaves_val_and_test_alone(audited, arrays):
+    whole, _ = audited(arrays, "whole")
+    half, _ = audited(arrays, "half", train_fraction=0.5)
     for name in ("val", "test"):
         np.testing.assert_array_equal(half.splits[name].images, whole.splits[name].images)
     assert half.card.counts["train"] == [15, 15] and half.card.train_fraction == 0.5
@@ -61,24 +63,24 @@ def test_a_training_fraction_leaves_val_and_test_alone(made, arrays):
     assert "train_fraction 0.5: 30 of 60 training images kept, stratified by class, whole groups" in half.card.notes
 
 
-def test_rows_outside_a_train_fraction_leave_no_trace(made, arrays):
+def test_rows_outside_a_train_fraction_leave_no_trace(audited, arrays):
     """Whatever stands in them, the file is the same, and it is all that later stages read."""
     whole = arrays["train_images"]
-    part, folder = made(arrays, "part", train_fraction=0.25)
+    part, folder = audited(arrays, "part", train_fraction=0.25)
     kept = np.array([(part.splits["train"].images == image).all((1, 2)).any() for image in whole])
     assert kept.sum() == len(part.splits["train"]) == 16
     arrays["train_images"] = np.where(kept[:, None, None], whole, 255)
-    _, poisoned = made(arrays, "poisoned", train_fraction=0.25)
+    _, poisoned = audited(arrays, "poisoned", train_fraction=0.25)
     assert sha256_of(folder / "d.npz") == sha256_of(poisoned / "d.npz")
 
 
-def test_a_class_absent_from_test_is_only_noted(made, arrays):
+def test_a_class_absent_from_test_is_only_noted(audited, arrays):
     arrays["test_labels"] = np.zeros(60, np.int64)
-    dataset, _ = made(arrays, classes=["well", "ill"])
+    dataset, _ = audited(arrays, classes=["well", "ill"])
     assert dataset.card.notes == ["class 'ill' has no image in test"]
 
 
-def test_a_dataset_without_origins_cannot_be_audited(made, arrays, tiny_dataset, tmp_path):
+def test_a_dataset_without_origins_cannot_be_audited(audited, arrays, tiny_dataset, tmp_path):
     tiny_dataset().save(tmp_path / "x.npz")
     stage = AuditStage.model_validate({"name": "x", "dataset": {"kind": "phantom", "subject": "ct"}, "seed": 0})
     with pytest.raises(UserError, match=r"x\.npz: is no raw dataset, as `prepare` writes it$"):
@@ -86,10 +88,6 @@ def test_a_dataset_without_origins_cannot_be_audited(made, arrays, tiny_dataset,
 
 
 def test_entries_that_differ_in_the_protocol_alone_are_prepared_from_one_section():
-    from medbench.config.load import load
-    from medbench.config.plan import prepare_section
-    from tests.helpers.configs import changed
-
     ct = {"kind": "phantom", "subject": "ct"}
     configs = [load(changed("datasets.ct", ct | extra)) for extra in ({}, {"protocol": "clean", "train_fraction": 0.5})]
     first, second = (prepare_section(config, "ct").canonical() for config in configs)

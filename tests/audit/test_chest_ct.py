@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from medbench.audit.audit import audit_dataset
-from medbench.data.dataset import Card, Dataset, Origins, Split, class_counts
+from medbench.data.dataset import Dataset, Origins, Split
 from medbench.data.digest import grey_levels, perceptual_hash, pixel_digest
 from medbench.data.images import decode, to_channels, to_square
 from medbench.report.audit.findings import audit_findings
+from tests.helpers.builders import tiny_of
 
 CLASSES = ["adenocarcinoma", "large.cell.carcinoma", "normal", "squamous.cell.carcinoma"]
 SPLIT_OF = {"train": "train", "valid": "val", "test": "test"}
@@ -19,22 +20,10 @@ SIDE = 64
 
 
 @pytest.fixture(scope="module")
-def chest_ct(tmp_path_factory):
-    """A function that reads the zip, once."""
-    made = {}
-
-    def read(archive) -> Dataset:
-        if not made:
-            folder = tmp_path_factory.mktemp("ct")
-            with zipfile.ZipFile(archive) as file:
-                file.extractall(folder)
-            made["raw"] = dataset(folder)
-        return made["raw"]
-
-    return read
-
-
-def dataset(folder) -> Dataset:
+def raw(shared, tmp_path_factory) -> Dataset:
+    folder = tmp_path_factory.mktemp("ct")
+    with zipfile.ZipFile(shared / "data/chest-ctscan-images.zip") as file:
+        file.extractall(folder)
     rows = defaultdict(list)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         image = decode(path).image
@@ -45,34 +34,18 @@ def dataset(folder) -> Dataset:
         look = image.size, pixel_digest(pixels), perceptual_hash(pixels), grey_levels(pixels)
         rows[SPLIT_OF[split]].append((square, label, name, *look))
     splits, first = {}, 0
-    for split, found in rows.items():
-        images, labels, names, sizes, digests, phashes, levels = map(np.array, zip(*found, strict=True))
+    for split, of_split in rows.items():
+        images, labels, names, sizes, digests, phashes, levels = map(np.array, zip(*of_split, strict=True))
         origins = Origins(names, sizes, digests, phashes.astype(np.uint64), levels)
         splits[split] = Split(images, labels, first + np.arange(len(labels)), origins)
         first += len(labels)
-    card = Card(
-        name="chest_ct",
-        title="Chest CT",
-        source="zip",
-        licence="not stated",
-        citation="not stated",
-        classes=CLASSES,
-        channels=1,
-        image_size=(SIDE, SIDE),
-        counts=class_counts(splits, len(CLASSES)),
-    )
-    return Dataset(splits, card)
-
-
-@pytest.fixture
-def raw(shared, chest_ct) -> Dataset:
-    return chest_ct(shared / "data/chest-ctscan-images.zip")
+    return tiny_of(splits, CLASSES)
 
 
 def normals(split: Split) -> tuple[int, int]:
     """Rows, and distinct images among them."""
-    own = split.origins.digests[split.labels == NORMAL]
-    return len(own), len(set(own))
+    digests = split.origins.digests[split.labels == NORMAL]
+    return len(digests), len(set(digests))
 
 
 def test_the_leak_is_found(raw):
@@ -82,18 +55,18 @@ def test_the_leak_is_found(raw):
         "test": (54, 27),
     }
     exact = audit_dataset(raw, "as_published", 0).result.exact
-    crossings = {(found.split, found.other): found for found in exact.crossings}
+    crossings = {(crossing.split, crossing.other): crossing for crossing in exact.crossings}
     for split, images, of in [("test", 46, 54), ("val", 10, 13)]:
-        found = crossings[split, "train"]
-        assert (found.classes["normal"].images, found.classes["normal"].of) == (images, of)
-        assert all(share.images == 0 for name, share in found.classes.items() if name != "normal")
+        classes = crossings[split, "train"].classes
+        assert (classes["normal"].images, classes["normal"].of) == (images, of)
+        assert all(share.images == 0 for name, share in classes.items() if name != "normal")
     assert crossings["test", "val"].distinct == 5
     assert exact.two_labels_total == 1
 
 
 def test_it_is_told_first(raw):
-    report = audit_dataset(raw, "as_published", 0).result
-    assert audit_findings(report)[:3] == [
+    result = audit_dataset(raw, "as_published", 0).result
+    assert audit_findings(result)[:3] == [
         "46 of 54 test images of class normal are pixel-identical to a training image, 19 distinct images.",
         "10 of 13 val images of class normal are pixel-identical to a training image, 8 distinct images.",
         "17 of 54 test images of class normal are pixel-identical to a val image, 5 distinct images.",
@@ -101,12 +74,14 @@ def test_it_is_told_first(raw):
 
 
 def test_test_images_differ_in_brightness_within_classes(raw):
-    report = audit_dataset(raw, "as_published", 0).result
-    found = report.intensity_differences[0]
-    assert (found.split, found.other, found.strong) == ("test", "train", True)
-    assert list(found.classes) == ["adenocarcinoma", "squamous.cell.carcinoma", "large.cell.carcinoma"]
-    assert found.classes["adenocarcinoma"] > 0.75 and found.classes["squamous.cell.carcinoma"] > 0.45
-    assert any("within class adenocarcinoma, so it is not only other shares" in said for said in audit_findings(report))
+    result = audit_dataset(raw, "as_published", 0).result
+    difference = result.intensity_differences[0]
+    assert (difference.split, difference.other, difference.strong) == ("test", "train", True)
+    assert list(difference.classes) == ["adenocarcinoma", "squamous.cell.carcinoma", "large.cell.carcinoma"]
+    assert difference.classes["adenocarcinoma"] > 0.75 and difference.classes["squamous.cell.carcinoma"] > 0.45
+    assert any(
+        "within class adenocarcinoma, so it is not only other shares" in sentence for sentence in audit_findings(result)
+    )
 
 
 def test_near_duplicates_come_on_top(raw):

@@ -40,33 +40,33 @@ def noise(raw):
 def test_sizes_are_width_and_height_as_read(noise):
     data = noise(train=0, val=0, test=0)
     data.splits["train"].origins.sizes[:2] = [(200, 100), (300, 100)]
-    found = sizes(pool_of(data), "train")
-    assert (found.width.smallest, found.width.median, found.width.largest) == (14, 14, 300)
-    assert (found.height.smallest, found.height.median, found.height.largest) == (10, 10, 100)
-    assert found.distinct == 3
+    result = sizes(pool_of(data), "train")
+    assert (result.width.smallest, result.width.median, result.width.largest) == (14, 14, 300)
+    assert (result.height.smallest, result.height.median, result.height.largest) == (10, 10, 100)
+    assert result.distinct == 3
 
 
 def test_intensities_are_those_of_all_pixels(noise):
     data = noise(train=0, val=30, test=100)
     pixels = data.splits["val"].images
-    found = intensities(data, "val")
-    assert found.mean == pytest.approx(pixels.mean(), abs=0.01)
-    assert found.sd == pytest.approx(pixels.std(), abs=0.01)
+    result = intensities(data, "val")
+    assert result.mean == pytest.approx(pixels.mean(), abs=0.01)
+    assert result.sd == pytest.approx(pixels.std(), abs=0.01)
     expected = np.percentile(pixels, [1, 5, 50, 95, 99], method="inverted_cdf")
-    assert list(found.percentiles.values()) == expected.tolist()
-    assert sum(found.histogram) == pytest.approx(1, abs=1e-4)
-    assert found.histogram[:7] == [0] * 7  # nothing below 28
+    assert list(result.percentiles.values()) == expected.tolist()
+    assert sum(result.histogram) == pytest.approx(1, abs=1e-4)
+    assert result.histogram[:7] == [0] * 7  # nothing below 28
 
 
 def test_a_brighter_split_is_strongly_different(noise):
     pool = pool_of(noise(train=0, val=0, test=30))
-    found = {(each.split, each.other): each for each in intensity_differences(pool, mean_levels(pool))}
-    assert found["test", "train"].distance == 1
-    assert found["test", "train"].strong
-    assert found["test", "val"].strong
-    assert not found["val", "train"].strong
-    assert found["val", "train"].enough
-    assert found["val", "train"].classes == {}  # 30 images each
+    result = {(item.split, item.other): item for item in intensity_differences(pool, mean_levels(pool))}
+    assert result["test", "train"].distance == 1
+    assert result["test", "train"].strong
+    assert result["test", "val"].strong
+    assert not result["val", "train"].strong
+    assert result["val", "train"].enough
+    assert result["val", "train"].classes == {}  # 30 images item
 
 
 def test_a_class_that_differs_is_found_though_all_together_hardly_do(raw):
@@ -77,10 +77,10 @@ def test_a_class_that_differs_is_found_though_all_together_hardly_do(raw):
 
     train, test = rows([0] * 100, 0) + rows([50] * 60, 1), rows([0] * 100, 0) + rows([0] * 60, 1)
     pool = pool_of(raw(train=train, val=rows([0] * 3, 0), test=test))
-    found, to_val, _ = intensity_differences(pool, mean_levels(pool))
-    assert list(found.classes) == ["b", "a"]
-    assert found.classes["b"] == 1 and found.classes["a"] < 0.3
-    assert found.strong
+    result, to_val, _ = intensity_differences(pool, mean_levels(pool))
+    assert list(result.classes) == ["b", "a"]
+    assert result.classes["b"] == 1 and result.classes["a"] < 0.3
+    assert result.strong
     assert not to_val.enough and not to_val.strong
 
 
@@ -89,8 +89,8 @@ def test_repeats_of_a_bright_image_count_once(raw):
     noise = [(rng.randint(0, 60, (8, 8)).astype(np.uint8), 0) for _ in range(130)]
     bright = [(np.full((8, 8), 200, np.uint8), 0)] * 60
     pool = pool_of(raw(train=noise[:60], val=[noise[60]], test=noise[61:] + bright))
-    found = intensity_differences(pool, mean_levels(pool))[0]
-    assert found.distance < 0.3 and not found.strong
+    result = intensity_differences(pool, mean_levels(pool))[0]
+    assert result.distance < 0.3 and not result.strong
 
 
 def test_distances_are_those_of_kolmogorov_and_smirnov(raw):
@@ -98,14 +98,14 @@ def test_distances_are_those_of_kolmogorov_and_smirnov(raw):
     rows = [(np.full((8, 8), level, np.uint8) + np.eye(8, dtype=np.uint8) * k, 0) for k, level in enumerate(levels)]
     pool = pool_of(raw(train=rows[:60], val=rows[60:62], test=rows[62:]))
     expected = ks_2samp(levels[62:], levels[:60]).statistic
-    (found, *_) = intensity_differences(pool, levels)
-    assert found.distance == pytest.approx(expected, abs=6e-4)
+    (result, *_) = intensity_differences(pool, levels)
+    assert result.distance == pytest.approx(expected, abs=6e-4)
 
 
 def test_a_few_images_are_no_strong_difference(raw):
     rows = [(np.full((4, 4), level, np.uint8), level % 2) for level in range(10)]
     pool = pool_of(raw(train=rows[:6], val=rows[6:8], test=rows[8:]))
-    assert not any(each.strong for each in intensity_differences(pool, mean_levels(pool)))
+    assert not any(item.strong for item in intensity_differences(pool, mean_levels(pool)))
 
 
 def test_groups_in_two_splits_are_counted(raw, picture):
@@ -114,8 +114,8 @@ def test_groups_in_two_splits_are_counted(raw, picture):
         val=[(picture(3), 0, 20)],
         test=[(picture(4), 0, 8), (picture(5), 1, 8), (picture(6), 1, 9), (picture(7), 1, 21)],
     )
-    (found,) = group_crossings(pool_of(data))
-    assert (found.split, found.other, found.groups, found.images) == ("test", "train", 2, 3)
+    (result,) = group_crossings(pool_of(data))
+    assert (result.split, result.other, result.groups, result.images) == ("test", "train", 2, 3)
 
 
 def with_sizes(data: Dataset, sizes: list[tuple[int, int]]) -> Dataset:
@@ -131,10 +131,10 @@ def test_constant_and_nearly_constant_images_are_told_apart(raw, picture):
     black = np.zeros((32, 32), np.uint8)
     data = raw(train=[(black, 0), (picture(0), 1), (faint, 0)], val=[(picture(1), 0)], test=[(black + 255, 1)])
     pool = pool_of(data)
-    found = flat_images(pool, deviations(pool))
-    assert found.constant == {"train": 1, "val": 0, "test": 1}
-    assert found.near_constant == {"train": 1, "val": 0, "test": 0}
-    assert [image.name for image in found.names] == ["train 0", "train 2", "test 0"]
+    result = flat_images(pool, deviations(pool))
+    assert result.constant == {"train": 1, "val": 0, "test": 1}
+    assert result.near_constant == {"train": 1, "val": 0, "test": 0}
+    assert [image.name for image in result.names] == ["train 0", "train 2", "test 0"]
 
 
 def test_deviations_are_those_of_all_pixels_and_channels(raw):
@@ -183,9 +183,9 @@ def test_images_of_few_grey_levels_are_named_unless_flat(raw, picture):
     flat = np.full((32, 32), 9, np.uint8)
     rows = [(picture(0), 0), (steps(0, 15), 1), (flat, 0), (picture(5), 0), (steps(1, 200), 0)]
     pool = pool_of(raw(train=rows, val=[(picture(1), 0)], test=[(steps(2, 2), 1)]))
-    found = flat_images(pool, deviations(pool))
-    assert found.few_levels == {"train": 1, "val": 0, "test": 1}
-    assert [image.name for image in found.names] == ["train 1", "train 2", "test 0"]
+    result = flat_images(pool, deviations(pool))
+    assert result.few_levels == {"train": 1, "val": 0, "test": 1}
+    assert [image.name for image in result.names] == ["train 1", "train 2", "test 0"]
 
 
 def test_a_dataset_of_black_and_white_is_meant_so(raw, picture):

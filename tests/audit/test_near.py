@@ -21,8 +21,8 @@ def near(data, flat=None, after=None):
     return near_duplicates(pool, flat, pool.present if after is None else after)
 
 
-def crossing(found, split, other):
-    return next(each for each in found.crossings if (each.split, each.other) == (split, other))
+def crossing(result, split, other):
+    return next(item for item in result.crossings if (item.split, item.other) == (split, other))
 
 
 @pytest.fixture
@@ -37,25 +37,25 @@ def touched(raw, picture):
 
 
 def test_a_copy_with_a_line_on_it_is_found(touched):
-    found = near(touched)
-    assert found.total == 2
-    assert {(pair.first.name, pair.second.name) for pair in found.pairs} == {("train 0", "test 0"), ("val 0", "val 1")}
-    assert all(pair.bits <= 4 and 0.98 <= pair.correlation < 1 for pair in found.pairs)
-    assert found.two_labels == 1
-    assert {(p.first, p.second): p.pairs for p in found.by_splits if p.pairs} == {
+    result = near(touched)
+    assert result.total == 2
+    assert {(pair.first.name, pair.second.name) for pair in result.pairs} == {("train 0", "test 0"), ("val 0", "val 1")}
+    assert all(pair.bits <= 4 and 0.98 <= pair.correlation < 1 for pair in result.pairs)
+    assert result.two_labels == 1
+    assert {(p.first, p.second): p.pairs for p in result.by_splits if p.pairs} == {
         ("train", "test"): 1,
         ("val", "val"): 1,
     }
 
 
 def test_images_that_nearly_repeat_another_split_count_with_their_copies(touched):
-    found = near(touched)
-    test_train = crossing(found, "test", "train")
+    result = near(touched)
+    test_train = crossing(result, "test", "train")
     assert (test_train.images, test_train.of, test_train.distinct) == (2, 3, 1)
     assert test_train.classes["a"].images == 2
     # Only the changed one: the other stands in train as it is, which is an exact duplicate.
-    assert crossing(found, "val", "train").images == 1
-    assert crossing(found, "test", "val").images == 0
+    assert crossing(result, "val", "train").images == 1
+    assert crossing(result, "test", "val").images == 0
 
 
 def test_pairs_left_across_splits_are_counted_after_the_protocol(touched):
@@ -73,23 +73,23 @@ def test_flat_images_take_no_part(raw, picture):
         image[0, 0] += level  # as good as constant, and distinct
     data = raw(train=[(gray[0], 0), (picture(0), 1)], val=[(gray[1], 0)], test=[(gray[2], 0)])
     flat = np.array([True, False, True, True])
-    found = near(data, flat=flat)
-    assert (found.compared, found.total) == (1, 0)
+    result = near(data, flat=flat)
+    assert (result.compared, result.total) == (1, 0)
     assert near(data, flat=np.ones(4, dtype=bool)).compared == 0
 
 
 def test_different_pictures_are_no_pairs(raw, picture):
     rows = [(picture(seed), seed % 2) for seed in range(300)]
-    found = near(raw(train=rows[:200], val=rows[200:250], test=rows[250:]))
-    assert (found.total, found.compared, found.crowded) == (0, 300, 0)
+    result = near(raw(train=rows[:200], val=rows[200:250], test=rows[250:]))
+    assert (result.total, result.compared, result.crowded) == (0, 300, 0)
 
 
 def test_the_list_is_short_and_the_total_is_not(raw, picture):
     copies = [(drawn_on(picture(0), row), 0) for row in range(32)]
-    found = near(raw(train=[*copies, (picture(1), 1)], val=[(picture(2), 0)], test=[(picture(3), 0)]))
-    assert found.total > MOST_LISTED
-    assert len(found.pairs) == MOST_LISTED
-    order = [(pair.bits, -pair.correlation) for pair in found.pairs]
+    result = near(raw(train=[*copies, (picture(1), 1)], val=[(picture(2), 0)], test=[(picture(3), 0)]))
+    assert result.total > MOST_LISTED
+    assert len(result.pairs) == MOST_LISTED
+    order = [(pair.bits, -pair.correlation) for pair in result.pairs]
     assert order == sorted(order)
 
 
@@ -100,8 +100,8 @@ def by_brute_force(hashes: np.ndarray, max_bits: int) -> list[tuple[int, int, in
     return list(zip(first[near].tolist(), second[near].tolist(), bits[near].tolist(), strict=True))
 
 
-def pairs(found) -> list[tuple[int, int, int]]:
-    return list(zip(found.first.tolist(), found.second.tolist(), found.bits.tolist(), strict=True))
+def pairs(result) -> list[tuple[int, int, int]]:
+    return list(zip(result.first.tolist(), result.second.tolist(), result.bits.tolist(), strict=True))
 
 
 @pytest.fixture
@@ -119,9 +119,9 @@ def hashes():
 def test_finds_every_near_pair_once(hashes, max_bits):
     expected = by_brute_force(hashes, max_bits)
     assert len(expected) > 80
-    found = candidates(hashes, max_bits)
-    assert pairs(found) == expected
-    assert not found.crowded.any()
+    result = candidates(hashes, max_bits)
+    assert pairs(result) == expected
+    assert not result.crowded.any()
 
 
 def test_large_buckets_are_compared_in_blocks(hashes, monkeypatch):
@@ -132,9 +132,9 @@ def test_large_buckets_are_compared_in_blocks(hashes, monkeypatch):
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_nothing_to_compare(n):
-    found = candidates(np.zeros(n, dtype=np.uint64), 4)
-    assert pairs(found) == []
-    assert found.crowded.shape == (n,)
+    result = candidates(np.zeros(n, dtype=np.uint64), 4)
+    assert pairs(result) == []
+    assert result.crowded.shape == (n,)
 
 
 def test_bands_share_out_all_bits():
@@ -145,18 +145,18 @@ def test_bands_share_out_all_bits():
 
 def test_a_full_bucket_is_left_out_and_said(hashes):
     same_start = (hashes >> np.uint64(32)) | (np.uint64(7) << np.uint64(60))  # agree in the upper bands
-    found = candidates(same_start, 4, most_in_bucket=500)
-    assert found.crowded.all()
-    assert set(pairs(found)) <= set(by_brute_force(same_start, 4))
-    assert len(found.first) > 50  # by the other bands
+    result = candidates(same_start, 4, most_in_bucket=500)
+    assert result.crowded.all()
+    assert set(pairs(result)) <= set(by_brute_force(same_start, 4))
+    assert len(result.first) > 50  # by the other bands
 
 
 def test_pairs_are_counted_before_they_fill_the_memory(hashes):
     alike = np.concatenate([np.zeros(400, np.uint64), hashes])
-    found = candidates(alike, 4, most_pairs=1000)
-    assert found.crowded[:400].all()
-    assert not found.crowded[400:].any()
-    assert pairs(found) == [(i + 400, j + 400, bits) for i, j, bits in by_brute_force(hashes, 4)]
+    result = candidates(alike, 4, most_pairs=1000)
+    assert result.crowded[:400].all()
+    assert not result.crowded[400:].any()
+    assert pairs(result) == [(i + 400, j + 400, bits) for i, j, bits in by_brute_force(hashes, 4)]
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -9,9 +9,10 @@ import pytest
 from medbench.audit.neighbours import audit_neighbours, neighbours
 from medbench.audit.sections import NeighboursStage
 from medbench.core.errors import UserError
-from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
+from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.data.feature_vectors import write_features
 from medbench.report.audit.findings import neighbours_findings
+from tests.helpers.builders import tiny_of
 
 DIMENSION = 768
 BLOCKS = [(512, 4096), (7, 11)]  # queries and keys of one product: all at once, and neither a divisor of the counts
@@ -30,18 +31,7 @@ def dataset():
             splits[name] = Split(images, np.array(labels, dtype=np.int64), 10**6 * len(splits) + np.arange(len(labels)))
         for (split, row), (other, source) in (repeats or {}).items():
             splits[split].images[row] = splits[other].images[source]
-        card = Card(
-            name="tiny",
-            title="Tiny",
-            source="noise",
-            licence="MIT",
-            citation="none",
-            classes=["a", "b"],
-            channels=1,
-            image_size=(4, 4),
-            counts=class_counts(splits, 2),
-        )
-        return Dataset(splits, card)
+        return tiny_of(splits, ["a", "b"])
 
     return make
 
@@ -60,7 +50,7 @@ def at_cosine(vector: np.ndarray, cosine: float) -> np.ndarray:
     return 3 * (cosine * unit + np.sqrt(1 - cosine**2) * across / np.linalg.norm(across))
 
 
-def report_on(dataset, train, test, extractor="inception"):
+def compared(dataset, train, test, extractor="inception"):
     return neighbours(dataset, train, test, DIMENSION, extractor)
 
 
@@ -80,39 +70,39 @@ def test_agrees_with_brute_force(dataset, monkeypatch, queries, keys):
     monkeypatch.setattr("medbench.data.feature_vectors.KEYS", keys)
     train, test = noise(60, 0.1), noise(60, 0.1)[20:45] + noise(25, 0.05, seed=1)
     rows, similarities, among = by_brute_force(train, test)
-    report = report_on(dataset([0, 1] * 30, [0] * 25), train, test)
+    result = compared(dataset([0, 1] * 30, [0] * 25), train, test)
     order = np.argsort(-similarities.round(5), kind="stable")
-    assert [pair.test.row for pair in report.pairs] == order.tolist()
-    assert [pair.train.row for pair in report.pairs] == rows[order].tolist()
-    np.testing.assert_allclose([pair.similarity for pair in report.pairs], similarities[order], atol=1e-5)
-    for found, expected in ((report.test, similarities), (report.train, among)):
-        assert found.images == len(expected)
-        assert found.median == pytest.approx(np.median(expected), abs=2e-5)
-        assert found.percentile_99 == pytest.approx(np.percentile(expected, 99), abs=2e-5)
-        assert found.largest == pytest.approx(expected.max(), abs=1e-5)
-        assert sum(found.histogram) == pytest.approx(1, abs=1e-4)
-    assert report.above_percentile == (similarities > np.percentile(among, 99)).sum()
+    assert [pair.test.row for pair in result.pairs] == order.tolist()
+    assert [pair.train.row for pair in result.pairs] == rows[order].tolist()
+    np.testing.assert_allclose([pair.similarity for pair in result.pairs], similarities[order], atol=1e-5)
+    for closeness, expected in ((result.test, similarities), (result.train, among)):
+        assert closeness.images == len(expected)
+        assert closeness.median == pytest.approx(np.median(expected), abs=2e-5)
+        assert closeness.percentile_99 == pytest.approx(np.percentile(expected, 99), abs=2e-5)
+        assert closeness.largest == pytest.approx(expected.max(), abs=1e-5)
+        assert sum(closeness.histogram) == pytest.approx(1, abs=1e-4)
+    assert result.above_percentile == (similarities > np.percentile(among, 99)).sum()
 
 
 def test_planted_copies_are_found_with_their_labels(dataset):
     train, test = noise(20), noise(6, 3, seed=1)
     test[4], test[1] = train[7], at_cosine(train[12], 0.995)
     data = dataset([0] * 20, [0, 1, 0, 0, 0, 0], {("test", 4): ("train", 7)})
-    report = report_on(data, train, test)
-    assert (report.suspicious, report.identical, report.two_labels) == (2, 1, 1)
-    found = [(p.test.row, p.train.row, p.similarity, p.identical, p.test.label, p.train.label) for p in report.pairs]
-    assert found[:2] == [(4, 7, 1.0, True, "a", "a"), (1, 12, 0.995, False, "b", "a")]
-    assert found[2][2] < 0.5
-    assert report.pairs[0].test.name == "test 4"
+    result = compared(data, train, test)
+    assert (result.suspicious, result.identical, result.two_labels) == (2, 1, 1)
+    closest = [(p.test.row, p.train.row, p.similarity, p.identical, p.test.label, p.train.label) for p in result.pairs]
+    assert closest[:2] == [(4, 7, 1.0, True, "a", "a"), (1, 12, 0.995, False, "b", "a")]
+    assert closest[2][2] < 0.5
+    assert result.pairs[0].test.name == "test 4"
 
 
 @pytest.mark.parametrize(("cosine", "suspicious"), [(0.9901, 1), (0.99, 1), (0.9899, 0)])
 def test_the_floor_decides(dataset, cosine, suspicious):
     train, test = noise(20), noise(3, seed=1)
     test[2] = at_cosine(train[5], cosine)
-    report = report_on(dataset([0] * 20, [0] * 3), train, test)
-    assert report.suspicious == suspicious
-    assert report.pairs[0].similarity == pytest.approx(cosine, abs=1e-5)
+    result = compared(dataset([0] * 20, [0] * 3), train, test)
+    assert result.suspicious == suspicious
+    assert result.pairs[0].similarity == pytest.approx(cosine, abs=1e-5)
 
 
 def test_repeats_in_training_do_not_hide_copies_in_test(dataset):
@@ -121,33 +111,30 @@ def test_repeats_in_training_do_not_hide_copies_in_test(dataset):
     train = np.concatenate([once, once, once[:5]])
     test[:4] = once[:4]
     repeats = {("train", 10 + k): ("train", k % 10) for k in range(15)}
-    report = report_on(dataset([0] * 25, [0] * 8, repeats), train, test)
-    assert report.train.images == 10
-    assert report.train.largest < 0.5
-    assert report.suspicious == report.above_percentile == 4
-    assert [pair.train.row for pair in report.pairs[:4]] == [0, 1, 2, 3]
+    result = compared(dataset([0] * 25, [0] * 8, repeats), train, test)
+    assert result.train.images == 10
+    assert result.train.largest < 0.5
+    assert result.suspicious == result.above_percentile == 4
+    assert [pair.train.row for pair in result.pairs[:4]] == [0, 1, 2, 3]
 
 
 def test_near_copies_in_training_do_not_hide_copies_in_test(dataset):
     """These are not identical, so they do count, and lift the percentile above the copies in test."""
     train, test = noise(40), noise(8, seed=1)
     train[1], train[3], test[0] = at_cosine(train[0], 0.9999), at_cosine(train[2], 0.9999), at_cosine(train[9], 0.995)
-    report = report_on(dataset([0] * 40, [0] * 8), train, test)
-    assert (report.suspicious, report.above_percentile, report.alike) == (1, 0, False)
+    result = compared(dataset([0] * 40, [0] * 8), train, test)
+    assert (result.suspicious, result.above_percentile, result.alike) == (1, 0, False)
 
 
 def test_where_all_images_are_alike_only_the_closest_count(dataset):
     train, test = noise(300, 0.04), noise(50, 0.04, seed=1)
     test[3] = at_cosine(train[8], 0.9999)
-    report = report_on(dataset([0] * 300, [0] * 50), train, test)
-    assert report.alike and report.test.median > report.floor
-    assert report.suspicious == report.above_percentile < 5
-    assert report.pairs[0].test.row == 3
-    assert report.above_floor == 50
-    assert neighbours_findings(report)[1].endswith(
-        "and 50 of 50 test images a training image at 0.99 or more: in a dataset so alike only test images closer than"
-        " 99 % of training images are to each other count as suspicious, and copies can escape."
-    )
+    result = compared(dataset([0] * 300, [0] * 50), train, test)
+    assert result.alike and result.test.median > result.floor
+    assert result.suspicious == result.above_percentile < 5
+    assert result.pairs[0].test.row == 3
+    assert result.above_floor == 50
+    assert "50 of 50 test images" in neighbours_findings(result)[1]
 
 
 @pytest.mark.parametrize(("queries", "keys"), [*BLOCKS, (1, 2)])
@@ -157,23 +144,23 @@ def test_of_equally_near_training_images_the_first_is_named(dataset, monkeypatch
     train, test = noise(30), noise(4, seed=1)
     train[[4, 5, 17, 29]] = train[4] * np.array([1, 3, 0.1, 7], np.float32)[:, None]  # equal but for rounding
     test[[1, 2]] = train[29], train[5]
-    report = report_on(dataset([0] * 30, [0] * 4), train, test)
-    assert [(pair.test.row, pair.train.row) for pair in report.pairs[:2]] == [(1, 4), (2, 4)]
+    result = compared(dataset([0] * 30, [0] * 4), train, test)
+    assert [(pair.test.row, pair.train.row) for pair in result.pairs[:2]] == [(1, 4), (2, 4)]
 
 
 def test_of_many_training_images_some_are_measured_against_all(dataset, monkeypatch):
     monkeypatch.setattr("medbench.audit.neighbours.MOST_MEASURED", 5)
     train, test = noise(41), noise(3, seed=1)
     train[39] = at_cosine(train[40], 0.97)  # 40 is measured, 39 is not
-    report = report_on(dataset([0] * 41, [0] * 3), train, test)
-    assert report.train.images == 5
-    assert report.train.largest == pytest.approx(0.97, abs=1e-5)
+    result = compared(dataset([0] * 41, [0] * 3), train, test)
+    assert result.train.images == 5
+    assert result.train.largest == pytest.approx(0.97, abs=1e-5)
 
 
 def test_many_test_images_are_not_all_listed(dataset, monkeypatch):
     monkeypatch.setattr("medbench.audit.neighbours.MOST_LISTED", 2)
-    report = report_on(dataset([0] * 10, [0] * 5), noise(10), noise(10)[:5])
-    assert (len(report.pairs), report.suspicious, report.test.images) == (2, 5, 5)
+    result = compared(dataset([0] * 10, [0] * 5), noise(10), noise(10)[:5])
+    assert (len(result.pairs), result.suspicious, result.test.images) == (2, 5, 5)
 
 
 def test_memory_stays_at_what_the_features_take(dataset, monkeypatch):
@@ -182,35 +169,25 @@ def test_memory_stays_at_what_the_features_take(dataset, monkeypatch):
     train, test = (np.random.default_rng(0).random((n, DIMENSION), dtype=np.float32) for n in (20_000, 100))
     tracemalloc.start()
     try:
-        report_on(data, train, test)
+        compared(data, train, test)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < train.nbytes / 2
 
 
-def test_the_findings_as_a_reader_meets_them(dataset):
+def test_the_findings_count_what_is_suspicious(dataset):
     train, test = noise(20), noise(6, 3, seed=1)
-    nothing = neighbours_findings(report_on(dataset([0] * 20, [0] * 6), train, test))
-    assert nothing[0].startswith(
-        "No test image lies suspiciously close to a training image in features: the closest has a cosine similarity of"
-        " 0."
-    )
-    assert nothing[0].endswith("Blurred, turned or cropped copies can escape.")
+    assert neighbours_findings(compared(dataset([0] * 20, [0] * 6), train, test))[0].startswith("No test image lies")
     test[:2] = train[:2]
     data = dataset([0] * 20, [1, 0, 0, 0, 0, 0], {("test", 0): ("train", 0)})
-    assert neighbours_findings(report_on(data, train, test)) == [
-        "2 of 6 test images lie suspiciously close to a training image in features (cosine similarity 0.99 or more), 1"
-        " of them pixel-identical to it and 1 of them under another label: a hint, not proof; no group has two images,"
-        " so which are of one patient is not known.",
-        "2 of 6 test images lie closer to a training image than 99 % of distinct training images lie to each other; 1"
-        " in 100 would be chance.",
-    ]
-    test[0] = noise(1, 3, seed=5)
-    one = neighbours_findings(report_on(dataset([0] * 20, [0] * 6), train, test))
-    assert one[0].startswith("1 of 6 test images lies suspiciously")
-    assert "none of them pixel-identical to it and none of them under another label" in one[0]
-    assert one[1].startswith("1 of 6 test images lies closer")
+    suspicious, against_training = neighbours_findings(compared(data, train, test))
+    assert suspicious.startswith("2 of 6 test images lie suspiciously close to a training image")
+    assert "1 of them pixel-identical to it and 1 of them under another label" in suspicious
+    assert "which are of one patient is not known" in suspicious
+    assert against_training.startswith("2 of 6 test images lie closer to a training image than 99 %")
+    random = compared(data, train, test, "inception-v3-compat, RANDOM weights (seed 0)")
+    assert "random weights" in neighbours_findings(random)[0]
 
 
 def test_pairs_of_one_group_are_counted_where_groups_are_known(dataset):
@@ -220,13 +197,11 @@ def test_pairs_of_one_group_are_counted_where_groups_are_known(dataset):
     data = dataset([0] * 20, [0] * 6)
     data.splits["test"].groups[:] = [100, 1, 2, 200, 200, 3]
     data.splits["train"].groups[0] = 7
-    report = report_on(data, train, test)
-    assert (report.suspicious, report.one_group) == (3, 2)
-    assert neighbours_findings(report)[0].endswith(
-        "a hint, not proof; 2 of them in the group of that training image (see the card for what a group is)."
-    )
+    result = compared(data, train, test)
+    assert (result.suspicious, result.one_group) == (3, 2)
+    assert "2 of them in the group of that training image" in neighbours_findings(result)[0]
     drawn = Dataset(data.splits, data.card.model_copy(update={"protocol": "resplit"}))
-    assert "tears no group apart" in neighbours_findings(report_on(drawn, train, test))[0]
+    assert "tears no group apart" in neighbours_findings(compared(drawn, train, test))[0]
 
 
 def test_groups_of_one_image_each_are_no_known_groups(dataset):
@@ -234,15 +209,7 @@ def test_groups_of_one_image_each_are_no_known_groups(dataset):
     for name, first in zip(SPLITS, (0, 100, 200), strict=True):
         data.splits[name].groups[:] = first + np.arange(len(data.splits[name]))
     train = noise(20)
-    assert report_on(data, train, train[:6]).one_group is None
-
-
-def test_random_weights_are_said_first(dataset):
-    report = report_on(dataset([0] * 5, [0]), noise(5), noise(1), "inception-v3-compat, RANDOM weights (seed 0)")
-    assert neighbours_findings(report)[0] == (
-        "Features of an extractor with random weights: these numbers only show that the pipeline works."
-    )
-    assert len(neighbours_findings(report)) == 3
+    assert compared(data, train, train[:6]).one_group is None
 
 
 def spoiled(row, value) -> np.ndarray:
@@ -270,38 +237,31 @@ MEND = "check the extractor's weights and make them anew"
 )
 def test_features_that_do_not_fit_are_refused(dataset, train, test, message):
     with pytest.raises(UserError) as error:
-        report_on(dataset([0] * 5, [0] * 5), train, test)
+        compared(dataset([0] * 5, [0] * 5), train, test)
     assert str(error.value) == message
-
-
-@pytest.mark.parametrize("n", [1, 3])
-def test_a_single_distinct_training_image_has_no_neighbour(dataset, n):
-    data = dataset([0] * n, [0], {("train", k): ("train", 0) for k in range(1, n)})
-    with pytest.raises(UserError) as error:
-        report_on(data, noise(n), noise(1))
-    assert str(error.value) == "tiny: has 1 distinct training image, and neighbours need 2 or more"
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "message"),
+    ("train", "test", "dimension", "message"),
     [
-        ([], [0], "tiny: train features: there is no train image"),
-        ([0], [], "tiny: test features: there is no test image"),
+        (0, 1, 768, "tiny: train features: there is no train image"),
+        (1, 0, 768, "tiny: test features: there is no test image"),
+        (1, 1, 768, "tiny: has 1 distinct training image, and neighbours need 2 or more"),
+        (5, 5, 64, "dimension: 64 is too shallow to tell copies from others (allowed: [768, 2048])"),
+        (5, 5, 192, "dimension: 192 is too shallow to tell copies from others (allowed: [768, 2048])"),
     ],
 )
-def test_an_empty_split_is_refused(dataset, train, test, message):
+def test_what_cannot_be_compared_is_refused(dataset, train, test, dimension, message):
     with pytest.raises(UserError) as error:
-        report_on(dataset(train, test), noise(len(train)), noise(len(test)))
+        features = (noise(n)[:, :dimension] for n in (train, test))
+        neighbours(dataset([0] * train, [0] * test), *features, dimension, "inception")
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("dimension", [64, 192])
-def test_shallow_features_are_refused(dataset, dimension):
-    with pytest.raises(UserError) as error:
-        neighbours(dataset([0] * 5, [0] * 5), FIVE[:, :dimension], FIVE[:, :dimension], dimension, "inception")
-    assert (
-        str(error.value) == f"dimension: {dimension} is too shallow to tell copies from others (allowed: [768, 2048])"
-    )
+def test_copies_of_one_training_image_are_no_neighbours_of_it(dataset):
+    data = dataset([0] * 3, [0], {("train", k): ("train", 0) for k in (1, 2)})
+    with pytest.raises(UserError, match="tiny: has 1 distinct training image"):
+        compared(data, noise(3), noise(1))
 
 
 STAGE = NeighboursStage(dataset="tiny", dimension=768, torch_threads=1)
@@ -329,8 +289,8 @@ def run(folder, train, test):
 
 def test_the_same_features_are_all_suspicious_and_others_none(files):
     folder, write = files
-    found = run(folder, write("train", 0), write("test", 1))
-    assert (found["suspicious"], found["test"]["images"], found["made_with"]) == (0, 40, STAGE.made_with())
+    result = run(folder, write("train", 0), write("test", 1))
+    assert (result["suspicious"], result["test"]["images"], result["made_with"]) == (0, 40, STAGE.made_with())
     assert run(folder, write("train", 0), write("test", 0))["suspicious"] == 40
 
 

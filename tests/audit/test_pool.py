@@ -10,7 +10,7 @@ def names(copies) -> list[str]:
 
 
 def crossing(exact, split, other):
-    return next(found for found in exact.crossings if (found.split, found.other) == (split, other))
+    return next(share for share in exact.crossings if (share.split, share.other) == (split, other))
 
 
 def test_counts_within_and_across_splits(leaky):
@@ -27,8 +27,8 @@ def test_counts_within_and_across_splits(leaky):
 def test_copies_in_a_held_out_split_all_count(raw, picture):
     p = picture
     data = raw(train=[(p(0), 0), (p(1), 1)], val=[(p(2), 0)], test=[(p(0), 0), (p(0), 0), (p(3), 1)])
-    found = crossing(exact_duplicates(pool_of(data)), "test", "train")
-    assert (found.images, found.of, found.distinct) == (2, 3, 1)
+    share = crossing(exact_duplicates(pool_of(data)), "test", "train")
+    assert (share.images, share.of, share.distinct) == (2, 3, 1)
 
 
 def test_those_of_test_and_train_are_listed_first(raw, picture):
@@ -59,7 +59,7 @@ def test_no_duplicates_no_lists(raw, picture):
     exact = exact_duplicates(pool_of(data))
     assert exact.across == exact.two_labels == []
     assert exact.across_total == exact.two_labels_total == 0
-    assert all(found.images == 0 for found in exact.crossings)
+    assert all(share.images == 0 for share in exact.crossings)
 
 
 def test_only_raw_datasets_can_be_audited(leaky):

@@ -26,7 +26,7 @@ def test_clean_keeps_one_copy_in_test_before_val_before_train(leaky):
     }
     for name in SPLITS:
         split, raw = dataset.splits[name], leaky.splits[name]
-        rows = [int(each.split()[1]) for each in names(dataset)[name]]
+        rows = [int(image.split()[1]) for image in names(dataset)[name]]
         np.testing.assert_array_equal(split.images, raw.images[rows])
         np.testing.assert_array_equal(split.labels, raw.labels[rows])
         np.testing.assert_array_equal(split.groups, raw.groups[rows])
@@ -34,8 +34,8 @@ def test_clean_keeps_one_copy_in_test_before_val_before_train(leaky):
 
 def test_every_removal_is_listed_with_its_reason(leaky):
     _, removals = apply_protocol(leaky, "clean", 0)
-    told = [(each.image.name, each.image.label, each.reason, each.kept and each.kept.name) for each in removals]
-    assert told == [
+    listed = [(r.image.name, r.image.label, r.reason, r.kept and r.kept.name) for r in removals]
+    assert listed == [
         ("train 0", "a", "repeat", "test 1"),
         ("train 1", "a", "repeat", "test 1"),
         ("train 2", "b", "repeat", "test 2"),
@@ -56,7 +56,7 @@ def test_two_labels_in_different_splits_drop_all_copies(raw, picture):
     data = raw(train=[(p(0), 0), (p(1), 1), (p(2), 0)], val=[(p(3), 0), (p(2), 0)], test=[(p(2), 1), (p(4), 0)])
     dataset, removals = apply_protocol(data, "clean", 0)
     assert names(dataset) == {"train": ["train 0", "train 1"], "val": ["val 0"], "test": ["test 1"]}
-    assert [each.reason for each in removals] == ["two labels"] * 3
+    assert [removal.reason for removal in removals] == ["two labels"] * 3
 
 
 def test_the_card_says_what_was_done(leaky):
@@ -119,8 +119,8 @@ def test_resplit_never_tears_a_patient_apart(patients):
     pool = pool_of(patients)
     one_person = dict(zip(pool.origins.names.tolist(), merged_groups(pool).tolist(), strict=True))
     for of in (patient_of, one_person):
-        found = [{of[each] for each in names(dataset)[split]} for split in SPLITS]
-        assert not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
+        people = [{of[image] for image in names(dataset)[split]} for split in SPLITS]
+        assert not (people[0] & people[1] or people[0] & people[2] or people[1] & people[2])
 
 
 def _named_groups(split):

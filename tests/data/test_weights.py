@@ -30,3 +30,15 @@ def test_a_damaged_safetensors_file_is_refused_in_one_line(tmp_path, content):
     with pytest.raises(UserError, match=r"w.safetensors: is not a readable safetensors file \(.+\); give") as refused:
         load_state(file, sha256_of(file), "weights")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [([1, 2], "no state dict"), (b"", "cannot be loaded"), (b"no", "cannot")]
+)
+def test_a_pth_that_holds_no_tensors_by_name_is_refused(tmp_path, content, problem):
+    file = tmp_path / "w.pth"
+    with pytest.raises(UserError, match="no such file"):
+        load_state(file, "0" * 64, "weights")
+    torch.save(content, file) if isinstance(content, list) else file.write_bytes(content)
+    with pytest.raises(UserError, match=problem):
+        load_state(file, sha256_of(file), "weights")

@@ -1,7 +1,6 @@
 """The Inception extractor and its weights: the same numbers as torch-fidelity's, and nothing believed unchecked."""
 
 import io
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from medbench.data.phantoms import render_split
 from medbench.data.weights import load_state
 from medbench.fidelity.extractor import DIMENSIONS, InceptionExtractor
 from medbench.fidelity.metrics.frechet import frechet_distance
-from medbench.run.files import sha256_of
 
 TRUNK = Path(__file__).parents[2].parent / "shared" / "weights" / "inception-v3-compat.trunk768.pth"
 TRUNK_SHA256 = "d9081693767267d56c0fc366b90d8c35d5c8a36081a63b524547b14ad59d51d8"
@@ -136,38 +134,3 @@ def test_refuses_what_it_cannot_measure(extractor):
         extractor.features(np.zeros((2, 8, 8, 4), np.uint8))
     with pytest.raises(UserError, match="do not fit inception-v3-compat"):
         InceptionExtractor([64], {"layer.weight": torch.zeros(1)})
-
-
-def test_load_state_reads_what_torch_saved(tmp_path):
-    torch.save({"a": torch.arange(3)}, tmp_path / "weights.pth")
-    state = load_state(tmp_path / "weights.pth", sha256_of(tmp_path / "weights.pth"), "weights")
-    assert state["a"].tolist() == [0, 1, 2]
-
-
-def test_load_state_refuses_a_missing_file_and_another_hash(tmp_path):
-    file = tmp_path / "weights.pth"
-    with pytest.raises(UserError, match="no such file"):
-        load_state(file, "0" * 64, "weights")
-    torch.save({"a": torch.zeros(1)}, file)
-    with pytest.raises(UserError, match=f"sha256 is {sha256_of(file)}, expected {'0' * 64}"):
-        load_state(file, "0" * 64, "weights")
-
-
-class _Payload:
-    def __reduce__(self):
-        return (Path.touch, (Path("executed"),))
-
-
-@pytest.mark.parametrize("content", ["code", "a list", "no torch file", "nothing"])
-def test_load_state_runs_no_code_and_wants_tensors(tmp_path, monkeypatch, content):
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "weights.pth"
-    if content == "code":
-        torch.save({"a": _Payload()}, file)
-    elif content == "a list":
-        torch.save([1, 2], file)
-    else:
-        file.write_bytes({"no torch file": pickle.dumps("text")[:-3], "nothing": b""}[content])
-    with pytest.raises(UserError, match=r"cannot be loaded|no state dict"):
-        load_state(file, sha256_of(file), "weights")
-    assert not Path("executed").exists()

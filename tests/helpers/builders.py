@@ -1,4 +1,4 @@
-"""What the fidelity and the utility stage leave, made from their own models, for tests of what reads it."""
+"""Datasets, and what the fidelity and the utility stage leave, made from their own models."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from medbench.data.dataset import Card, Dataset, Split, SplitName, class_counts
 from medbench.fidelity.results import FidelityResult
 from medbench.run.sealed_files import write_model, write_npz
 from medbench.utility.results import UtilityResult
@@ -43,6 +44,21 @@ UTILITY_CONDITIONS = {
     "samples_sha256": None,
 }
 Values = Mapping[tuple[str, str, int], float]  # by metric, reference and dimension
+
+
+def card_of(name: str, classes: Sequence[str], **stated: Any) -> Card:
+    """A card on which nothing else is stated."""
+    unstated = {"title": "", "source": "", "licence": "", "citation": "", "channels": 1, "image_size": (12, 12)}
+    return Card(**{"name": name, "classes": list(classes), "counts": {}, **unstated, **stated})
+
+
+def tiny_of(splits: dict[SplitName, Split], classes: Sequence[str], **stated: Any) -> Dataset:
+    """The dataset `tiny` with these splits."""
+    images = splits["train"].images
+    shape = {"channels": 1 if images.ndim == 3 else 3, "image_size": images.shape[1:3]}
+    names = {"title": "Tiny", "source": "noise", "licence": "MIT", "citation": "none"}
+    counts = class_counts(splits, len(classes))
+    return Dataset(splits, card_of("tiny", classes, counts=counts, **shape, **names, **stated))
 
 
 def write_fidelity(

@@ -56,9 +56,9 @@ def images() -> torch.Tensor:
 
 
 def mixing(kind: str, arm: str) -> Mixing:
-    made = Mixing.of(SECTIONS[kind], Arm.parse(arm), n_classes=2)
-    assert made is not None
-    return made
+    mixing_of_arm = Mixing.of(SECTIONS[kind], Arm.parse(arm), n_classes=2)
+    assert mixing_of_arm is not None
+    return mixing_of_arm
 
 
 def mixed(kind: str, seed: int = 0, arm: str = "only-m"):

@@ -308,9 +308,9 @@ def test_arms_on_two_sets_of_images_are_compared_as_surely():
         for pool in pools:
             images = np.hypot(1, of_image) * rng.standard_normal(len(LABELS))
             strength = 1 + of_classifier * rng.standard_normal(3)
-            made = aurocs(strength, images, own, pool[rng.randint(len(pool), size=DRAWS)], rng)
-            means.append(made[0])
-            draws.append(made[1])
+            arm = aurocs(strength, images, own, pool[rng.randint(len(pool), size=DRAWS)], rng)
+            means.append(arm[0])
+            draws.append(arm[1])
         low, high = difference_interval((means[0] - means[1])[None], draws[0] - draws[1])
         wrong += low > 0 or high < 0
     assert 0.005 < wrong / trials < 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)

@@ -17,8 +17,9 @@ from sklearn.metrics import (
 
 from medbench.core import metrics
 from medbench.core.errors import UserError
+from medbench.utility import scores as scores_module
 from medbench.utility.metrics.classification import quadratic_kappa
-from medbench.utility.scores import grade_rows, macro_auroc, score_rows, val_thresholds
+from medbench.utility.scores import macro_auroc, score_rows, val_thresholds
 
 CLASSES = ["normal", "benign", "malignant"]
 
@@ -38,9 +39,9 @@ def binary(class_1: list[float]) -> np.ndarray:
 
 def values(labels, scores, thresholds, classes) -> dict:
     rows = score_rows(labels, scores, thresholds, classes)
-    found = {(row["metric"], row["class"]): row["value"] for row in rows}
-    assert len(found) == len(rows)
-    return found
+    by_name = {(row["metric"], row["class"]): row["value"] for row in rows}
+    assert len(by_name) == len(rows)
+    return by_name
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_a_class_absent_from_val_is_decided_at_a_half():
 def test_two_classes_equal_sklearn():
     labels, scores = noisy(300, 2, steps=20)
     thresholds = np.array([0.4, 0.6])
-    found = values(labels, scores, thresholds, ["normal", "ill"])
+    by_name = values(labels, scores, thresholds, ["normal", "ill"])
     predicted = scores.argmax(axis=1)
     tn, fp, fn, tp = confusion_matrix(labels, scores[:, 1].astype(float) >= 0.6).ravel()
     expected = {
@@ -108,14 +109,14 @@ def test_two_classes_equal_sklearn():
         ("f1", "ill"): f1_score(labels, predicted),
         ("threshold", "ill"): 0.6,
     }
-    assert found == pytest.approx(expected)
-    assert list(found) == list(expected)  # the order of the rows
+    assert by_name == pytest.approx(expected)
+    assert list(by_name) == list(expected)  # the order of the rows
 
 
 def test_three_classes_equal_sklearn():
     labels, scores = noisy(300, 3, steps=20)
     thresholds = np.array([0.33, 0.41, 0.52])
-    found = values(labels, scores, thresholds, CLASSES)
+    by_name = values(labels, scores, thresholds, CLASSES)
     predicted = scores.argmax(axis=1)
     (tn, fp), (fn, tp) = multilabel_confusion_matrix(np.eye(3)[labels], scores >= thresholds).transpose(1, 2, 0)
     of_all = {
@@ -127,14 +128,14 @@ def test_three_classes_equal_sklearn():
         "specificity": np.mean(tn / (tn + fp)),
     }
     # roc_auc_score wants rows that sum to 1, which rounding to twentieths undid; undoing that moved ranks a little.
-    assert {metric: found[metric, None] for metric in of_all} == pytest.approx(of_all, abs=5e-3)
+    assert {metric: by_name[metric, None] for metric in of_all} == pytest.approx(of_all, abs=5e-3)
     f1 = f1_score(labels, predicted, average=None)
     for k, name in enumerate(CLASSES):
-        assert found["auroc", name] == pytest.approx(roc_auc_score(labels == k, scores[:, k]))
-        assert found["sensitivity", name] == pytest.approx(tp[k] / (tp + fn)[k])
-        assert found["specificity", name] == pytest.approx(tn[k] / (tn + fp)[k])
-        assert found["f1", name] == pytest.approx(f1[k])
-        assert found["threshold", name] == thresholds[k]
+        assert by_name["auroc", name] == pytest.approx(roc_auc_score(labels == k, scores[:, k]))
+        assert by_name["sensitivity", name] == pytest.approx(tp[k] / (tp + fn)[k])
+        assert by_name["specificity", name] == pytest.approx(tn[k] / (tn + fp)[k])
+        assert by_name["f1", name] == pytest.approx(f1[k])
+        assert by_name["threshold", name] == thresholds[k]
 
 
 @pytest.mark.filterwarnings("error")
@@ -142,11 +143,11 @@ def test_an_absent_class_is_a_gap_and_not_a_zero():
     """Two classes by hand, with a third that is predicted once and has no image."""
     labels = np.array([0, 0, 2, 2])
     scores = np.array([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.6, 0.1, 0.3]])
-    found = values(labels, scores, np.array([0.5, 0.5, 0.25]), CLASSES)
-    assert {metric for metric, name in found if name == "benign"} == {"specificity", "threshold"}
-    assert found["specificity", "benign"] == 0.75
-    assert found["auroc", "normal"] == 0.75  # 0.8 beats 0.1 and 0.6; 0.2 beats 0.1
-    assert found["auroc", "malignant"] == 0.875  # 0.7 beats both; 0.3 beats 0.1 and ties 0.3
+    by_name = values(labels, scores, np.array([0.5, 0.5, 0.25]), CLASSES)
+    assert {metric for metric, name in by_name if name == "benign"} == {"specificity", "threshold"}
+    assert by_name["specificity", "benign"] == 0.75
+    assert by_name["auroc", "normal"] == 0.75  # 0.8 beats 0.1 and 0.6; 0.2 beats 0.1
+    assert by_name["auroc", "malignant"] == 0.875  # 0.7 beats both; 0.3 beats 0.1 and ties 0.3
     expected = {
         "auroc": (0.75 + 0.875) / 2,
         "accuracy": 0.5,
@@ -155,8 +156,8 @@ def test_an_absent_class_is_a_gap_and_not_a_zero():
         "sensitivity": (1 / 2 + 1) / 2,
         "specificity": (1 / 2 + 1 / 2) / 2,
     }
-    assert {metric: found[metric, None] for metric in expected} == pytest.approx(expected)
-    assert macro_auroc(labels, scores) == found["auroc", None]
+    assert {metric: by_name[metric, None] for metric in expected} == pytest.approx(expected)
+    assert macro_auroc(labels, scores) == by_name["auroc", None]
 
 
 def test_both_classes_of_two_describe_one_decision():
@@ -164,10 +165,10 @@ def test_both_classes_of_two_describe_one_decision():
     labels, logits = np.arange(400) % 2, np.random.RandomState(0).normal(17, 1, 400)
     scores = np.stack([1 / (1 + np.exp(logits)), 1 / (1 + np.exp(-logits))], axis=1).astype(np.float32)
     assert len(np.unique(scores[:, 0])) > 2 * len(np.unique(scores[:, 1]))
-    found = values(labels, scores, val_thresholds(labels, scores), ["normal", "ill"])
-    assert 0 < found["sensitivity", "ill"] < 1
-    assert found["sensitivity", "normal"] == pytest.approx(found["specificity", "ill"], abs=1e-12)
-    assert found["specificity", "normal"] == pytest.approx(found["sensitivity", "ill"], abs=1e-12)
+    by_name = values(labels, scores, val_thresholds(labels, scores), ["normal", "ill"])
+    assert 0 < by_name["sensitivity", "ill"] < 1
+    assert by_name["sensitivity", "normal"] == pytest.approx(by_name["specificity", "ill"], abs=1e-12)
+    assert by_name["specificity", "normal"] == pytest.approx(by_name["sensitivity", "ill"], abs=1e-12)
 
 
 def chosen(classes: list[int], n_classes: int) -> np.ndarray:
@@ -186,45 +187,30 @@ def test_quadratic_kappa_by_hand():
     assert quadratic_kappa(labels, chosen([1, 1, 1, 1], 3)) == pytest.approx(0)
 
 
-def test_a_grade_that_nobody_names_keeps_its_place():
-    """Grades 0, 1 and 4 of five: confusing 1 and 4 is nine times as bad as 0 and 1, though they are neighbours here."""
-    labels, called = np.array([0, 0, 1, 4]), [0, 1, 4, 4]
+@pytest.mark.parametrize(
+    ("labels", "called"),
+    [
+        ([0, 0, 1, 4], [0, 1, 4, 4]),  # of five: 1 and 4, neighbours here, are nine times as far apart as 0 and 1
+        (noisy(200, 5)[0], noisy(200, 5)[1].argmax(axis=1)),
+    ],
+)
+def test_quadratic_kappa_is_one_minus_observed_over_expected(labels, called):
     distance = np.subtract.outer(labels, called) ** 2
     expected = 1 - np.diag(distance).mean() / distance.mean()
-    assert quadratic_kappa(labels, chosen(called, 5)) == pytest.approx(expected)
+    assert quadratic_kappa(np.array(labels), chosen(called, 5)) == pytest.approx(expected)
 
 
-def test_quadratic_kappa_of_many_is_one_minus_observed_over_expected():
-    labels, scores = noisy(200, 5)
-    distance = np.subtract.outer(labels, scores.argmax(axis=1)) ** 2
-    assert quadratic_kappa(labels, scores) == pytest.approx(1 - np.diag(distance).mean() / distance.mean())
-
-
-@pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_refuses_scores_that_are_not_finite(broken):
+@pytest.mark.parametrize("computed", ["macro_auroc", "grade_rows", "val_thresholds", "score_rows"])
+def test_what_no_score_can_be_taken_of_is_refused(computed):
     labels, scores = noisy(50, 2)
-    scores[[3, 7], 1] = broken
-    for refused in (
-        lambda: macro_auroc(labels, scores),
-        lambda: grade_rows(labels, scores),
-        lambda: val_thresholds(labels, scores),
-        lambda: score_rows(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
-    ):
+    more = [np.array([0.5, 0.5]), ["normal", "ill"]] if computed == "score_rows" else []
+    for broken in (np.nan, np.inf):
+        diverged = scores.copy()
+        diverged[[3, 7], 1] = broken
         with pytest.raises(UserError, match=r"2 of 50 images are NaN or infinite.*learning_rate"):
-            refused()
-
-
-def test_refuses_labels_of_one_class():
-    _, scores = noisy(50, 2)
-    labels = np.ones(50, int)
-    for refused in (
-        lambda: macro_auroc(labels, scores),
-        lambda: grade_rows(labels, scores),
-        lambda: val_thresholds(labels, scores),
-        lambda: score_rows(labels, scores, np.array([0.5, 0.5]), ["normal", "ill"]),
-    ):
-        with pytest.raises(UserError, match=r"all 50 labels are of one class; AUROC needs two classes"):
-            refused()
+            getattr(scores_module, computed)(labels, diverged, *more)
+    with pytest.raises(UserError, match=r"all 50 labels are of one class; AUROC needs two classes"):
+        getattr(scores_module, computed)(np.ones(50, int), scores, *more)
 
 
 def test_a_metric_that_is_registered_comes_out_for_all_classes_or_for_each():
@@ -239,9 +225,9 @@ def test_a_metric_that_is_registered_comes_out_for_all_classes_or_for_each():
             return float(positive[chosen].mean())
 
         labels, scores = noisy(300, 3)
-        found = values(labels, scores, np.full(3, 0.5), CLASSES)
-    assert found["brier", None] == pytest.approx(brier_score_loss(labels, scores, scale_by_half=False), rel=1e-6)
+        by_name = values(labels, scores, np.full(3, 0.5), CLASSES)
+    assert by_name["brier", None] == pytest.approx(brier_score_loss(labels, scores, scale_by_half=False), rel=1e-6)
     by_class = precision_score(labels, scores.argmax(axis=1), average=None)
-    assert [found["precision", name] for name in CLASSES] == pytest.approx(by_class)
-    assert found["precision", None] == pytest.approx(np.mean(by_class))
+    assert [by_name["precision", name] for name in CLASSES] == pytest.approx(by_class)
+    assert by_name["precision", None] == pytest.approx(np.mean(by_class))
     assert "brier" not in {metric for metric, _ in values(labels, scores, np.full(3, 0.5), CLASSES)}

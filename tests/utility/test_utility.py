@@ -72,6 +72,11 @@ def scores(folder: Path, dataset: Path, settings: UtilityStage, samples: Path | 
     return read_json(folder / "out.json"), read_npz(folder / "out.npz")
 
 
+def aurocs(result: dict) -> list[float]:
+    """Of each classifier seed, over all classes."""
+    return [row["value"] for row in result["rows"] if row["metric"] == "auroc" and row["class"] is None]
+
+
 def relabelled(dataset: Path, path: Path, split: str, labels: np.ndarray) -> Path:
     loaded = Dataset.load(dataset)
     old = loaded.splits[split]
@@ -110,38 +115,33 @@ def test_poisoned_test_labels_change_nothing_but_the_final_scores(tmp_path, data
     assert clean["history"] == other["history"]
     for name in set(clean_arrays) - {"test_labels"}:
         np.testing.assert_array_equal(clean_arrays[name], other_arrays[name], err_msg=name)
-    auroc = [
-        [row["value"] for row in made["rows"] if row["metric"] == "auroc" and row["class"] is None]
-        for made in (clean, other)
-    ]
-    assert np.allclose(np.add(*auroc), 1)  # every pair is now ordered the other way round
+    assert np.allclose(np.add(aurocs(clean), aurocs(other)), 1)  # every pair is now ordered the other way round
     differing = {key for key, value in clean["conditions"].items() if value != other["conditions"][key]}
     assert differing == {"dataset_sha256"}
 
 
 def test_the_checkpoint_is_the_best_on_val_and_ties_go_to_the_lower_loss(tmp_path, dataset, monkeypatch):
-    aurocs = iter([0.7, 0.9, 0.9, 0.9])
-    losses = iter([0.1, 0.5, 0.3, 0.4])
-    monkeypatch.setattr(classifier, "macro_auroc", lambda labels, scores: next(aurocs))
+    on_val, losses = iter([0.7, 0.9, 0.9, 0.9]), iter([0.1, 0.5, 0.3, 0.4])
+    monkeypatch.setattr(classifier, "macro_auroc", lambda labels, scores: next(on_val))
     cross_entropy = torch.nn.functional.cross_entropy
 
-    def on_val(logits, labels):
+    def val_loss(logits, labels):
         return cross_entropy(logits, labels) if logits.requires_grad else torch.tensor(next(losses))
 
-    monkeypatch.setattr(classifier.F, "cross_entropy", on_val)
-    made, arrays = scores(
+    monkeypatch.setattr(classifier.F, "cross_entropy", val_loss)
+    result, arrays = scores(
         tmp_path, dataset, stage(classifier_seeds=[0], classifier={"steps": 8, "validations": 4, "learning_rate": 0.01})
     )
     assert arrays["best_steps"].tolist() == [6]
-    assert [row["step"] for row in made["history"]] == [2, 4, 6, 8]
+    assert [row["step"] for row in result["history"]] == [2, 4, 6, 8]
 
 
 def test_every_arm_is_checked_as_often_whatever_its_length(tmp_path, dataset):
     histories = {}
     for arm, budget in (("real", "steps"), ("real+oversample@1", "steps"), ("real+oversample@1", "epochs")):
-        made, _ = scores(tmp_path / arm / budget, dataset, stage(arm=arm, budget=budget, classifier_seeds=[0]))
-        histories[arm, budget] = [row["step"] for row in made["history"]]
-        assert (made["conditions"]["n_train"], made["conditions"]["steps"]) == (
+        result, _ = scores(tmp_path / arm / budget, dataset, stage(arm=arm, budget=budget, classifier_seeds=[0]))
+        histories[arm, budget] = [row["step"] for row in result["history"]]
+        assert (result["conditions"]["n_train"], result["conditions"]["steps"]) == (
             {"real": 20}.get(arm, 40),
             12 if budget == "epochs" else 6,
         )
@@ -158,16 +158,15 @@ def test_seeds_differ_and_more_of_them_change_none(tmp_path, dataset):
 
 def test_what_can_be_learned_is_learned(tmp_path, dataset, monkeypatch):
     monkeypatch.undo()  # by a real ResNet18
-    made, arrays = scores(tmp_path, dataset, stage(classifier={"steps": 30, "batch_size": 8}, classifier_seeds=[0]))
-    auroc = next(row["value"] for row in made["rows"] if row["metric"] == "auroc" and row["class"] is None)
-    assert auroc > 0.95  # bright against dark noise
+    result, arrays = scores(tmp_path, dataset, stage(classifier={"steps": 30, "batch_size": 8}, classifier_seeds=[0]))
+    assert aurocs(result)[0] > 0.95  # bright against dark noise
     assert arrays["test_scores"].shape == (1, 20, 2)
     np.testing.assert_allclose(arrays["test_scores"].sum(-1), 1, rtol=1e-6)  # float32 of a softmax
 
 
 def test_kappa_is_stored_where_classes_have_an_order(tmp_path, dataset):
-    def kappas(made: dict) -> dict[tuple[int, str], float]:
-        rows = [row for row in made["rows"] if row["metric"].endswith("kappa")]
+    def kappas(result: dict) -> dict[tuple[int, str], float]:
+        rows = [row for row in result["rows"] if row["metric"].endswith("kappa")]
         assert {row["class"] for row in rows} <= {None}
         return {(row["classifier_seed"], row["metric"]): row["value"] for row in rows}
 
@@ -175,13 +174,13 @@ def test_kappa_is_stored_where_classes_have_an_order(tmp_path, dataset):
     assert kappas(scores(tmp_path / "plain", dataset, settings)[0]) == {}
     loaded = Dataset.load(dataset)
     Dataset(loaded.splits, loaded.card.model_copy(update={"task": "ordinal-regression"})).save(tmp_path / "ordered.npz")
-    made, arrays = scores(tmp_path / "ordered", tmp_path / "ordered.npz", settings)
+    result, arrays = scores(tmp_path / "ordered", tmp_path / "ordered.npz", settings)
     expected = {}
     for seed in (0, 1):
         for name, split in (("quadratic_kappa", "test"), ("val_quadratic_kappa", "val")):
             distance = np.subtract.outer(arrays[f"{split}_labels"], arrays[f"{split}_scores"][seed].argmax(axis=1)) ** 2
             expected[seed, name] = 1 - np.diag(distance).mean() / distance.mean()
-    assert kappas(made) == pytest.approx(expected)
+    assert kappas(result) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
@@ -239,14 +238,14 @@ BRIEF = {"classifier_seeds": [0], "classifier": {"steps": 2, "validations": 1}}
 def test_mixing_is_a_condition_and_adds_no_image(tmp_path, dataset):
     real, _ = scores(tmp_path / "real", dataset, stage(**BRIEF))
     assert real["conditions"]["mixing"] is None
-    made = {}
+    losses = [[row["loss"] for row in real["history"]]]
     for arm in ("real+mixup@1", "only-mixup"):
         mixed, _ = scores(tmp_path / arm, dataset, stage(arm=arm, mixing=MIXUP, **BRIEF))
-        told = mixed["conditions"]
-        assert [told[key] for key in ("n_train", "n_real", "n_extra", "samples_sha256")] == [20, 20, 0, None]
-        assert (told["mixing"]["kind"], told["mixing"]["alpha"]) == ("mixup", 0.4)
-        made[arm] = [row["loss"] for row in mixed["history"]]
-    assert len({str(losses) for losses in [*made.values(), [row["loss"] for row in real["history"]]]}) == 3
+        conditions = mixed["conditions"]
+        assert [conditions[key] for key in ("n_train", "n_real", "n_extra", "samples_sha256")] == [20, 20, 0, None]
+        assert conditions["mixing"] == MIXUP
+        losses.append([row["loss"] for row in mixed["history"]])
+    assert losses[0] != losses[1] != losses[2] != losses[0]
 
 
 def test_mixing_lengthens_the_training_as_other_arms_do(tmp_path, dataset):
