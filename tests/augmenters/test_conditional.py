@@ -230,22 +230,3 @@ def test_checks_change_nothing_of_a_training_that_keeps_the_last(trained):
 )
 def test_checks_are_evenly_spaced_and_the_last_is_at_the_end(steps, n, expected):
     assert check_steps(section(steps=steps, fidelity_checks=n)) == expected
-
-
-@pytest.mark.parametrize("size", [(8, 8), (9, 11)])
-def test_a_fitted_a_saved_and_a_loaded_one_make_the_same_images(tmp_path, job, size):
-    made_for = ImageSpec(1, size, ("dark", "bright"), False)
-    images = np.random.RandomState(0).randint(0, 256, (40, *size)).astype(np.uint8)
-    split = Split(images, np.arange(40) % 2, np.arange(40))
-    augmenter = CDDPMAugmenter(section(sample_steps=2), made_for)
-    rows = augmenter.fit(split, split, job)
-    assert [row["step"] for row in rows] == [4, 8, 12]
-    assert set(augmenter.parameters()) == {"unet"}
-    augmenter.save(tmp_path / "model")
-    loaded = CDDPMAugmenter.load(augmenter.section, made_for, tmp_path / "model")
-    labels = np.array([0, 1, 1])
-    first, second = (
-        source.sample(labels, job_in(tmp_path / name, seed=3)) for source, name in ((augmenter, "a"), (loaded, "b"))
-    )
-    assert first.images.shape == (3, *size)
-    np.testing.assert_array_equal(first.images, second.images)

@@ -34,11 +34,3 @@ def test_fewer_images_are_the_first_ones_and_another_seed_takes_another_order(tm
     many, few = (augmenter.sample(LABELS[:n], job_in(tmp_path)).images for n in (50, 6))
     np.testing.assert_array_equal(many[:6], few)
     assert not np.array_equal(many, augmenter.sample(LABELS, job_in(tmp_path, seed=2)).images)
-
-
-def test_a_saved_one_gives_the_same_images(tmp_path, fitted):
-    augmenter, _ = fitted
-    augmenter.save(tmp_path / "model")
-    loaded = CopyAugmenter.load(augmenter.section, augmenter.spec, tmp_path / "model")
-    images = [source.sample(LABELS, job_in(tmp_path)).images for source in (augmenter, loaded)]
-    np.testing.assert_array_equal(*images)

@@ -1,25 +1,56 @@
-"""The conditional VAE: its bound against torch's distributions, and what its network sees."""
+"""Networks of a latent vector: any size, classes that matter; the VAE's bound against torch's distributions."""
 
 import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
+from medbench.augmenters import augmenter_class
+from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.cvae import ROUNDING_VARIANCE, ConditionalVAE, EvidenceBound, negative_bound
-from medbench.augmenters.decoder_sections import CVAE
+from medbench.augmenters.decoder_sections import CGAN, CVAE
+from medbench.augmenters.discriminators import ProjectionDiscriminator
 from medbench.augmenters.image_tensors import to_model_range
+from medbench.augmenters.latent_decoder import LatentDecoder, halved_sizes
 from medbench.training.draws import Draws
 from medbench.training.task import Batch
 from tests.helpers.jobs import job_in
 
+TRAINED = {"width": 8, "latent_dim": 4, "batch_size": 16, "learning_rate": 3e-3, "ema_decay": 0.5}
 
-@pytest.mark.parametrize("size", [(28, 28), (30, 30), (17, 23), (64, 64)])
+
+def test_sizes_halve_to_about_four_pixels():
+    assert halved_sizes((28, 28)) == [(28, 28), (14, 14), (7, 7), (4, 4)]
+    for side in range(6, 300):
+        assert 3 <= min(halved_sizes((side, 2 * side))[-1]) <= 6
+
+
+@pytest.mark.parametrize("size", [(28, 28), (30, 30), (17, 23), (64, 64), (4, 4)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_any_size_comes_back(size, channels):
-    network = ConditionalVAE(channels, size, n_classes=3, width=8, latent_dim=4)
-    images = torch.rand(2, channels, *size) * 2 - 1
-    reconstructions, kl = network(images, torch.tensor([0, 2]))
+def test_any_size_is_made_encoded_and_scored(size, channels):
+    labels = torch.tensor([0, 2])
+    images = LatentDecoder(channels, size, n_classes=3, width=8, latent_dim=4)(torch.randn(2, 4), labels)
+    assert images.shape == (2, channels, *size)
+    assert images.abs().max() <= 1
+    reconstructions, kl = ConditionalVAE(channels, size, n_classes=3, width=8, latent_dim=4)(images, labels)
     assert (reconstructions.shape, kl.shape) == (images.shape, (2,))
+    assert ProjectionDiscriminator(channels, size, n_classes=3, width=8)(images, labels).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [CVAE(kind="cvae", steps=60, **TRAINED), CGAN(kind="cgan", steps=100, color=False, **TRAINED)],
+    ids=["cvae", "cgan"],
+)
+def test_the_class_decides_what_is_made(tmp_path, tiny_dataset, section):
+    dataset, labels = tiny_dataset(), np.arange(10) % 2
+    augmenter = augmenter_class(section.kind)(section, ImageSpec.of_card(dataset.card))
+    augmenter.fit(dataset.splits["train"], dataset.splits["val"], job_in(tmp_path / "fit"))
+    images = augmenter.sample(labels, job_in(tmp_path / "sample")).images
+    assert images[1::2].mean() - images[::2].mean() > 45  # the classes differ by 90 grey levels
+
+
+# The VAE ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_bound_is_the_best_gaussian_likelihood_and_the_kl():
