@@ -2,7 +2,6 @@
 
 import os
 import struct
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -249,17 +248,3 @@ def test_gray_and_colour_mix_only_on_request(root):
     gray, colour = (from_folder(root, channels=channels).card for channels in (1, 3))
     assert gray.channels == 1 and "colour converted to gray (ITU-R 601 luma)" in gray.notes
     assert colour.channels == 3 and "gray repeated to three channels" in colour.notes
-
-
-def test_chest_ct_mixes_modes_and_sizes(tmp_path, shared):
-    with zipfile.ZipFile(shared / "data" / "chest-ctscan-images.zip") as archive:
-        names = [name for name in archive.namelist() if name.startswith("Data/train/") and not name.endswith("/")]
-        archive.extractall(tmp_path, names)
-    root = tmp_path / "Data" / "train"
-    with pytest.raises(UserError, match="gray and colour images are mixed"):
-        from_folder(root, image_size=32)
-    card = from_folder(root, image_size=32, channels=1).card
-    classes = ["adenocarcinoma", "large.cell.carcinoma", "normal", "squamous.cell.carcinoma"]
-    assert [name.split("_")[0] for name in card.classes] == classes
-    assert np.sum(list(card.counts.values()), axis=0).tolist() == [195, 115, 148, 155]
-    assert card.image_size == (32, 32) and card.skipped == []

@@ -84,14 +84,14 @@ def test_a_folder_of_images_is_read_as_by_kind_folder(tmp_path):
 
 
 def test_parquet_with_strings_as_labels(tmp_path):
-    made = datasets.Dataset.from_dict(
+    rows_of_strings = datasets.Dataset.from_dict(
         {**rows(0, 40), "label": ["ill" if i % 2 else "Well" for i in range(40)]},
         features=datasets.Features(
             {"scan": datasets.Image(), "label": datasets.Value("string"), "patient_id": datasets.Value("int64")}
         ),
     )
     (tmp_path / "mine").mkdir()
-    made.to_parquet(tmp_path / "mine" / "train.parquet")
+    rows_of_strings.to_parquet(tmp_path / "mine" / "train.parquet")
     card = prepare(section(tmp_path / "mine"), "mine", seed=0).card
     assert card.classes == ["Well", "ill"] and card.counts["train"] == [14, 14]
 

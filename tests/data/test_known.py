@@ -324,10 +324,10 @@ def test_no_two_known_files_have_one_name():
 BREAST = medmnist.facts("breastmnist", 28).remote
 
 
-def breast(**found):
+def breast(**facts):
     BREAST.path.parent.mkdir(parents=True)
     BREAST.path.write_bytes(b"images")
-    record(BREAST, **found)
+    record(BREAST, **facts)
 
 
 def test_a_file_is_verified_only_by_its_published_hash():

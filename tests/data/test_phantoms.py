@@ -25,8 +25,8 @@ def subject(request):
     return request.param
 
 
-def draw(subject, split="train", each=2, size=32, seed=0):
-    return render_split(subject, split, [each] * len(SUBJECTS[subject].classes), size, seed)
+def draw(subject, split="train", count=2, size=32, seed=0):
+    return render_split(subject, split, [count] * len(SUBJECTS[subject].classes), size, seed)
 
 
 def fingerprints(images):
@@ -48,7 +48,7 @@ def test_shape_and_range(subject, size):
 
 
 def test_larger_split_contains_the_smaller(subject):
-    few, many = draw(subject, each=2), draw(subject, each=5)
+    few, many = draw(subject, count=2), draw(subject, count=5)
     for label in range(len(SUBJECTS[subject].classes)):
         assert fingerprints(few[0][few[1] == label]) < fingerprints(many[0][many[1] == label])
 

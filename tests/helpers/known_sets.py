@@ -29,14 +29,14 @@ def unpacked(remote: Remote, names: Iterable[str], suffix: str = ".png") -> Path
 
 def record(remote: Remote, differs: str | None = None, proved_by: str | None = None) -> None:
     """Says that what lies here was fetched."""
-    found = {"file": remote.file, "address": "a test", "differs": differs, "proved_by": proved_by}
+    content = {"file": remote.file, "address": "a test", "differs": differs, "proved_by": proved_by}
     if remote.extract:
         write_manifest(remote, remote.folder, "0" * 64)
         members = sum(path.is_file() for path in remote.folder.rglob("*"))
-        found |= {"size": 1, "sha256": "0" * 64, "members": members, "manifest": sha256_of(remote.manifest)}
+        content |= {"size": 1, "sha256": "0" * 64, "members": members, "manifest": sha256_of(remote.manifest)}
     else:
-        found |= {"size": remote.path.stat().st_size, "sha256": sha256_of(remote.path)}
-    write_json(remote.record, Record(**found).model_dump(mode="json"))
+        content |= {"size": remote.path.stat().st_size, "sha256": sha256_of(remote.path)}
+    write_json(remote.record, Record(**content).model_dump(mode="json"))
 
 
 def numbered(folders: dict[str, int], name: str = "{n}") -> list[str]:
