@@ -396,6 +396,7 @@ def cases() -> Iterator[Case]:
 
 def failure(case: Case, path: Path) -> str | None:
     """How what is read differs from what other decoders read; None: it does not."""
+    path.unlink(missing_ok=True)  # a file that is written over is flushed to the disk first
     path.write_bytes(case.data)
     try:
         picture = decode(path)

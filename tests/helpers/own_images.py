@@ -1,5 +1,6 @@
 """A user's own images: folders of classes, tables beside them, npz files, and what is prepared of them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,17 @@ def from_table(root: Path, text: str, name: str = "table.csv", **settings) -> Da
 def values(split: Split) -> list[int]:
     """The gray value in the middle of each image, by which the file that it was read from is known."""
     return split.images[:, 4, 4].tolist()
+
+
+def damaged_copies(path: Path, start: int = 0, stop: int | None = None) -> Iterator[Path]:
+    """150 copies of a file, beside it, each with three of the bytes from `start` to `stop` changed."""
+    rng, content = np.random.RandomState(0), np.frombuffer(path.read_bytes(), np.uint8)
+    for number in range(150):
+        damaged = content.copy()
+        damaged[rng.randint(start, stop or len(content), 3)] = rng.randint(0, 256, 3)
+        copy = path.with_name(f"damaged-{number}{path.suffix}")  # to write over one would flush it to the disk
+        copy.write_bytes(damaged.tobytes())
+        yield copy
 
 
 def arrays(**changes) -> dict[str, np.ndarray]:
