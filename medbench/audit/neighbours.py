@@ -39,14 +39,7 @@ from medbench.audit.sections import NeighboursStage
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset, SplitName
 from medbench.data.digest import pixel_digest
-from medbench.data.feature_vectors import (
-    DIGITS,
-    Vectors,
-    nearest,
-    read_features,
-    require_features_of,
-    require_same_extractor,
-)
+from medbench.data.feature_vectors import DIGITS, Vectors, nearest, read_features_of
 from medbench.run.sealed_files import write_json
 
 FLOORS = {768: 0.99, 2048: 0.99}  # by dimension
@@ -198,15 +191,12 @@ def audit_neighbours(
     Raises:
         UserError: features that do not belong to the dataset, or lack the dimension.
     """
-    loaded = {name: read_features(path) for name, path in feature_paths.items()}
-    made_by = {name: origin for name, (_, origin) in loaded.items()}
-    require_same_extractor(made_by, feature_paths)
-    dataset, key = Dataset.load_audited(dataset_path), str(stage.dimension)
-    require_features_of(dataset, made_by, feature_paths)
-    for name, (arrays, _) in loaded.items():
-        if key not in arrays:
-            raise UserError(f"{feature_paths[name]}: holds no features of {key} dimensions; extract them again")
-    train, test = (loaded[name][0][key] for name in ("train", "test"))
+    dataset, features, made_by = read_features_of(dataset_path, feature_paths)
+    key = str(stage.dimension)
+    for name, path in feature_paths.items():
+        if key not in features[name]:
+            raise UserError(f"{path}: holds no features of {key} dimensions; extract them again")
+    train, test = (features[name][key] for name in ("train", "test"))
     with threadpool_limits(stage.torch_threads):  # sums depend on the number of threads
         result = neighbours(dataset, train, test, stage.dimension, made_by["test"]["extractor"])
     write_json(output, result.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))

@@ -42,7 +42,27 @@ def read_features(path: Path) -> tuple[Features, dict[str, Any]]:
         return {key: file.get_tensor(key) for key in keys}, {k: v for k, v in made_by.items() if k != "seal"}
 
 
-def require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
+def read_features_of(
+    dataset_path: Path, paths: Mapping[str, Path]
+) -> tuple[Dataset, dict[str, Features], dict[str, dict[str, Any]]]:
+    """A dataset, features of its images by name, and what made them.
+
+    Args:
+        dataset_path: npz that `audit` wrote.
+        paths: under `train` and `test` features of these splits, and any other features that are compared with them.
+
+    Raises:
+        UserError: damaged files, features of another dataset, or of two extractors.
+    """
+    files = {name: read_features(path) for name, path in paths.items()}
+    made_by = {name: origin for name, (_, origin) in files.items()}
+    _require_same_extractor(made_by, paths)
+    dataset = Dataset.load_audited(dataset_path)
+    _require_features_of(dataset, made_by, paths)
+    return dataset, {name: features for name, (features, _) in files.items()}, made_by
+
+
+def _require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
     """Distances between features of two different networks mean nothing."""
     first, *others = made_by
     for other in others:
@@ -53,7 +73,7 @@ def require_same_extractor(made_by: Mapping[str, Mapping[str, Any]], paths: Mapp
             )
 
 
-def require_features_of(dataset: Dataset, made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
+def _require_features_of(dataset: Dataset, made_by: Mapping[str, Mapping[str, Any]], paths: Mapping[str, Path]) -> None:
     """Rows of features are matched with the dataset's labels and groups."""
     for name in ("train", "test"):
         if made_by[name]["images_sha256"] != dataset.card.npz_sha256:

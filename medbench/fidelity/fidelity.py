@@ -11,8 +11,7 @@ from threadpoolctl import threadpool_limits
 from medbench.core.errors import UserError
 from medbench.core.metrics import Metric, computable, register_all
 from medbench.core.rng import numpy_rng
-from medbench.data.dataset import Dataset
-from medbench.data.feature_vectors import Features, read_features, require_features_of, require_same_extractor
+from medbench.data.feature_vectors import Features, read_features_of
 from medbench.fidelity import metrics
 from medbench.fidelity.metrics.frechet import frechet_distance
 from medbench.fidelity.results import FidelityResult, FidelityRow
@@ -38,12 +37,7 @@ def fidelity(
     Raises:
         UserError: damaged files, features that do not belong together, or too few images.
     """
-    loaded = {name: read_features(path) for name, path in feature_paths.items()}
-    made_by = {name: origin for name, (_, origin) in loaded.items()}
-    require_same_extractor(made_by, feature_paths)
-    dataset = Dataset.load_audited(dataset_path)
-    require_features_of(dataset, made_by, feature_paths)
-    features = {name: arrays for name, (arrays, _) in loaded.items()}
+    dataset, features, made_by = read_features_of(dataset_path, feature_paths)
     train = dataset.splits["train"]
     n_floor = floor_size(len(train), len(next(iter(features["generated"].values()))))
     splits = floor_splits(train.labels, train.groups, n_floor, stage.floor_draws, stage.seed)
