@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
     from medbench.augmenters.batches import Drawn, sample_in_batches
     from medbench.augmenters.components import NetworkAugmenter, probe_set, seed_weights, train_component
-    from medbench.augmenters.copying import StoredImages
     from medbench.augmenters.image_tensors import noise, to_model_range, to_uint8
     from medbench.augmenters.sections import AugmenterSection, Held, TrainedSection
+    from medbench.augmenters.stored_images import StoredImages
     from medbench.core.errors import UserError
     from medbench.core.rng import numpy_rng, seed_for
     from medbench.data.dataset import Split
@@ -24,7 +24,7 @@ _EXPORTED = {
     "medbench.augmenters.base": ["Augmenter", "ImageSpec", "Job", "LogRows", "Samples"],
     "medbench.augmenters.batches": ["Drawn", "sample_in_batches"],
     "medbench.augmenters.components": ["NetworkAugmenter", "probe_set", "seed_weights", "train_component"],
-    "medbench.augmenters.copying": ["StoredImages"],
+    "medbench.augmenters.stored_images": ["StoredImages"],
     "medbench.augmenters.image_tensors": ["noise", "to_model_range", "to_uint8"],
     "medbench.augmenters.sections": ["AugmenterSection", "Held", "TrainedSection"],
     "medbench.core.errors": ["UserError"],
@@ -44,14 +44,14 @@ def __getattr__(name: str) -> Any:
 
 KINDS = {
     "annotated_ddpm": "medbench.augmenters.annotated_ddpm:AnnotatedDDPMAugmenter",
-    "medienet": "medbench.augmenters.latent:MedIENetAugmenter",
-    "ldm": "medbench.augmenters.latent:LDMAugmenter",
+    "medienet": "medbench.augmenters.latent_diffusion:MedIENetAugmenter",
+    "ldm": "medbench.augmenters.latent_diffusion:LDMAugmenter",
     "cddpm": "medbench.augmenters.cddpm:CDDPMAugmenter",
     "autoencoder": "medbench.augmenters.first_stage:AutoencoderAugmenter",
     "cvae": "medbench.augmenters.cvae:CVAEAugmenter",
     "cgan": "medbench.augmenters.cgan:CGANAugmenter",
     "classic": "medbench.augmenters.classic:ClassicAugmenter",
-    "copy": "medbench.augmenters.copying:CopyAugmenter",
+    "copy": "medbench.augmenters.stored_images:CopyAugmenter",
     "images": "medbench.augmenters.images:ImagesAugmenter",
 }
 # Sections that lie apart from their classes, so that a config is read without torch, and those of kinds that have no

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.codec import PixelCodec
-from medbench.augmenters.conditional import Codec, ConditionalAugmenter
+from medbench.augmenters.conditional_diffusion import Codec, ConditionalAugmenter
 from medbench.augmenters.diffusion_sections import CDDPM
-from medbench.augmenters.nonleaky import Condition
+from medbench.augmenters.nonleaky_augmentation import Condition
 
 
 class PixelUNet(ModelMixin, ConfigMixin):

@@ -9,8 +9,8 @@ from torchvision.transforms import v2
 
 from medbench.augmenters.base import Job, Samples
 from medbench.augmenters.batches import Drawn, sample_in_batches
-from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.image_sections import Classic
+from medbench.augmenters.stored_images import StoredImages
 from medbench.core.rng import seed_for
 
 BILINEAR = v2.InterpolationMode.BILINEAR

@@ -13,9 +13,9 @@ from medbench.augmenters.base import ImageSpec, Job, LogRows, Samples
 from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.codec import LatentCodec, Padding
 from medbench.augmenters.components import probe_set, seed_weights, train_component
-from medbench.augmenters.copying import StoredImages
 from medbench.augmenters.decoder_sections import Autoencoder
 from medbench.augmenters.image_tensors import to_uint8
+from medbench.augmenters.stored_images import StoredImages
 from medbench.core.errors import UserError
 from medbench.core.rng import seed_for
 from medbench.core.sections import WeightsFile

@@ -7,9 +7,9 @@ from PIL import ImageOps
 from tqdm import tqdm
 
 from medbench.augmenters.base import ImageSpec, Job, LogRows, Samples
-from medbench.augmenters.checked import wrong_images
-from medbench.augmenters.copying import StoredImages
+from medbench.augmenters.checked_calls import wrong_images
 from medbench.augmenters.image_sections import Images
+from medbench.augmenters.stored_images import StoredImages
 from medbench.core.errors import UserError, spelled_shape
 from medbench.data.dataset import Split
 from medbench.data.folders import Item, key_of, list_folder, require_most_read

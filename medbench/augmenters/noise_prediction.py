@@ -13,7 +13,7 @@ from medbench.augmenters.components import probe_set
 from medbench.augmenters.diffusion import Denoising, betas, noise_loss
 from medbench.augmenters.diffusion_sections import ConditionalDiffusion, DiffusionSection
 from medbench.augmenters.fidelity_check import FidelityCheck
-from medbench.augmenters.nonleaky import augmented
+from medbench.augmenters.nonleaky_augmentation import augmented
 from medbench.augmenters.schedules import steps_up_to
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split

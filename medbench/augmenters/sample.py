@@ -9,7 +9,7 @@ import numpy as np
 
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec, Job
-from medbench.augmenters.checked import loaded, sampled
+from medbench.augmenters.checked_calls import loaded, sampled
 from medbench.augmenters.sections import AugmenterSection
 from medbench.augmenters.stage_sections import SampleStage
 from medbench.core.errors import UserError

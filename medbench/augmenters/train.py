@@ -8,7 +8,7 @@ from typing import Any
 
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import Augmenter, ImageSpec, Inception, Job, LogRows
-from medbench.augmenters.checked import built, fitted, saved
+from medbench.augmenters.checked_calls import built, fitted, saved
 from medbench.augmenters.model_card import write_model_card
 from medbench.augmenters.stage_sections import TrainStage
 from medbench.core.errors import UserError

@@ -32,7 +32,7 @@ FILLS = {"audit_page", "neighbours_page", "report"}
 # They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
 IGNORED = {
     "medbench.augmenters",
-    "medbench.augmenters.checked",
+    "medbench.augmenters.checked_calls",
     "medbench.augmenters.model_card",
     "medbench.system.cuda_devices",
     "medbench.data",

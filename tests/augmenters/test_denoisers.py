@@ -6,7 +6,7 @@ from diffusers.models.attention_processor import Attention
 
 from medbench.augmenters.annotated import AnnotatedUNet
 from medbench.augmenters.cddpm import PixelUNet
-from medbench.augmenters.latent import LatentUNet
+from medbench.augmenters.latent_diffusion import LatentUNet
 from medbench.augmenters.medienet import MedIENetUNet
 
 LATENT = {"heads": 2, "tokens_per_class": 3, "context_dim": 8}

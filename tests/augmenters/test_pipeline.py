@@ -11,7 +11,7 @@ from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.decoder_sections import Autoencoder
 from medbench.augmenters.diffusion_sections import LDM, MedIENet
 from medbench.augmenters.first_stage import AutoencoderAugmenter
-from medbench.augmenters.latent import LDMAugmenter, MedIENetAugmenter
+from medbench.augmenters.latent_diffusion import LDMAugmenter, MedIENetAugmenter
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from tests.helpers.jobs import job_in

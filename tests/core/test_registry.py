@@ -92,7 +92,7 @@ def test_a_package_brings_a_kind(package):
 def test_ours_cannot_be_replaced(package):
     package(copy="other_tool:Mine")
     assert type(load(raw(kind="copy")).augmenters["own"]).__module__ == "medbench.augmenters.image_sections"
-    assert augmenter_class("copy").__module__ == "medbench.augmenters.copying"
+    assert augmenter_class("copy").__module__ == "medbench.augmenters.stored_images"
 
 
 @pytest.mark.parametrize(

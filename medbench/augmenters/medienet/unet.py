@@ -18,7 +18,7 @@ from medbench.augmenters.medienet.attention import (
     zeroed,
 )
 from medbench.augmenters.medienet.blocks import DecoderStage, Downsample, EncoderStage, Middle, ResidualBlock, Upsample
-from medbench.augmenters.nonleaky import TRANSFORMS
+from medbench.augmenters.nonleaky_augmentation import TRANSFORMS
 
 
 class MedIENetUNet(ModelMixin, ConfigMixin):

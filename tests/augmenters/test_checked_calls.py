@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Samples
-from medbench.augmenters.checked import built, fitted, loaded, sampled, saved
+from medbench.augmenters.checked_calls import built, fitted, loaded, sampled, saved
 from medbench.augmenters.sections import AugmenterSection
 from medbench.core.errors import Interrupted, UserError
 from tests.helpers.jobs import job_in

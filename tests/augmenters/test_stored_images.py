@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from medbench.augmenters.base import ImageSpec
-from medbench.augmenters.copying import CopyAugmenter
 from medbench.augmenters.image_sections import Copy
+from medbench.augmenters.stored_images import CopyAugmenter
 from tests.helpers.jobs import job_in
 
 LABELS = np.array([0, 1, 1, 0, 1, 0, 1, 1, 1, 0] * 5)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from medbench.augmenters.base import ImageSpec, Job
 from medbench.augmenters.codec import LatentCodec
-from medbench.augmenters.conditional import Codec, ConditionalAugmenter
+from medbench.augmenters.conditional_diffusion import Codec, ConditionalAugmenter
 from medbench.augmenters.diffusion_sections import LDM, LatentDiffusion, MedIENet
 from medbench.augmenters.medienet import MedIENetUNet
-from medbench.augmenters.nonleaky import Condition
+from medbench.augmenters.nonleaky_augmentation import Condition
 from medbench.augmenters.pipeline import MedIENetPipeline
 from medbench.core.errors import UserError
 

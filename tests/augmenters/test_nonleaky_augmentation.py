@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from medbench.augmenters.nonleaky import TRANSFORMS, augmented
+from medbench.augmenters.nonleaky_augmentation import TRANSFORMS, augmented
 from medbench.training.draws import Draws
 
 IMAGES = torch.randint(0, 256, (400, 2, 10, 14), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
