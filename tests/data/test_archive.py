@@ -64,17 +64,10 @@ def test_a_zip_gives_its_bytes(tmp_path, method):
     assert (folder / "set" / "none").is_dir()
 
 
-@pytest.mark.parametrize(
-    ("packing", "form"),
-    [
-        ("", tarfile.PAX_FORMAT),
-        ("", tarfile.GNU_FORMAT),
-        ("", tarfile.USTAR_FORMAT),
-        ("gz", tarfile.PAX_FORMAT),
-        ("bz2", tarfile.GNU_FORMAT),
-        ("xz", tarfile.USTAR_FORMAT),
-    ],
-)
+TAR_FORMATS = tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT
+
+
+@pytest.mark.parametrize(("packing", "form"), [*zip(("", "", "", "gz", "bz2", "xz"), 2 * TAR_FORMATS, strict=True)])
 def test_a_tar_gives_its_bytes(tmp_path, packing, form, monkeypatch):
     monkeypatch.setattr(tarfile.TarFile, "format", form)
     members = [(f"./{name}", content) for name, content in GOOD.items()]

@@ -210,7 +210,7 @@ def test_a_changed_or_missing_manifest_proves_nothing(unpacked):
         fetched(X)
 
 
-def test_contents_of_the_same_size_are_told_apart_when_they_are_read(unpacked):
+def test_contents_of_the_same_size_differ_when_they_are_read(unpacked):
     paths = [FOLDER / "a/1.png", FOLDER / "b/2.png"]
     check_contents(X, paths)
     paths[1].write_text("b/3.png")

@@ -349,7 +349,7 @@ def test_an_accepted_difference_is_no_proof():
     assert "breastmnist.npz: here, accepted although it differs" in show_known("breastmnist")
 
 
-def test_a_file_that_was_changed_is_told():
+def test_a_file_that_was_changed_is_named():
     breast(proved_by=BREAST.hash)
     BREAST.path.write_bytes(b"fewer")
     assert "breastmnist.npz: was changed since it was fetched" in show_known("breastmnist")

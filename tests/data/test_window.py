@@ -77,7 +77,7 @@ def test_eight_bits_beside_more_and_what_is_broken_have_no_part_in_the_window(tm
     assert len(dataset.card.skipped) == 1 and dataset.card.window == (2047.5, 4095)
 
 
-def test_no_window_can_be_told_without_deep_training_images(tmp_path):
+def test_there_is_no_window_without_deep_training_images(tmp_path):
     put_all(tmp_path, lambda rng: np.full((SIDE, SIDE), 7, np.uint8))
     plain(tmp_path / "val/a/0.png", 7, np.uint16)
     with pytest.raises(UserError, match="only val or test have images of more than 8 bits; set window"):
