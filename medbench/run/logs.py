@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -80,14 +81,9 @@ def read_usage(log: str) -> Usage | None:
     lines = list(USAGE.finditer(log))
     if not lines:
         return None
-    last = lines[-1]
-    gpu, cpu = last["gpu_mib"], last["cpu_seconds"]
-    return Usage(
-        seconds=float(last["seconds"]),
-        peak_mib=int(last["peak_mib"]),
-        gpu_mib=None if gpu is None else int(gpu),
-        cpu_seconds=None if cpu is None else float(cpu),
-    )
+    values = {name: text for name, text in lines[-1].groupdict().items() if text is not None}
+    numbers: dict[str, Any] = {name: (int if name.endswith("mib") else float)(text) for name, text in values.items()}
+    return Usage(**numbers)
 
 
 LOG_INTERVAL = 15.0  # seconds between two lines of a log

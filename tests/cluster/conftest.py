@@ -49,5 +49,5 @@ def cluster():
 def local(cluster, tmp_path_factory):
     """The study, run whole on this machine alone."""
     study = Study(tmp_path_factory.mktemp("local") / "medbench", {})
-    study.finish(study.start("--cores", "2"))
+    study.finish(study.snakemake("--cores", "2"))
     return study

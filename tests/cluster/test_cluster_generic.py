@@ -8,6 +8,7 @@ import yaml
 
 from tests.cluster.study import GENERIC, Study, model
 from tests.helpers.files import ROOT
+from tests.helpers.study import RUN
 
 MODEL = "models/phantom_xray/annotated_l2/seed0"
 
@@ -16,13 +17,13 @@ MODEL = "models/phantom_xray/annotated_l2/seed0"
 def test_a_cancelled_job_is_submitted_again_and_ends_with_the_bytes_of_a_local_run(cluster, local, tmp_path):
     study = Study(tmp_path / "medbench", cluster.environment, prepared=local)
     before = cluster.jobs()
-    snakemake = study.start(*GENERIC, model(0), "results/tiny/samples/phantom_xray/annotated_l2/seed0.npz")
+    snakemake = study.snakemake(*GENERIC, model(0), f"{RUN}/samples/phantom_xray/annotated_l2/seed0.npz")
     (training,) = study.freeze(0)
     cluster.command("scancel", training.job)
     study.finish(snakemake)
-    assert study.bytes_of(MODEL, "samples/phantom_xray") == {
+    assert study.hashes(MODEL, "samples/phantom_xray") == {
         path: content
-        for path, content in local.bytes_of(MODEL, "samples/phantom_xray").items()
+        for path, content in local.hashes(MODEL, "samples/phantom_xray").items()
         if not path.endswith("seed1.npz")
     }
     assert study.first_step(0) > training.step

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.cluster import one_node_slurm
-from tests.cluster.study import SLURM, Study, model, wait_for
+from tests.cluster.study import SLURM, Study, model
+from tests.helpers.study import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -15,7 +16,7 @@ def interrupted(cluster, local, tmp_path_factory):
     """A whole study of which slurmd is killed while both trainings run; one is cancelled, one over its time limit."""
     study = Study(tmp_path_factory.mktemp("slurm") / "medbench", cluster.environment)
     before = cluster.jobs()
-    snakemake = study.start(*SLURM)
+    snakemake = study.snakemake(*SLURM)
     trainings = study.freeze(0, 1)
     cancelled, late = (training.job for training in trainings)
     one_node_slurm.kill_daemon(cluster.folder, "slurmd")
@@ -36,8 +37,8 @@ def interrupted(cluster, local, tmp_path_factory):
 
 def test_a_whole_study_is_byte_identical_to_a_local_run(interrupted, local):
     products = ("tables", "models", "samples", "fidelity", "utility")
-    assert {path.partition("/")[0] for path in local.bytes_of(*products)} == set(products)
-    assert interrupted.study.bytes_of(*products) == local.bytes_of(*products)
+    assert {path.partition("/")[0] for path in local.hashes(*products)} == set(products)
+    assert interrupted.study.hashes(*products) == local.hashes(*products)
 
 
 def test_two_jobs_at_a_time_have_different_gpus(interrupted):
@@ -64,13 +65,13 @@ def test_small_jobs_are_submitted_together(interrupted):
 def test_a_job_is_started_again_where_its_node_fails(cluster, local, tmp_path):
     study = Study(tmp_path / "medbench", cluster.environment, prepared=local)
     before = cluster.jobs()
-    snakemake = study.start(*SLURM, model(0))
+    snakemake = study.snakemake(*SLURM, model(0))
     (training,) = study.freeze(0)
     one_node_slurm.lose_node(cluster.folder)
-    wait_for(lambda: cluster.state(training.job) == "PENDING", "a job that is queued again", study.printed)
+    wait_until(lambda: cluster.state(training.job) == "PENDING", "a job is queued again", printed=study.log.read_text)
     one_node_slurm.start_daemon(cluster.folder, "slurmd")
     study.finish(snakemake)
     folder = "models/phantom_xray/annotated_l2/seed0"
-    assert study.bytes_of(folder) == local.bytes_of(folder)
+    assert study.hashes(folder) == local.hashes(folder)
     assert study.first_step(0) > training.step
     assert cluster.jobs() - before == {training.job}

@@ -5,7 +5,8 @@ import shutil
 import pytest
 from filelock import FileLock
 
-from tests.interruption.study import Study, new_study
+from tests.helpers.study import write_study
+from tests.interruption.study import Study
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,8 @@ def reference(tmp_path_factory, request):
         folder = shared / "reference"
         if not (folder / "finished").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            new_study(folder).finish()
+            write_study(folder, seeds=1)
+            Study(folder).finish()
             (folder / "finished").touch()
     return Study(folder)
 
@@ -31,4 +33,4 @@ def verbs(reference, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def expected(reference):
-    return reference.content()
+    return reference.hashes()

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from tests.helpers.files import finished_checkpoints, holder_of
-from tests.interruption.study import PATIENCE, PRODUCTS, Study, kill_group, leftovers, wait_until
+from tests.helpers.study import PATIENCE, wait_until
+from tests.interruption.study import PRODUCTS, Study, kill_group, leftovers
 
 pytestmark = pytest.mark.interruption
 
@@ -29,7 +30,7 @@ def at_work(study, stage, *arguments):
     """Snakemake, once its job of a stage that must be done again has written a checkpoint."""
     study.forget(stage, "tables")
     snakemake = study.snakemake(*arguments)
-    wait_until(lambda: checkpoints(study, stage), snakemake, f"the first checkpoint of {stage}")
+    wait_until(lambda: checkpoints(study, stage), f"the first checkpoint of {stage}", snakemake)
     return snakemake
 
 
@@ -40,7 +41,7 @@ def process_of(study, stage) -> int:
 
 def check(study, expected):
     assert leftovers(study.run) == []
-    assert study.content() == expected
+    assert study.hashes() == expected
 
 
 def test_snakemake_and_its_jobs_are_killed(study, expected):
@@ -66,7 +67,7 @@ def test_ctrl_c(study, expected):
     kill_group(snakemake, signal.SIGINT)
     assert snakemake.returncode == 1
     log = study.run / "logs/utility/phantom_xray-steps-real+annotated_l2@1-seed0.log"
-    wait_until(lambda: log.read_text().endswith("; run again to go on\n"), None, "the job had saved")
+    wait_until(lambda: log.read_text().endswith("; run again to go on\n"), "the job had saved")
     study.finish()
     check(study, expected)
 
@@ -92,7 +93,7 @@ def test_snakemake_alone_is_killed_and_a_second_one_waits_for_no_job_of_the_firs
     snakemake.wait(PATIENCE)
     second = study.snakemake()
     assert second.wait(PATIENCE) == 1
-    assert f"process {left} on" in (study.folder / "snakemake.log").read_text()
+    assert f"process {left} on" in study.log.read_text()
     os.kill(left, signal.SIGKILL)
     study.finish()
     check(study, expected)

@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
+from tests.helpers.study import RUN, wait_until
 from tests.interruption import ways
-from tests.interruption.study import FOLLOWED_BY, PRODUCTS, RUN, Study, leftovers, wait_until
+from tests.interruption.study import FOLLOWED_BY, PRODUCTS, Study, leftovers
 
 pytestmark = pytest.mark.interruption
 
@@ -71,7 +72,7 @@ def begin(study, verbs):
 
 def check(study, expected):
     assert leftovers(study.run) == []
-    assert study.content() == expected
+    assert study.hashes() == expected
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -115,7 +116,7 @@ def test_a_second_process_with_the_same_checkpoints_is_refused(study, begin, ver
     """As a second Snakemake would start it, beside a job that has outlived the first."""
     study.forget("train", "tables")
     first = begin("train")
-    wait_until(lambda: any(first.run.glob("checkpoints/train/*/.lock")), first.process, "it had its checkpoints")
+    wait_until(lambda: any(first.run.glob("checkpoints/train/*/.lock")), "it had its checkpoints", first.process)
     second = begin("train")
     assert second.process.wait() == 2
     assert f"process {first.process.pid} on" in second.text()

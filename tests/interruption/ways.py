@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.files import finished_checkpoints
-from tests.interruption.study import PATIENCE, wait_until
+from tests.helpers.study import PATIENCE, wait_until
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Job:
         return f"{self.stage} " in self.text()
 
     def wait_until_at_work(self) -> None:
-        wait_until(self.is_at_work, self.process, f"{self.stage} was at work")
+        wait_until(self.is_at_work, f"{self.stage} was at work", self.process)
 
 
 ENDS_WITHIN = 10.0  # seconds that schedulers leave before they kill; it takes one to two
