@@ -66,7 +66,7 @@ def test_a_brighter_split_is_strongly_different(noise):
     assert result["test", "val"].strong
     assert not result["val", "train"].strong
     assert result["val", "train"].enough
-    assert result["val", "train"].classes == {}  # 30 images item
+    assert result["val", "train"].classes == {}  # 30 images each
 
 
 def test_a_class_that_differs_is_found_though_all_together_hardly_do(raw):

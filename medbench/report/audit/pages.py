@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
 from medbench.audit.distributions import LEAST_IMAGES, STRONG_DISTANCE
 from medbench.audit.neighbours import CHOSEN_AT, MOST_MEASURED
 from medbench.audit.results import (
@@ -28,6 +26,7 @@ from medbench.report.audit.pictures import (
     thumbnails,
     two_labels,
 )
+from medbench.report.templating import filled
 from medbench.run.sealed_files import read_model
 from medbench.run.seals import write_html
 
@@ -54,25 +53,18 @@ def draw_audit(raw_path: Path, result_path: Path, output: Path) -> None:
 
 def page(raw: Dataset, result: AuditResult) -> str:
     """The page, self-contained; the same result and images give the same text."""
-    return rendered("audit.html.j2", _context(raw, result))
+    return _filled("audit.html.j2", _context(raw, result))
 
 
-def rendered(template: str, context: dict[str, Any]) -> str:
+def _filled(template: str, context: dict[str, Any]) -> str:
     """A template of the audit's, which can use the report's too."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("medbench.report.audit"), PackageLoader("medbench.report.page")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["counted"] = "{:,}".format
-    return environment.get_template(template).render(context)
+    packages = ("medbench.report.audit", "medbench.report.page")
+    return filled(template, context, *packages, counted="{:,}".format)
 
 
 def _context(raw: Dataset, result: AuditResult) -> dict[str, Any]:
     return {
-        "report": result,
+        "result": result,
         "findings": audit_findings(result),
         "splits": SPLITS,
         "counts": _counts(result),
@@ -147,7 +139,7 @@ def neighbours_page(dataset: Dataset, result: NeighboursResult) -> str:
         for place, pair in enumerate(result.pairs[:MOST_SHOWN])
     ]
     context = {
-        "report": result,
+        "result": result,
         "findings": neighbours_findings(result),
         "closeness": _closeness(result),
         "chosen_at": CHOSEN_AT,
@@ -155,7 +147,7 @@ def neighbours_page(dataset: Dataset, result: NeighboursResult) -> str:
         "histogram": _histogram(result),
         "pictures": Gallery(shown, result.test.images),
     }
-    return rendered("neighbours.html.j2", context)
+    return _filled("neighbours.html.j2", context)
 
 
 def _caption(pair: NeighbourPair, suspicious: bool) -> str:

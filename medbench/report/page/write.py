@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from medbench.config.load import as_written, parse
 from medbench.config.page_sections import PageStage
 from medbench.config.study import Config
@@ -26,6 +24,7 @@ from medbench.report.page.pictures import Picture, examples
 from medbench.report.page.study_section import study_section
 from medbench.report.page.times import time_table
 from medbench.report.results import StudyResults
+from medbench.report.templating import filled
 from medbench.run.logs import spelled_seconds
 from medbench.run.seals import write_html
 
@@ -76,17 +75,9 @@ def write_page(run: Path, stage: PageStage, output: Path, partial: bool = False)
     studies = [StudyResults(run, **dict(study), partial=partial) for study in stage.studies]
     for results in studies:
         require_same_config(results)
-    environment = Environment(
-        loader=PackageLoader("medbench.report.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["duration"] = spelled_seconds
-    environment.filters["patients"] = patients_text
-    pages = output.parent if partial else run
-    write_html(output, environment.get_template("report.html.j2").render(_context(stage, studies, pages, output)))
+    context = _context(stage, studies, output.parent if partial else run, output)
+    page = filled("report.html.j2", context, "medbench.report.page", duration=spelled_seconds, patients=patients_text)
+    write_html(output, page)
 
 
 def _context(stage: PageStage, studies: list[StudyResults], pages: Path, page: Path) -> dict[str, Any]:
