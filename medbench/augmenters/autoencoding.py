@@ -27,11 +27,9 @@ class Autoencoding(Task):
     passes.
 
     Args:
-        vae: the first network.
-        section: widths, weights of the terms, and the warm-up.
         flips: whether training images are mirrored.
         padding: to what the vae divides.
-        probed: validation images (N, C, H, W) uint8 that the log's numbers are measured on.
+        probed: validation images (N, C, H, W) uint8 for the log.
         colors: (C, C), what a difference of colours is multiplied by before its L1 is taken; None: nothing.
     """
 
@@ -166,8 +164,7 @@ def ssim(a: Tensor, b: Tensor, data_range: float = 255.0) -> Tensor:
     """Mean structural similarity of each pair.
 
     Args:
-        a: images (B, C, H, W).
-        b: images of the same shape.
+        a, b: images (B, C, H, W).
         data_range: largest value less smallest that an image can have.
 
     Returns:

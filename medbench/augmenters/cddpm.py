@@ -16,13 +16,8 @@ from medbench.augmenters.nonleaky_augmentation import Condition
 class PixelUNet(ModelMixin, ConfigMixin):
     """UNet2DModel whose time embedding is joined by an embedding of the class (Dhariwal and Nichol 2021, sec. 3.1).
 
-    Args:
-        channels: of the image, in and out.
-        widths: one per stage; every stage but the last halves the image.
-        layers_per_stage: residual blocks per stage.
-        attention_stages: the last so many stages attend over positions.
-        n_classes: labels 0..n_classes − 1; n_classes is the null class.
-        dropout: in the residual blocks.
+    Every stage but the last halves the image, and the last `attention_stages` attend over positions. Label n_classes is
+    the null class.
     """
 
     @register_to_config

@@ -45,13 +45,7 @@ class Padding:
 
 
 class PixelCodec:
-    """The identity but for range and padding: a denoiser in pixel space.
-
-    Args:
-        channels: of the images.
-        size: height and width of the images in pixels.
-        divisor: what the denoiser needs to divide both sides.
-    """
+    """The identity but for range and padding, to sides that `divisor` divides: a denoiser in pixel space."""
 
     def __init__(self, channels: int, size: tuple[int, int], divisor: int):
         self.padding = Padding(size, divisor)
@@ -78,9 +72,8 @@ class LatentCodec:
     Args:
         vae: its config's `scaling_factor` gives latents unit standard deviation. One for colour takes gray images three
             times over, and the mean of its channels is the gray image.
-        channels: of the images.
-        size: height and width of the images in pixels.
-        divisor: what the denoiser needs to divide the latents' sides.
+        channels, size: of the images, height and width in pixels.
+        divisor: of the latents' sides.
 
     Raises:
         UserError: the first stage is for fewer channels, or the images are too small for it.

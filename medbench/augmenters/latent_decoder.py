@@ -82,9 +82,7 @@ class LatentDecoder(ModelMixin, ConfigMixin):
     Any image size: stages have the sizes of `halved_sizes`, so nothing is padded and only odd sides are cropped.
 
     Args:
-        channels: of the images, 1 or 3.
         size: height and width of the images in pixels.
-        n_classes: labels are 0 to n_classes - 1.
         width: channels at full size, a multiple of 8.
         latent_dim: length of the latent vector, and of a class's embedding.
     """

@@ -23,14 +23,7 @@ SectionT = TypeVar("SectionT", bound=LatentDiffusion)
 class LatentUNet(ModelMixin, ConfigMixin):
     """A plain UNet2DConditionModel that cross-attends to learned tokens of the class (Rombach et al. 2022, sec. 3.3).
 
-    Args:
-        channels: of the latents, in and out.
-        widths: one per stage; every stage but the last halves the latents. All attend.
-        layers_per_stage: residual blocks per stage.
-        heads: of attention.
-        n_classes: labels 0..n_classes − 1; n_classes is the null class.
-        tokens_per_class, context_dim: of the class tokens.
-        dropout: in the residual blocks and attention.
+    Every stage attends, and every one but the last halves the latents. Label n_classes is the null class.
     """
 
     @register_to_config
@@ -115,14 +108,7 @@ class MedIENetAugmenter(LatentAugmenter[MedIENet]):
     """MedIENet (Yuan et al. 2025) as we declare it: multi-attention in the encoder, RoPE, class cross-attention."""
 
     Network = MedIENetUNet
-    SWITCHES = (
-        "multi_attention",
-        "channel_attention",
-        "spatial_attention",
-        "self_attention",
-        "rope",
-        "cross_attention",
-    )
+    SWITCHES = MedIENet.model_fields.keys() - LatentDiffusion.model_fields.keys()  # of the ablation
 
     def save(self, folder: Path) -> None:
         """As a diffusers pipeline, which `load` reads component by component."""

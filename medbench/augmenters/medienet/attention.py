@@ -86,10 +86,7 @@ class SpatialAttention(nn.Module):
 class SelfAttention(nn.Module):
     """Scaled dot-product attention (Vaswani et al. 2017), 2-D axial RoPE on queries and keys; pre-normed and residual.
 
-    Args:
-        channels: a multiple of 4 · heads.
-        heads: of the attention.
-        rope: False leaves out the rotation and nothing else; it has no weights.
+    Channels are a multiple of 4 · heads. RoPE has no weights: without it nothing else changes.
     """
 
     def __init__(self, channels: int, heads: int, rope: bool = True):
@@ -133,12 +130,7 @@ class CrossAttention(nn.Module):
 class MultiAttention(nn.Module):
     """Channel, spatial and self-attention, then cross-attention to class tokens; each can be left out.
 
-    Args:
-        channels: a multiple of 8 and of 4 · heads.
-        heads: of self-attention and cross-attention.
-        context_dim: of the class tokens; None leaves cross-attention out.
-        channel, spatial, self_attention: False leaves the part out.
-        rope: of self-attention.
+    Channels are a multiple of 8 and of 4 · heads; without a context_dim cross-attention is left out.
     """
 
     def __init__(
