@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
@@ -11,6 +12,14 @@ from tqdm import tqdm
 from medbench.data.dataset import Origins
 
 DIGEST_BYTES = 16  # for a million images the chance that any two differ and share a digest is below 1e-26
+
+
+class Look(NamedTuple):
+    """What is compared of an image before it got its size."""
+
+    digest: str
+    phash: int
+    levels: int
 
 
 def pixel_digest(image: np.ndarray) -> str:
@@ -49,6 +58,10 @@ def grey_levels(image: np.ndarray) -> int:
     return int(np.count_nonzero(np.bincount(image.ravel(), minlength=256)))
 
 
+def look_of(image: np.ndarray) -> Look:
+    return Look(pixel_digest(image), perceptual_hash(image), grey_levels(image))
+
+
 def origins_of(images: np.ndarray | Sequence[np.ndarray], names: Sequence[str]) -> Origins:
     """Origins of images that come from memory.
 
@@ -56,14 +69,17 @@ def origins_of(images: np.ndarray | Sequence[np.ndarray], names: Sequence[str]) 
         images: N arrays (H, W) or (H, W, 3) uint8, before any change of size.
         names: N, such as `train 17`.
     """
-    hashed = tqdm(images, desc="hashing", unit="image", disable=None)
-    rows = [(image.shape[1::-1], pixel_digest(image), perceptual_hash(image), grey_levels(image)) for image in hashed]
+    looks = [look_of(image) for image in tqdm(images, desc="hashing", unit="image", disable=None)]
+    return origins(names, [image.shape[1::-1] for image in images], looks)
+
+
+def origins(names: Sequence[str], sizes: Sequence[tuple[int, int]], looks: Sequence[Look]) -> Origins:
     return Origins(
         names=np.array(names, dtype=np.str_),
-        sizes=np.array([size for size, _, _, _ in rows], dtype=np.int64).reshape(-1, 2),
-        digests=np.array([digest for _, digest, _, _ in rows], dtype=np.str_),
-        phashes=np.array([phash for _, _, phash, _ in rows], dtype=np.uint64),
-        levels=np.array([levels for _, _, _, levels in rows], dtype=np.int64),
+        sizes=np.array(sizes, dtype=np.int64).reshape(-1, 2),
+        digests=np.array([look.digest for look in looks], dtype=np.str_),
+        phashes=np.array([look.phash for look in looks], dtype=np.uint64),
+        levels=np.array([look.levels for look in looks], dtype=np.int64),
     )
 
 

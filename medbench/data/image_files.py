@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from medbench.core.errors import UserError
-from medbench.data.dataset import SPLITS, Origins, Patients, Split, SplitName
-from medbench.data.digest import grey_levels, perceptual_hash, pixel_digest
+from medbench.data.dataset import SPLITS, Patients, Split, SplitName
+from medbench.data.digest import Look, look_of, origins
 from medbench.data.folders import Item, Listing, require_most_read
 from medbench.data.images import (
     Channels,
@@ -43,21 +42,13 @@ from medbench.run.logs import say
 Decoder = Callable[[Path], Iterable[Picture]]  # the pictures of a file, in their order; raises ImageError
 
 
-class _Look(NamedTuple):
-    """An image once its grey values are of 8 bits."""
-
-    pixels: np.ndarray  # at the final size
-    digest: str
-    phash: int
-    levels: int
-
-
 @dataclass
 class _Reading:
     """What has been read so far: one row of the first lists per image, and what is worth noting."""
 
     items: list[Item] = field(default_factory=list)
-    looks: list[_Look | None] = field(default_factory=list)  # None: awaits the dataset's window
+    looks: list[Look | None] = field(default_factory=list)  # None: awaits the dataset's window
+    pixels: list[np.ndarray] = field(default_factory=list)  # at the final size; of no size while it awaits it
     sizes: list[tuple[int, int]] = field(default_factory=list)  # width, height
     extents: dict[int, np.ndarray] = field(default_factory=dict)  # of the rows that await it
     windowed: Counter[str] = field(default_factory=Counter)  # images, their pixels, and those outside of the window
@@ -120,12 +111,13 @@ def read_listing(
     groups = _group_numbers(reading.items)
     names, split_notes = _split_names(section, listing.where, reading.items, labels, groups, seed)
     window, window_notes = _apply_window(section, listing, reading, names == "train", decoder)
-    looks = [look for look in reading.looks if look]
-    origins, images = _origins(reading, looks), _stacked(looks, reading)
+    image_names = [item.name + item.part for item in reading.items]
+    of_all = origins(image_names, reading.sizes, [look for look in reading.looks if look])
+    images = _stacked(reading.pixels)
     splits: dict[SplitName, Split] = {}
     for name in SPLITS:
         rows = np.flatnonzero(names == name)
-        splits[name] = Split(images[rows], labels[rows], groups[rows], origins.rows(rows))
+        splits[name] = Split(images[rows], labels[rows], groups[rows], of_all.rows(rows))
     return Source(
         splits,
         listing.classes,
@@ -167,20 +159,24 @@ def _add(section: ImageFilesDataset, reading: _Reading, item: Item, picture: Pic
     waits = picture.deep and section.window is None
     if waits:
         reading.extents[len(reading.items)] = extent(np.asarray(picture.image))
-    reading.looks.append(None if waits else _look(section, reading, picture, section.window))
+    look, pixels = (None, np.empty(0)) if waits else _look(section, reading, picture, section.window)
+    reading.looks.append(look)
+    reading.pixels.append(pixels)
     reading.items.append(dataclasses.replace(item, part=picture.part, group=item.group or picture.group))
     reading.remarks.update(picture.remarks)
     reading.sizes.append(picture.image.size)
 
 
-def _look(section: ImageFilesDataset, reading: _Reading, picture: Picture, window: Window | None) -> _Look:
+def _look(
+    section: ImageFilesDataset, reading: _Reading, picture: Picture, window: Window | None
+) -> tuple[Look, np.ndarray]:
+    """A picture once its grey values are of 8 bits, and its pixels at the final size."""
     if window:
         values = np.asarray(picture.image)
         reading.windowed.update(images=1, pixels=values.size, outside=outside(values, window))
     image = in_window(picture, window)
-    whole = np.asarray(image)
-    pixels = np.asarray(to_square(to_channels(image, section.channels), section.image_size, section.fit))
-    return _Look(pixels, pixel_digest(whole), perceptual_hash(whole), grey_levels(whole))
+    pixels = to_square(to_channels(image, section.channels), section.image_size, section.fit)
+    return look_of(np.asarray(image)), np.asarray(pixels)
 
 
 def _apply_window(
@@ -197,7 +193,8 @@ def _apply_window(
     for name in tqdm(dict.fromkeys(name for name, _ in rows), desc="windowing", unit="file", disable=None):
         with contextlib.suppress(ImageError):
             for picture in decoder(listing.root / name):
-                reading.looks[rows[name, picture.part]] = _look(section, reading, picture, window)
+                row = rows[name, picture.part]
+                reading.looks[row], reading.pixels[row] = _look(section, reading, picture, window)
     if None in reading.looks:
         raise UserError(f"{listing.where}: a file was changed while it was read; run it again")
     notes = [window_note(window, what, reading.windowed)] if window else []
@@ -207,23 +204,12 @@ def _apply_window(
     return window, notes
 
 
-def _stacked(looks: list[_Look], reading: _Reading) -> np.ndarray:
-    """Images (N, ...) uint8; the lists are emptied on the way, so that they are not in memory twice."""
-    reading.looks.clear()
-    images = np.empty((len(looks), *looks[0].pixels.shape), dtype=np.uint8)
+def _stacked(pixels: list[np.ndarray]) -> np.ndarray:
+    """Images (N, ...) uint8; the list is emptied on the way, so that they are not in memory twice."""
+    images = np.empty((len(pixels), *pixels[0].shape), dtype=np.uint8)
     for row in range(len(images) - 1, -1, -1):
-        images[row] = looks.pop().pixels
+        images[row] = pixels.pop()
     return images
-
-
-def _origins(reading: _Reading, looks: list[_Look]) -> Origins:
-    return Origins(
-        names=np.array([item.name + item.part for item in reading.items]),
-        sizes=np.array(reading.sizes, dtype=np.int64),
-        digests=np.array([look.digest for look in looks]),
-        phashes=np.array([look.phash for look in looks], dtype=np.uint64),
-        levels=np.array([look.levels for look in looks], dtype=np.int64),
-    )
 
 
 def _group_numbers(items: list[Item]) -> np.ndarray:

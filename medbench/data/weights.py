@@ -30,7 +30,10 @@ def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
     if not path.is_file():
         raise UserError(f"{path}: no such file (expected {what})")
     require_trusted(path)
-    content = _content(path)
+    try:
+        content = path.read_bytes()  # once: what is loaded is then what was hashed, whatever happens to the file
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
     actual = hashlib.sha256(content).hexdigest()
     if actual != sha256.lower():
         raise UserError(
@@ -38,14 +41,6 @@ def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
             "remove the file and fetch it again, or give the hash of the file you mean"
         )
     return _state_in(content, path, what)
-
-
-def _content(path: Path) -> bytes:
-    """Read once: what is loaded is then what was hashed, whatever happens to the file meanwhile."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
 
 
 def _state_in(content: bytes, path: Path, what: str) -> "dict[str, Tensor]":

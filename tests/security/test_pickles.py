@@ -30,18 +30,6 @@ def nothing_ran(tmp_path, monkeypatch):
     assert not RAN.exists()
 
 
-@pytest.fixture
-def refused(verb):
-    """A function: the line in which a verb refuses what it was given."""
-
-    def run(*arguments: object) -> str:
-        code, line = verb(*arguments)
-        assert code == 2
-        return line
-
-    return run
-
-
 def objects(path: Path) -> Path:
     """An npz of pickled objects, with a seal that holds."""
     np.savez(path, images=np.array([Bomb()]), train_images=np.array([Bomb()]), labels=np.zeros(1, np.int64))
@@ -83,12 +71,12 @@ FEATURES = {"seed": 0, "dimensions": [64], "batch_size": 2, "torch_threads": 1}
         (plain, "w.safetensors", "is not a readable safetensors file"),
     ],
 )
-def test_in_weights_whose_hash_is_that_of_the_config(refused, make, name, problem):
+def test_in_weights_whose_hash_is_that_of_the_config(verb, make, name, problem):
     file = make(Path(name))
     write_npz(Path("i.npz"), {"images": np.zeros((2, 8, 8), np.uint8)})
     section = FEATURES | {"weights_sha256": sha256_of(file)}
-    line = refused("features", "i.npz", "f.safetensors", "--config", section, "--weights", file)
-    assert line.startswith(f"medbench: {name}: {problem}")
+    code, line = verb("features", "i.npz", "f.safetensors", "--config", section, "--weights", file)
+    assert code == 2 and line.startswith(f"medbench: {name}: {problem}")
 
 
 def dataset(**section):
@@ -107,12 +95,13 @@ COMMANDS = {  # a file -> the verb that reads it, and its section
 
 @pytest.mark.parametrize("make", [objects, plain, saved])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_in_a_file_that_a_verb_reads(refused, make, name):
+def test_in_a_file_that_a_verb_reads(verb, make, name):
     command, section = COMMANDS[name]
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     make(Path("planted.npz")).rename(name)
     where = "datasets.x: " if command.startswith("prepare") else ""
-    assert refused(*command.split(), "--config", section).startswith(f"medbench: {where}{name.removesuffix('.npz')}")
+    code, line = verb(*command.split(), "--config", section)
+    assert code == 2 and line.startswith(f"medbench: {where}{name.removesuffix('.npz')}")
 
 
 def test_in_a_checkpoint_that_is_named_by_its_own_hash(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The 2-D sets of MedMNIST v3 (Yang et al. 2023): addresses, md5, labels and licences from the medmnist package."""
 
 import importlib.util
+import runpy
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -37,12 +38,7 @@ def _info() -> dict[str, Any]:
     package = importlib.util.find_spec("medmnist")
     if package is None or package.origin is None:
         raise UserError("the package medmnist is not installed (pip install medmnist)")
-    spec = importlib.util.spec_from_file_location("medmnist_info", Path(package.origin).with_name("info.py"))
-    if spec is None or spec.loader is None:
-        raise UserError(f"{package.origin}: has no info.py beside it (pip install --force-reinstall medmnist)")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return dict(module.INFO)
+    return dict(runpy.run_path(str(Path(package.origin).with_name("info.py")))["INFO"])
 
 
 @cache
