@@ -20,8 +20,10 @@ def config_of(*files: Path, **changed) -> Config:
 @pytest.mark.parametrize("files", [(), *((preset,) for preset in PRESETS)], ids=lambda files: [f.stem for f in files])
 def test_the_annotated_model_with_labels_reaches_noise(files):
     config = config_of(*files)
-    labelled = [each for each in config.augmenters.values() if isinstance(each, AnnotatedDDPM) and each.labelled]
-    settings = {(each.timesteps, each.sampler, each.sample_steps, each.clip_sample) for each in labelled}
+    labelled = [
+        section for section in config.augmenters.values() if isinstance(section, AnnotatedDDPM) and section.labelled
+    ]
+    settings = {(section.timesteps, section.sampler, section.sample_steps, section.clip_sample) for section in labelled}
     assert settings == {(1000, "ddim", 50, True)}
     assert warnings(config) == []  # of cao2025, whose schedule ends early as in the walk-through, the table warns
 

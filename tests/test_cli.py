@@ -87,9 +87,9 @@ def test_a_read_only_results_folder_is_one_line_and_exit_code_2(tmp_path, monkey
         if root:
             os.seteuid(0)
     assert stop.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"medbench: {target}: cannot be written: Permission denied")
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"medbench: {target}: cannot be written: Permission denied")
+    assert message.count("\n") == 1
     assert list(target.parent.iterdir()) == []
 
 

@@ -46,8 +46,8 @@ def test_every_key_of_the_page_leads_to_the_value_that_it_states(config):
     rows = ROW.findall(PAGE)
     assert len(rows) > 100
     for value, key, _ in rows:
-        found = plain(at(config, key))
-        assert not value or found == yaml.safe_load(value), key
+        setting = plain(at(config, key))
+        assert not value or setting == yaml.safe_load(value), key
 
 
 def test_a_key_is_called_default_where_config_yaml_does_not_write_it(written):

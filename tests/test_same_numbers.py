@@ -47,9 +47,9 @@ def test_one_changed_pixel_is_found(numbers):
 
 
 def test_a_score_that_changed_in_its_last_bit_is_found(numbers):
-    found = different(numbers, {**numbers, AUROC: np.nextafter(numbers[AUROC], 1)})
-    assert found[AUROC]["state"] == "changed"
-    assert 0 < found[AUROC]["difference"] < 1e-15
+    differences = different(numbers, {**numbers, AUROC: np.nextafter(numbers[AUROC], 1)})
+    assert differences[AUROC]["state"] == "changed"
+    assert 0 < differences[AUROC]["difference"] < 1e-15
 
 
 @pytest.mark.parametrize(

@@ -120,8 +120,8 @@ def test_content_decides_what_is_made_again(tmp_path):
     config = load(raw)
 
     def states() -> tuple[str, str]:
-        own = inputs.dataset_state(config, "ct", sha256_of)
-        return own, inputs.given_state(config, "ct", "ready", sha256_of)
+        dataset = inputs.dataset_state(config, "ct", sha256_of)
+        return dataset, inputs.given_state(config, "ct", "ready", sha256_of)
 
     before = states()
     for path in tmp_path.rglob("*"):
@@ -133,3 +133,30 @@ def test_content_decides_what_is_made_again(tmp_path):
     assert states()[0] == before[0] and states()[1] != before[1]
     (tmp_path / "mine.npz").unlink()
     assert "No such file" in states()[0]
+
+
+def test_a_missing_path_is_refused_before_any_job(tmp_path):
+    raw = changed("datasets.ct", {"kind": "folder", "path": "photos/tongue", "image_size": 32})
+    with pytest.raises(
+        UserError, match=r"datasets\.ct\.path: no such path: photos/tongue \(expected one folder per class"
+    ):
+        inputs.check_paths(load(raw))
+    raw["datasets"]["ct"] = {"kind": "npz", "path": str(tmp_path / "x.npz")}
+    with pytest.raises(UserError, match=r"datasets\.ct\.path: no such path: .*x\.npz \(expected an npz file\)"):
+        inputs.check_paths(load(raw))
+
+
+def test_a_folder_is_prepared_again_when_a_file_in_it_changes(tmp_path):
+    raw = changed("datasets.own", {"kind": "folder", "path": str(tmp_path), "image_size": 32})
+    config = load(raw)
+    (tmp_path / "white").mkdir()
+    states = [inputs.dataset_state(config, "own", sha256_of)]
+    for content in (b"one", b"other"):
+        (tmp_path / "white" / "1.png").write_bytes(content)
+        states.append(inputs.dataset_state(config, "own", sha256_of))
+    assert len(set(states)) == 3
+    (tmp_path / "white" / ".DS_Store").write_bytes(b"1")
+    (tmp_path / "README.txt").write_bytes(b"1")
+    os.utime(tmp_path / "white" / "1.png", (1, 1))
+    assert inputs.dataset_state(config, "own", sha256_of) == states[-1]
+    assert inputs.dataset_state(config, "ct", sha256_of) == ""

@@ -112,11 +112,11 @@ def test_a_mistake_in_the_config_is_one_line_before_any_job(root, snakemake):
 def test_a_first_stage_is_trained_once_for_all_that_use_it_and_a_model_once_for_all_that_sample_it(planned, tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "phantom_ct.npz").touch()
-    own = "{kind: images, path: 'made/{dataset}.npz'}"
-    listed = "[medienet_l2, ldm, medienet_g1_s10, medienet_g4_s50, own, mixup]"
-    arms = "[real, real+medienet_g1_s10@1, real+mixup@1, only-mixup, only-own]"
+    ready = "{kind: images, path: 'made/{dataset}.npz'}"
+    listed = "[medienet_l2, ldm, medienet_g1_s10, medienet_g4_s50, ready, mixup]"
+    arms = "[real, real+medienet_g1_s10@1, real+mixup@1, only-mixup, only-ready]"
     study = f"{{datasets: [phantom_ct], augmenters: {listed}, generator_seeds: [0, 1], arms: {arms}}}"
-    jobs, printed = planned("mine", "--config", f"augmenters={{own: {own}}}", f"studies={{mine: {study}}}")
+    jobs, printed = planned("mine", "--config", f"augmenters={{ready: {ready}}}", f"studies={{mine: {study}}}")
     assert jobs["train"] == 2 * 4  # medienet, ldm, their first stage, and the given images
     assert jobs["sample"] == jobs["features_generated"] == jobs["fidelity"] == 2 * (4 + 2)
     assert jobs["utility"] == 3 + 2 * 2  # real, real+mixup and only-mixup need no generator
@@ -126,7 +126,7 @@ def test_a_first_stage_is_trained_once_for_all_that_use_it_and_a_model_once_for_
     assert sorted(users) == ["models/phantom_ct/ldm/seed1", "models/phantom_ct/medienet_l2/seed1"]
     for name in ("medienet_l2", "medienet_g1_s10", "medienet_g4_s50"):
         assert inputs[f"samples/phantom_ct/{name}/seed1.npz"] == "results/full/models/phantom_ct/medienet_l2/seed1"
-    assert "made/phantom_ct.npz" not in inputs["models/phantom_ct/own/seed0"]  # of which the content is compared
+    assert "made/phantom_ct.npz" not in inputs["models/phantom_ct/ready/seed0"]  # of which the content is compared
 
 
 # The plan without Snakemake -------------------------------------------------------------------------------------

@@ -116,22 +116,22 @@ def test_the_real_ct_archive_is_fetched_prepared_and_audited(prepare, shared, wo
 
 def test_touched_copied_and_littered_folders_are_the_same_and_linked_ones_are_read(prepare, work):
     two_classes(work / "store")
-    folder = work / "own"
+    folder = work / "images"
     folder.mkdir()
     for name in ("ill", "well"):
         (folder / name).symlink_to(work / "store" / name)
-    own = f"own: {{kind: folder, path: {folder}, image_size: 16}}", "results/mine/audit/own.json"
+    audit = f"own: {{kind: folder, path: {folder}, image_size: 16}}", "results/mine/audit/own.json"
     card = work / "results/mine/datasets/own.raw.json"
-    prepare(*own)
+    prepare(*audit)
     before = card.read_text()
     shutil.copytree(folder, work / "copy")
     shutil.rmtree(folder)
     shutil.move(work / "copy", folder)
     (folder / "ill" / ".DS_Store").write_bytes(b"Bud1")
     os.utime(folder)
-    assert "Nothing to be done" in prepare(*own)
+    assert "Nothing to be done" in prepare(*audit)
     put(folder / "ill" / "new.png", 77)
-    prepare(*own)
+    prepare(*audit)
     counts = [sum(map(sum, json.loads(text)["counts"].values())) for text in (before, card.read_text())]
     assert counts[0] < counts[1] == 41
 
@@ -140,7 +140,7 @@ def test_a_table_below_the_project_itself_makes_only_its_images_an_input(prepare
     two_classes(work / "img")
     rows = [f"img/{cls}/{n:02}.png,{cls}" for cls in ("ill", "well") for n in range(20)]
     (work / "list.csv").write_text("path,label\n" + "\n".join(rows))
-    own = "own: {kind: folder, path: ., table: list.csv, image_size: 16}"
-    prepare(own, "results/mine/audit/own.json")
+    audit = "own: {kind: folder, path: ., table: list.csv, image_size: 16}", "results/mine/audit/own.json"
+    prepare(*audit)
     os.utime(work / "list.csv", (1, 1))
-    assert "Nothing to be done" in prepare(own, "results/mine/audit/own.json")
+    assert "Nothing to be done" in prepare(*audit)
