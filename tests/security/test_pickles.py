@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from medbench.augmenters.annotated import AnnotatedUNet
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import write_npz
 from medbench.run.seals import NPZ, UNSEALED, seal
@@ -118,8 +119,6 @@ def test_in_a_checkpoint_that_is_named_by_its_own_hash(tmp_path, capsys):
 
 def test_in_the_place_of_a_models_weights(tmp_path):
     """diffusers falls back to a .bin, which is a pickle, unless it is told not to."""
-    from medbench.augmenters.annotated import AnnotatedUNet
-
     AnnotatedUNet(channels=1, width=8, multipliers=(1,), n_classes=None, standardization=True).save_pretrained(tmp_path)
     (weights,) = tmp_path.glob("*.safetensors")
     weights.unlink()

@@ -42,9 +42,9 @@ def obtain(remote: Remote, network: Network) -> str:
     """
     if _is_here(remote):
         return PLACED
-    addresses = network.addresses(remote)
-    if network.mirror is None or (network.offline and is_web(network.mirror)):
-        addresses = [*_cached(remote), *addresses]
+    addresses = network.mirrored(remote)
+    if addresses is None:
+        addresses = [*_cached(remote), *(() if network.offline else remote.urls)]
     if not addresses:
         raise nothing_to_download(remote, network.offline)
     with _local_errors(remote.path), lock_file(remote.path):

@@ -44,15 +44,15 @@ class Network:
             raise UserError(f"MEDBENCH_OFFLINE: {value!r} is not understood (expected 1 or 0)")
         return cls(offline=offline or value in YES, mirror=os.environ.get("MEDBENCH_MIRROR") or None)
 
-    def addresses(self, remote: Remote) -> list[str]:
-        """Where a file may be had, in order: with a mirror nowhere else, offline from a mirror's folder only.
+    def mirrored(self, remote: Remote) -> list[str] | None:
+        """Where the mirror may have a file, in order; None: there is no mirror, or offline none that may be asked.
 
         Raises:
             UserError: the mirror is neither a web address nor a folder.
         """
         names = f"{remote.source}/{remote.file}", remote.file
         if self.mirror is None or (is_web(self.mirror) and self.offline):
-            return [] if self.offline else list(remote.urls)
+            return None
         if is_web(self.mirror):
             return [f"{self.mirror.rstrip('/')}/{name}" for name in names]
         folder = Path(self.mirror).expanduser()
