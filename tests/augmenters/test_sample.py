@@ -22,10 +22,6 @@ from tests.helpers.files import flip
 TRAINING = {"timesteps": 12, "steps": 3, "batch_size": 8, "sample_batch_size": 4}
 ANNOTATED = {"kind": "annotated_ddpm", "width": 8, "multipliers": (1, 2), "conditioning": "label"}
 PIXELS = {"kind": "cddpm", "widths": (8, 16), "layers_per_stage": 1, "attention_stages": 1}
-CONDITIONAL = [{**PIXELS, "sampler": sampler} for sampler in ("ancestral", "ddim", "dpmsolver++")]
-KINDS = pytest.mark.parametrize(
-    "kind", [ANNOTATED, *CONDITIONAL], ids=["annotated", "cddpm", "cddpm-ddim", "cddpm-dpmsolver"]
-)
 
 
 def section(kind=ANNOTATED, **settings) -> AugmenterSection:
@@ -56,17 +52,6 @@ def sampled(model, path, wanted, seed=0):
     return read_npz(path)
 
 
-@KINDS
-def test_images_do_not_depend_on_the_batch_size_nor_on_how_many_follow(tmp_path, model, kind):
-    folder = model(kind=kind)
-    many = sampled(folder, tmp_path / "many.npz", stage(n=10, kind=kind, sample_batch_size=4))
-    few = sampled(folder, tmp_path / "few.npz", stage(n=3, kind=kind, sample_batch_size=1))
-    # Another batch size rounds differently in the last bits of float32; one grey level is what that can flip.
-    assert np.abs(many["images"][:3].astype(int) - few["images"]).max() <= 1
-    np.testing.assert_array_equal(many["labels"][:3], few["labels"])
-    assert len({image.tobytes() for image in many["images"]}) == 10
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("kind", [ANNOTATED, PIXELS], ids=["annotated", "cddpm"])
 def test_shapes_and_trajectory(tmp_path, model, channels, kind):
@@ -93,7 +78,7 @@ def test_one_model_per_class_makes_its_own_class(tmp_path, model):
     assert means[1] - means[0] > 20  # the classes differ by 90 grey levels; 45 to 70 were seen
 
 
-@KINDS
+@pytest.mark.parametrize("kind", [ANNOTATED, {**PIXELS, "sampler": "dpmsolver++"}], ids=["annotated", "cddpm"])
 def test_interrupted_and_resumed_gives_the_same_bytes(tmp_path, model, monkeypatch, kind):
     folder = model(kind=kind)
     sampled(folder, tmp_path / "whole.npz", stage(kind=kind))
