@@ -27,7 +27,7 @@ from medbench.run.files import write_text
 from medbench.run.sealed_files import read_json, write_json
 from medbench.run.seals import write_sums
 from medbench.utility.scores import score_rows, val_thresholds
-from tests.helpers.builders import write_fidelity, write_utility
+from tests.helpers.builders import card_of, write_fidelity, write_utility
 
 STRENGTH = {"real": 1.2, "oversample": 1.3, "a": 1.6, "b": 1.0}  # how far a class's logit is raised on its images
 
@@ -108,17 +108,7 @@ def _classifier_run(
         folder, "demo", tuple(classes), augmenters, seeds, arms=arms, budgets=budgets, classifier_seeds=(0, 1, 2)
     )
     for dataset, names in classes.items():
-        card = Card(
-            name=dataset,
-            title="",
-            source="",
-            licence="",
-            citation="",
-            classes=names,
-            channels=1,
-            image_size=(12, 12),
-            counts={"test": np.bincount(np.arange(n) % len(names)).tolist()},
-        )
+        card = card_of(dataset, names, counts={"test": np.bincount(np.arange(n) % len(names)).tolist()})
         write_json(card_path(folder / f"datasets/{dataset}.npz"), card.model_dump(mode="json"))
         for budget, arm in itertools.product(budgets, map(Arm.parse, arms)):
             for origin in results.origins(arm.name):
@@ -265,17 +255,7 @@ def _field_run(folder: Path, study: str, seeds=(0, 1, 2), arms=(), **settings) -
         write_model(folder / f"models/ct/{trained}/seed{seed}", trained, seed, section)
         write_fid(folder, name, seed)
     sizes = {"train": [450, 450], "val": [50, 50], "test": [400, 400]}
-    card = Card(
-        name="ct",
-        title="Chest CT",
-        source="",
-        licence="",
-        citation="",
-        classes=["normal", "cancer"],
-        channels=1,
-        image_size=(28, 28),
-        counts=sizes,
-    )
+    card = card_of("ct", ["normal", "cancer"], title="Chest CT", image_size=(28, 28), counts=sizes)
     write_json(folder / "datasets/ct.json", card.model_dump())
     # The hashes of the config are the workflow's matter: without them everything belongs together.
     return StudyResults(folder, **section | {"expected": {}})

@@ -8,11 +8,10 @@ from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
 from medbench.core.errors import UserError
-from medbench.data.dataset import Card
 from medbench.report.effects import EFFECT_COLUMNS, arm_label, between, direction, effects
 from medbench.report.results import StudyResults
 from medbench.run.sealed_files import write_json
-from tests.helpers.builders import write_utility
+from tests.helpers.builders import card_of, write_utility
 
 LABELS = np.arange(120) % 2
 ARMS = ("real", "real+oversample@1", "real+oversample@0.5", "real+ann@1", "only-ann")
@@ -37,17 +36,7 @@ def write_arm(
 def study(folder: Path, arms=ARMS, classes=("normal", "ill"), **options) -> StudyResults:
     settings = {"datasets": ["xray"], "augmenters": ["ann"], "seeds": [0], "classifier_seeds": [0, 1, 2]} | options
     for dataset in settings["datasets"]:
-        card = Card(
-            name=dataset,
-            title="",
-            source="",
-            licence="",
-            citation="",
-            classes=list(classes),
-            channels=1,
-            image_size=(28, 28),
-            counts={},
-        )
+        card = card_of(dataset, classes, image_size=(28, 28))
         write_json(folder / f"datasets/{dataset}.json", card.model_dump(mode="json"))
     return StudyResults(folder, "study", arms=arms, **settings)
 

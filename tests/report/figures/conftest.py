@@ -9,13 +9,13 @@ from medbench.config.page_sections import report_section
 from medbench.config.plan import Model, models, trained_as
 from medbench.config.study import Config
 from medbench.core.rng import numpy_rng
-from medbench.data.dataset import SPLITS, Card, Dataset, Split
+from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.report.results import StudyResults
 from medbench.run.files import write_text
 from medbench.run.logs import Usage
 from medbench.run.sealed_files import write_json, write_npz
 from medbench.run.seals import write_sums
-from tests.helpers.builders import write_fidelity
+from tests.helpers.builders import card_of, write_fidelity
 
 SIZE = 12
 LATENT = {"first_stage": "ae", "fidelity_checks": 4, "select": "kid"}
@@ -107,13 +107,10 @@ def _images(name: str, n: int, *axes) -> np.ndarray:
 
 def _write_dataset(folder: Path, name: str, classes) -> None:
     labels = np.arange(60) % len(classes)
-    card = Card(
-        name=name,
+    card = card_of(
+        name,
+        classes,
         title=name,
-        source="",
-        licence="",
-        citation="",
-        classes=classes,
         channels=3 if name.startswith("colour") else 1,
         image_size=(SIZE, SIZE),
         counts={split: np.bincount(labels).tolist() for split in SPLITS},

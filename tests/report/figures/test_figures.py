@@ -16,7 +16,7 @@ from medbench.config.page_sections import report_section
 from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
-from medbench.data.dataset import SPLITS, Card, Dataset, Split
+from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.report.figures import style
 from medbench.report.figures.denoising import denoising_strip
 from medbench.report.figures.fid import fid_by_augmenter
@@ -26,7 +26,7 @@ from medbench.report.results import StudyResults
 from medbench.run.files import write_text
 from medbench.run.sealed_files import write_json, write_npz
 from medbench.run.seals import write_sums
-from tests.helpers.builders import write_fidelity
+from tests.helpers.builders import card_of, write_fidelity
 
 DATASETS = ("gray", "colour")
 CLASSES = ["normal", "squamous.cell.carcinoma"]
@@ -50,17 +50,7 @@ def fake_run(
     labels = np.arange(20) % 2
     for dataset in datasets:
         channels = 3 if dataset.startswith("colour") else 1
-        card = Card(
-            name=dataset,
-            title="",
-            source="",
-            licence="",
-            citation="",
-            classes=CLASSES,
-            channels=channels,
-            image_size=(12, 12),
-            counts={},
-        )
+        card = card_of(dataset, CLASSES, channels=channels)
         split = Split(images(20, channels), labels, np.arange(20))
         Dataset(dict.fromkeys(SPLITS, split), card).save(folder / "datasets" / f"{dataset}.npz")
         for part in ("train", "test"):

@@ -6,6 +6,7 @@ from medbench.config.study import Config
 from medbench.data.dataset import Card
 from medbench.report.page.classifier_choices import classifier_choices
 from medbench.report.page.generator_choices import generator_choices
+from tests.helpers.builders import card_of
 
 RAW = {
     "name": "demo",
@@ -40,18 +41,7 @@ def config(**changed) -> Config:
 
 
 def card(name: str, flip: bool) -> Card:
-    return Card(
-        name=name,
-        title=f"The {name}",
-        source="",
-        licence="",
-        citation="",
-        classes=["a", "b"],
-        channels=1,
-        image_size=(28, 28),
-        counts={},
-        horizontal_flip=flip,
-    )
+    return card_of(name, ["a", "b"], title=f"The {name}", image_size=(28, 28), horizontal_flip=flip)
 
 
 CARDS = {"ct": card("ct", False), "tongue": card("tongue", True)}

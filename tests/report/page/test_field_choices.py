@@ -7,12 +7,12 @@ import pytest
 from medbench.augmenters import built_in
 from medbench.augmenters.sections import AugmenterSection
 from medbench.config.study import Config
-from medbench.data.dataset import Card
 from medbench.report.page.classifier_choices import classifier_choices
 from medbench.report.page.generator_choices import generator_choices
 from medbench.report.page.medienet_choices import medienet_choices
 from medbench.report.page.regenerate import needed_files
 from medbench.report.page.spelled_settings import KINDS
+from tests.helpers.builders import card_of
 
 WEIGHTS = {"hub": "stabilityai/sd-vae-ft-mse", "sha256": "ab" * 32}
 AUGMENTERS = {
@@ -55,17 +55,8 @@ def config(*augmenters: str, arms=(), defined=None, ablation=None) -> Config:
 
 
 CARDS = {
-    "tongue": Card(
-        name="tongue",
-        title="Tongue coatings",
-        source="",
-        licence="",
-        citation="",
-        classes=["a", "b"],
-        channels=3,
-        image_size=(60, 64),
-        counts={},
-        horizontal_flip=True,
+    "tongue": card_of(
+        "tongue", ["a", "b"], title="Tongue coatings", channels=3, image_size=(60, 64), horizontal_flip=True
     )
 }
 ALL = [name for name in AUGMENTERS if name not in ("ae", "published")]

@@ -16,13 +16,13 @@ from medbench.config import page_sections
 from medbench.config.load import parse
 from medbench.config.study import Config
 from medbench.core.errors import UserError
-from medbench.data.dataset import SPLITS, Card, Dataset, Split, class_counts
+from medbench.data.dataset import SPLITS, Dataset, Split, class_counts
 from medbench.report.page.pictures import strip
 from medbench.report.page.write import write_page
 from medbench.run.files import write_text
 from medbench.run.sealed_files import read_json
 from medbench.run.seals import write_sums
-from tests.helpers.builders import score, write_utility
+from tests.helpers.builders import card_of, score, write_utility
 from tests.helpers.parsed_page import Page
 
 CLASSES = ["<b>dark</b>", "bright"]
@@ -72,15 +72,13 @@ def write_dataset(folder: Path, made_with: str) -> None:
     labels = np.arange(20) % 2
     images = np.random.RandomState(0).randint(0, 256, (20, 12, 12)).astype(np.uint8)
     splits = dict.fromkeys(SPLITS, Split(images, labels, np.arange(20)))
-    card = Card(
-        name="tiny",
+    card = card_of(
+        "tiny",
+        CLASSES,
         title="Tiny <i>set</i>",
         source="a camera",
         licence="CC0",
         citation="Someone 2020",
-        classes=CLASSES,
-        channels=1,
-        image_size=(12, 12),
         counts=class_counts(splits, 2),
         skipped=["broken.png: not an image"],
         notes=["gray made of colour"],

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.data.dataset import Card
 from medbench.report.results import StudyResults
 from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
 from medbench.report.tables.markup import tex
 from medbench.report.tables.write import write_tables
 from medbench.run.files import write_text
 from medbench.run.sealed_files import write_json
-from tests.helpers.builders import write_fidelity
+from tests.helpers.builders import card_of, write_fidelity
 
 # value against train by (augmenter, seed); against R it is 1 higher, against test 2 higher
 VALUES = {
@@ -55,17 +54,7 @@ def fake_run(folder: Path, seeds=(0, 1, 2), papers=(), random_weights=False, dim
             "runtime": {"precision": "fp32", "device": "cpu"},
         }
         write_json(folder / "models/chest_ct" / augmenter / f"seed{seed}" / "medbench.json", described)
-    card = Card(
-        name="chest_ct",
-        title="Chest CT",
-        source="",
-        licence="",
-        citation="",
-        classes=["normal", "cancer"],
-        channels=1,
-        image_size=(28, 28),
-        counts={},
-    )
+    card = card_of("chest_ct", ["normal", "cancer"], title="Chest CT", image_size=(28, 28))
     write_json(folder / "datasets/chest_ct.json", card.model_dump())
     return StudyResults(folder, "cao2025", ("chest_ct",), ("ann_l2", "ann_huber"), tuple(seeds), papers)
 
