@@ -27,8 +27,8 @@ from medbench.run.logs import Progress
 
 CHUNK = 2**20  # bytes held in memory at a time
 SMALL = 2**20  # bytes; what unpacks to no more than this is no bomb, however well it was packed
-PARTS, PART = 64, 255  # parts in a name (Python fails to remove a thousand nested folders), bytes in a part
-LISTED = 2**20, 256, 4096  # bytes that a listing may take: in any case, and for each member of a zip or of a tar
+MOST_PARTS, LONGEST_PART = 64, 255  # parts of a name (Python cannot remove a thousand nested folders), their bytes
+LISTING_BYTES = 2**20, 256, 4096  # that a listing may take: in any case, and for each member of a zip or of a tar
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # a member, or the end of an empty archive
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound on what one read yields
 Seal = Callable[[Path], object]
@@ -146,13 +146,14 @@ def _parts(archive: Path, member: _Member) -> list[str]:
     """The parts of a name that is safe to join to a folder. Zips made on Windows may have backslashes in it."""
     path = member.name.replace("\\", "/")
     parts = [part for part in path.split("/") if part not in ("", ".")]
+    longest = max((len(os.fsencode(part)) for part in parts), default=0)
     problems = {
         "holds a name with a NUL": "\0" in path,
         "holds an absolute name": path.startswith("/") or re.match("[A-Za-z]:", path) is not None,
         "holds a name that leads out of its folder": ".." in map(str.strip, parts),
         "holds an empty name": not path or not (parts or member.folder),
-        f"holds a name with a part of more than {PART} bytes": any(len(os.fsencode(part)) > PART for part in parts),
-        f"holds a name of more than {PARTS} parts": len(parts) > PARTS,
+        f"holds a name with a part of more than {LONGEST_PART} bytes": longest > LONGEST_PART,
+        f"holds a name of more than {MOST_PARTS} parts": len(parts) > MOST_PARTS,
     }
     if True in problems.values():
         raise _refusal(archive, next(what for what, holds in problems.items() if holds), member.name)
@@ -161,8 +162,7 @@ def _parts(archive: Path, member: _Member) -> list[str]:
 
 def _members(archive: Path, packed: io.BufferedReader, limits: Limits) -> Iterator[_Member]:
     with _reading(archive):
-        start = packed.read(16)
-        packed.seek(0)
+        start = packed.peek(16)[:16]
         if start.startswith(ZIP_STARTS):
             yield from _zip_members(archive, _Rationed(packed), limits)
         else:
@@ -178,7 +178,7 @@ class _Rationed(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         if self.ration is None:
             return super().read(size)
-        wanted = LISTED[0] if size is None or size < 0 else size  # zipfile reads the last 64 KiB without a size
+        wanted = LISTING_BYTES[0] if size is None or size < 0 else size  # zipfile reads the last 64 KiB without a size
         data = super().read(min(wanted, self.ration + 1))
         self.ration -= len(data)
         if self.ration < 0:
@@ -187,7 +187,7 @@ class _Rationed(io.BufferedReader):
 
 
 def _zip_members(archive: Path, file: _Rationed, limits: Limits) -> Iterator[_Member]:
-    file.ration = LISTED[0] + LISTED[1] * limits.members
+    file.ration = LISTING_BYTES[0] + LISTING_BYTES[1] * limits.members
     opened = zipfile.ZipFile(file)
     file.ration = None
     for info in opened.infolist():
@@ -214,7 +214,7 @@ def _zip_chunks(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[byte
 
 
 def _tar_members(archive: Path, file: _Rationed, start: bytes) -> Iterator[_Member]:
-    file.ration = LISTED[0]
+    file.ration = LISTING_BYTES[0]
     try:
         opened = tarfile.TarFile(fileobj=file)
     except tarfile.ReadError as error:
@@ -227,7 +227,7 @@ def _tar_members(archive: Path, file: _Rationed, start: bytes) -> Iterator[_Memb
             raise _refusal(archive, f"holds {what}", info.name)
         size = info.size if info.isfile() else 0
         yield _Member(info.name, info.isdir(), size, None, partial(_tar_chunks, file, info.offset_data, size))
-        file.ration = min((file.ration or 0) + LISTED[2], LISTED[0])
+        file.ration = min((file.ration or 0) + LISTING_BYTES[2], LISTING_BYTES[0])
     file.ration = None
     _check_end(file, opened.offset)
 

@@ -20,8 +20,8 @@ DAMAGED = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EO
 
 BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339  # tags of TIFF
 
-PIXELS = (0.1, 99.9)  # percentiles within an image: a burnt-in letter or a hot pixel lies outside
-IMAGES = (1, 99)  # percentiles of these over the images: so does one odd image in a hundred
+PIXEL_PERCENTILES = (0.1, 99.9)  # percentiles within an image: a burnt-in letter or a hot pixel lies outside
+IMAGE_PERCENTILES = (1, 99)  # percentiles of these over the images: so does one odd image in a hundred
 LEAST_SHARE = 1 / 4  # of the 256 levels, for what lies inside
 
 Channels = Literal[1, 3]
@@ -217,8 +217,8 @@ def outside(values: np.ndarray, window: Window) -> int:
 
 
 def extent(values: np.ndarray) -> np.ndarray:
-    """(4,) smallest value, the PIXELS percentiles, largest value of an image."""
-    low, high = PIXELS  # of few pixels, the value inside and not one towards the outlier
+    """(4,) smallest value, the PIXEL_PERCENTILES percentiles, largest value of an image."""
+    low, high = PIXEL_PERCENTILES  # of few pixels, the value inside and not one towards the outlier
     inside = np.percentile(values, low, method="higher"), np.percentile(values, high, method="lower")
     return np.array([values.min(), *inside, values.max()], dtype=np.float64)
 
@@ -231,7 +231,7 @@ def window_of(extents: Sequence[np.ndarray]) -> tuple[Window, str]:
     """
     smallest, low, high, largest = np.array(extents).T
     whole = float(smallest.min()), float(largest.max())
-    inside = float(np.percentile(low, IMAGES[0])), float(np.percentile(high, IMAGES[1]))
+    inside = float(np.percentile(low, IMAGE_PERCENTILES[0])), float(np.percentile(high, IMAGE_PERCENTILES[1]))
     if 0 < inside[1] - inside[0] < LEAST_SHARE * (whole[1] - whole[0]):
         return _between(*inside), f"of the training images, without outliers (they hold {whole[0]:g} to {whole[1]:g})"
     return _between(*whole), "all that the training images hold"

@@ -28,7 +28,7 @@ from medbench.data.folders import (
 from medbench.data.sections import Columns, OwnFilesDataset
 
 # What a column says -> its usual names, without capitals, blanks and signs.
-NAMES = {
+USUAL_NAMES = {
     "path": {"path", "file", "filename", "filepath", "image", "imagepath", "imagefile", "imagename", "img", "imgpath"},
     "label": {"label", "labels", "class", "classname", "target", "category", "diagnosis", "dx"},
     "split": {"split", "fold", "subset", "partition"},
@@ -79,7 +79,7 @@ def columns_of(table: Table, chosen: Mapping[Any, str | None], needed: Sequence[
         UserError: a missing column, two that may be meant, or one that may say the split or the group and is not read.
     """
     columns: dict[str, str] = {what: column for what, column in chosen.items() if column is not None}
-    for what, usual in NAMES.items():
+    for what, usual in USUAL_NAMES.items():
         candidates = [name for name in table.names if re.sub(r"[\W_]", "", name.lower()) in usual]
         candidates = [name for name in candidates if what not in chosen and name not in columns.values()]
         candidates = [name for name in candidates if name == what and what in needed] or candidates

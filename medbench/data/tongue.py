@@ -13,7 +13,7 @@ from medbench.data.prepare import Source
 from medbench.data.sections import TongueDataset
 from medbench.data.tables import Table, read_table
 
-PHOTOGRAPHS, LABELS = "TongueImage/Raw", "Phenotypes/L1_Labels_Manual.txt"
+PHOTOGRAPHS, LABEL_TABLE = "TongueImage/Raw", "Phenotypes/L1_Labels_Manual.txt"
 NOT_LABELLED = "NA"
 WORD = re.compile(r"[a-z]+")
 FILLERS = {"tongue", "tongues", "image", "images", "dosha", "class", "type", "data"}  # beside a class's name
@@ -79,9 +79,9 @@ def _class_of(folder: Path, parts: Sequence[str]) -> str | None:
 
 
 def _by_table(folder: Path, column: str, where: str) -> Listing:
-    paths = sorted(folder.glob(f"**/{LABELS}"))
+    paths = sorted(folder.glob(f"**/{LABEL_TABLE}"))
     if not paths:
-        raise UserError(f"{folder}: has no {LABELS}, the labels given by hand")
+        raise UserError(f"{folder}: has no {LABEL_TABLE}, the labels given by hand")
     table, root = read_table(paths[0]), paths[0].parent.parent
     missing = [name for name in ("SID", column) if name not in table.names]
     if missing:

@@ -8,13 +8,13 @@ from medbench.data.known import known
 from medbench.data.published import Facts
 from medbench.data.record import fetched
 
-COLUMNS = ("name", "task", "classes", "train/val/test", "side, pixels", "licence", "to get", "here")
+HEADINGS = ("name", "task", "classes", "train/val/test", "side, pixels", "licence", "to get", "here")
 
 
 def list_known() -> str:
     """A table of every known dataset, one line each."""
-    rows = [COLUMNS, *(_row(sizes) for sizes in known().values())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    rows = [HEADINGS, *(_row(sizes) for sizes in known().values())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, "", "All of one: medbench datasets show NAME"])
 

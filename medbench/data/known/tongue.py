@@ -24,7 +24,7 @@ TONGUE = Facts(
 )
 
 # Labels given by hand; those of L2_Labels_Predict.txt are a model's predictions and are never used.
-_COLUMNS: dict[str, tuple[str, dict[str, int]]] = {
+_LABELS: dict[str, tuple[str, dict[str, int]]] = {
     "labels_tai": ("coating colour", {"light_yellow": 162, "white": 112, "yellow": 104}),
     "labels_zhi": ("body colour", {"dark": 140, "light": 91, "regular": 108}),
     "labels_fissure": ("fissures", {"light": 306, "severe": 266}),
@@ -54,4 +54,4 @@ def _tonguexpert(column: str, what: str, counts: dict[str, int]) -> Facts:
     )
 
 
-TONGUEXPERT_LABELS = {column: _tonguexpert(column, *known) for column, known in _COLUMNS.items()}
+TONGUEXPERT_LABELS = {column: _tonguexpert(column, *known) for column, known in _LABELS.items()}
