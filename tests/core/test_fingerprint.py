@@ -1,20 +1,12 @@
 """Which edits of the code run a stage again: those that can change its numbers."""
 
-import json
-import shutil
-import subprocess
 import sys
-from functools import cache
-from importlib import import_module
-from pathlib import Path
 
 import pytest
 
-from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.config import stage_code
-from medbench.config.stage_code import MODULES, code_of
+from medbench.config.stage_code import code_of
 from medbench.core import fingerprint as module
-from tests.helpers.files import ROOT
 
 HELPER = """
 from medbench.sections import limit
@@ -83,13 +75,6 @@ def test_code_reruns_a_stage_and_a_comment_does_not(package, name, old, new, rer
     before = stage_hash()
     package(name, old, new)
     assert (stage_hash() != before) == reruns
-
-
-def test_each_stage_has_a_fingerprint_of_its_own():
-    clear()
-    hashes = {stage: code_of(stage) for stage in MODULES}
-    assert len(set(hashes.values())) == len(set(MODULES.values()))  # the pages of an audit share a module
-    assert code_of("train", "annotated_ddpm") != code_of("train")
 
 
 # Other packages -------------------------------------------------------------------------------------------------
@@ -172,142 +157,3 @@ def test_a_stage_has_the_code_of_the_kind_that_it_runs(plug_in, monkeypatch):
     (plug_in / "far.py").write_text("g = 2\n")
     clear()
     assert code_of("train", "mine") != hashes["mine"]
-
-
-# Edits of our own code ------------------------------------------------------------------------------------------
-
-
-PAGES = {"audit_page", "neighbours_page", "tables", "figures", "report"}
-NUMBERS = set(MODULES) - PAGES
-ON_A_DEVICE = {"train", "sample", "features", "utility"}
-SECTIONS = {"train", "sample"}  # stages that get an augmenter's section
-TEMPLATES = ["page/templates/report.css", "page/templates/report.html.j2", "audit/templates/audit.html.j2"]
-
-
-class Copy:
-    """A copy of medbench in which an edit shows the stages that it would run again."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder / "medbench"
-        shutil.copytree(ROOT / "medbench", self.folder, ignore=shutil.ignore_patterns("__pycache__"))
-        parse = module._read.__wrapped__
-        parsed = cache(lambda name, path, written: parse(name, path))
-        self.read = lambda name, path: parsed(name, path, path.stat().st_mtime_ns)  # what was not edited is known
-        with pytest.MonkeyPatch.context() as patch:
-            self.patch(patch)
-            self.before = self.hashes()
-
-    def patch(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(module, "MEDBENCH", self.folder)
-        patch.setattr(module, "_read", self.read)
-
-    def hashes(self) -> dict[str, str]:
-        for cached in (code_of, module.fingerprint, module._path):
-            cached.cache_clear()
-        kinds = {"prepare": "folder", "train": "medienet", "sample": "medienet"}
-        return {stage: code_of(stage, kinds.get(stage)) for stage in MODULES}
-
-    def changed(self) -> set[str]:
-        return {stage for stage, code in self.hashes().items() if code != self.before[stage]}
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory) -> Copy:
-    return Copy(tmp_path_factory.mktemp("copy"))
-
-
-@pytest.fixture
-def edit(copy, monkeypatch):
-    """A function that edits the copy until the test ends, and says which stages would run again."""
-    originals = {}
-
-    def rerun(name: str, old: str, new: str) -> set[str]:
-        path = copy.folder / name
-        originals[path] = path.read_text()
-        assert old in originals[path]
-        path.write_text(originals[path].replace(old, new, 1))
-        return copy.changed()
-
-    copy.patch(monkeypatch)
-    yield rerun
-    for path, text in originals.items():
-        path.write_text(text)
-    for cached in (code_of, module.fingerprint, module._path):
-        cached.cache_clear()
-
-
-@pytest.mark.parametrize("name", TEMPLATES)
-def test_styles_and_templates_draw_pages_and_compute_nothing_again(edit, name):
-    assert edit(f"report/{name}", "{", " {") == {"audit_page", "neighbours_page", "report"}
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("run/seals.py", "is damaged", "is broken"),
-        ("augmenters/train.py", "needs at least", "wants at least"),
-        ("training/loop.py", "lower learning_rate", "give a lower learning_rate"),
-        ("system/signals.py", "import", "import json\nimport"),
-        ("system/folder_lock.py", "import", "import json\nimport"),
-        ("system/gpu_lock.py", "import", "import json\nimport"),
-        ("augmenters/diffusion_sections.py", 'label = "MedIENet"', 'label = "MedIE-Net"'),
-        ("augmenters/sections.py", "Held(200)", "Held(201)"),
-        ("run/logs.py", "BEAT = 30.0", "BEAT = 20.0"),
-        ("run/logs.py", "done in", "ended in"),
-        ("run/seals.py", "PIECE = 2**20", "PIECE = 2**21"),
-        ("report/audit/findings.py", "Not what was published", "Other than published"),
-        ("report/audit/findings.py", "a hint, not proof", "no proof"),
-    ],
-)
-def test_words_locks_logs_and_watches_compute_nothing_again(edit, name, old, new):
-    assert edit(name, old, new) <= PAGES
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new", "stages"),
-    [
-        ("core/rng.py", ">> 1", ">> 2", NUMBERS),
-        ("system/threads.py", "threadpool_limits(count)", "threadpool_limits(2 * count)", NUMBERS),
-        ("run/sealed_files.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
-        ("run/sealed_files.py", "sort_keys=True", "sort_keys=False", NUMBERS),
-        ("augmenters/sections.py", "COMPUTES: ClassVar[bool] = True", "COMPUTES: ClassVar[bool] = False", SECTIONS),
-        ("system/runtime.py", '"bf16" if capable', '"fp32" if capable', ON_A_DEVICE),
-        ("augmenters/diffusion_sections.py", "self.fidelity_checks > 0", "self.fidelity_checks > 1", SECTIONS),
-        ("augmenters/batches.py", "import", "import json\nimport", {"sample"}),  # serves sampling alone
-        ("augmenters/diffusion.py", "import", "import json\nimport", {"train", "sample"}),  # also checks of a training
-        ("utility/scores.py", "import", "import json\nimport", {"utility"}),
-        ("utility/metrics/classification.py", "import", "import json\nimport", {"utility"}),
-        ("fidelity/metrics/frechet.py", "import", "import json\nimport", {"fidelity"}),
-        ("audit/near.py", "import", "import json\nimport", {"audit"}),
-    ],
-)
-def test_what_can_change_a_number_computes_it_again(edit, name, old, new, stages):
-    assert edit(name, old, new) - PAGES == stages
-
-
-@pytest.mark.parametrize("stage", ["fidelity", "utility"])
-def test_a_new_metric_computes_its_stage_again_though_nothing_imports_it(edit, copy, monkeypatch, stage):
-    folder = copy.folder / stage / "metrics"
-    monkeypatch.setattr(import_module(f"medbench.{stage}.metrics"), "__path__", [str(folder)])
-    (folder / "another.py").write_text("x = 1\n")
-    changed = copy.changed()
-    (folder / "another.py").unlink()
-    assert changed == {stage}
-
-
-def test_what_a_section_computes_is_data_of_the_stage(edit, copy):
-    """The number of sampling steps is chosen by code, and so another choice must show in what the stage gets."""
-    edit("augmenters/schedules.py", "USUAL_STEPS = 50", "USUAL_STEPS = 40")
-    show = "from medbench.augmenters.diffusion_sections import CDDPM; print(CDDPM(kind='cddpm').model_dump_json())"
-    run = subprocess.run([sys.executable, "-c", show], cwd=copy.folder.parent, capture_output=True, check=True)
-    section, edited = CDDPM(kind="cddpm").model_dump(), json.loads(run.stdout)
-    assert (section["sample_steps"], edited["sample_steps"]) == (50, 40)
-    assert None not in (section["sample_steps"], section["clip_sample"])
-
-
-def test_what_is_known_of_one_published_set_does_not_prepare_another_again(monkeypatch):
-    """An edited citation would otherwise train everything again."""
-    read, real = [], module._read
-    monkeypatch.setattr(module, "_read", lambda name, path: read.append(name) or real(name, path))
-    module.fingerprint.__wrapped__(("medbench.data.prepare", "medbench.data.chest_ct"))
-    assert [name for name in read if name.startswith("medbench.data.known.")] == ["medbench.data.known.chest_ct"]
