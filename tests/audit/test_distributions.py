@@ -14,7 +14,7 @@ from medbench.audit.distributions import (
     sizes,
     unpadded,
 )
-from medbench.audit.pool import group_crossings, pool_of
+from medbench.audit.pool import pool_of
 from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.data.images import to_square
 from medbench.data.prepare import prepare
@@ -100,22 +100,6 @@ def test_distances_are_those_of_kolmogorov_and_smirnov(raw):
     expected = ks_2samp(levels[62:], levels[:60]).statistic
     (result, *_) = intensity_differences(pool, levels)
     assert result.distance == pytest.approx(expected, abs=6e-4)
-
-
-def test_a_few_images_are_no_strong_difference(raw):
-    rows = [(np.full((4, 4), level, np.uint8), level % 2) for level in range(10)]
-    pool = pool_of(raw(train=rows[:6], val=rows[6:8], test=rows[8:]))
-    assert not any(item.strong for item in intensity_differences(pool, mean_levels(pool)))
-
-
-def test_groups_in_two_splits_are_counted(raw, picture):
-    data = raw(
-        train=[(picture(0), 0, 7), (picture(1), 1, 8), (picture(2), 1, 9)],
-        val=[(picture(3), 0, 20)],
-        test=[(picture(4), 0, 8), (picture(5), 1, 8), (picture(6), 1, 9), (picture(7), 1, 21)],
-    )
-    (result,) = group_crossings(pool_of(data))
-    assert (result.split, result.other, result.groups, result.images) == ("test", "train", 2, 3)
 
 
 def with_sizes(data: Dataset, sizes: list[tuple[int, int]]) -> Dataset:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medbench.audit.pool import exact_duplicates, pool_of
+from medbench.audit.pool import exact_duplicates, group_crossings, pool_of
 from medbench.data.dataset import Dataset, Split
 
 
@@ -75,3 +75,13 @@ def test_the_pool_finds_its_images_again(leaky):
     expected = [leaky.splits["test"].images[2], leaky.splits["train"].images[0], leaky.splits["val"].images[1]]
     np.testing.assert_array_equal(pool.images(rows), np.stack([*expected, leaky.splits["test"].images[3]]))
     np.testing.assert_array_equal(pool.standing(leaky), pool.present)
+
+
+def test_groups_in_two_splits_are_counted(raw, picture):
+    data = raw(
+        train=[(picture(0), 0, 7), (picture(1), 1, 8), (picture(2), 1, 9)],
+        val=[(picture(3), 0, 20)],
+        test=[(picture(4), 0, 8), (picture(5), 1, 8), (picture(6), 1, 9), (picture(7), 1, 21)],
+    )
+    (result,) = group_crossings(pool_of(data))
+    assert (result.split, result.other, result.groups, result.images) == ("test", "train", 2, 3)
