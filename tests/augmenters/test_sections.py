@@ -2,6 +2,8 @@
 
 import pytest
 
+from medbench.augmenters import built_in, section_class
+from medbench.augmenters.sections import TrainedSection
 from medbench.augmenters.stage_sections import TrainStage
 from medbench.config import plan
 from medbench.config.load import load, parse_text
@@ -154,3 +156,14 @@ def test_a_model_without_settings_is_said_so():
     raw = raw_config(mine=None, fast={"model": "mine"})
     with pytest.raises(UserError, match=r"^config: augmenters\.fast\.model: mine has no settings"):
         load(raw)
+
+
+@pytest.mark.parametrize("kind", built_in())
+def test_every_kind_says_what_it_is(kind):
+    section = section_class(kind)
+    assert section.label
+    learns = issubclass(section, TrainedSection)
+    assert (section.space != "none") == learns
+    assert bool(section.citation) == (learns or section.role == "on_the_fly")
+    assert ("training_memory" in vars(section)) == learns  # measured of every network
+    assert section.holds_real_images == (kind in ("autoencoder", "classic", "copy", "images"))
