@@ -263,7 +263,7 @@ def status(run: Run) -> str:
 @datasets.callback()
 def list_datasets(context: typer.Context) -> str | None:
     """List every known dataset: task, classes, counts, sizes, licence, and whether it is here."""
-    from medbench.data.known.catalogue import list_known
+    from medbench.data.known import list_known
 
     return _answer(list_known()) if context.invoked_subcommand is None else None
 
@@ -271,7 +271,7 @@ def list_datasets(context: typer.Context) -> str | None:
 @datasets.command("show")
 def show_dataset(name: Annotated[str, typer.Argument(help="Its name in the list.")]) -> str:
     """Show all that is known of one: classes, counts, licence, citation, how to get it, what to know before use."""
-    from medbench.data.known.catalogue import show_known
+    from medbench.data.known import show_known
 
     return _answer(show_known(name))
 

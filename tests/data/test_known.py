@@ -9,8 +9,16 @@ from medbench.config.load import parse
 from medbench.core.errors import UserError
 from medbench.data import sections
 from medbench.data.dataset import SPLITS
-from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, known, medmnist
-from medbench.data.known.catalogue import list_known, show_known
+from medbench.data.known import (
+    CHEST_CT,
+    CHEST_XRAY,
+    TONGUE,
+    TONGUEXPERT_LABELS,
+    known,
+    list_known,
+    medmnist,
+    show_known,
+)
 from medbench.data.prepare import prepare
 from medbench.data.sections import ChestCtDataset, ChestXrayDataset, MedMnistDataset, TongueDataset
 from medbench.run.sealed_files import write_json, write_npz

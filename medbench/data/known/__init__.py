@@ -1,12 +1,17 @@
-"""The published datasets that medbench knows by name: where each is, what proves it, its counts, licence, citation."""
+"""The published datasets that medbench knows by name, and as text: one line each, and all that is known of one."""
 
+from collections.abc import Sequence
 from typing import get_args
 
+from medbench.core.errors import UserError
+from medbench.data.dataset import SPLITS
 from medbench.data.known import medmnist
 from medbench.data.known.chest_ct import CHEST_CT
 from medbench.data.known.chest_xray import CHEST_XRAY
 from medbench.data.known.tongue import TONGUE, TONGUEXPERT_LABELS
-from medbench.data.published import Facts
+from medbench.data.published import Facts, fetched
+
+HEADINGS = ("name", "task", "classes", "train/val/test", "side, pixels", "licence", "to get", "here")
 
 
 def known() -> dict[str, list[Facts]]:
@@ -14,3 +19,122 @@ def known() -> dict[str, list[Facts]]:
     sets = [[medmnist.facts(name, size) for size in medmnist.SIZES] for name in get_args(medmnist.Name)]
     sets += [[facts] for facts in (CHEST_CT, *CHEST_XRAY.values(), TONGUE, *TONGUEXPERT_LABELS.values())]
     return {sizes[0].name: sizes for sizes in sets}
+
+
+def list_known() -> str:
+    """A table of every known dataset, one line each."""
+    rows = [HEADINGS, *(_row(sizes) for sizes in known().values())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, "", "All of one: medbench datasets show NAME"])
+
+
+def show_known(name: str) -> str:
+    """All that is known of one.
+
+    Raises:
+        UserError: no such name.
+    """
+    if name not in known():
+        raise UserError(f"{name}: is no known dataset (known: {', '.join(known())})")
+    sizes = known()[name]
+    facts = sizes[0]
+    lines = [
+        facts.title,
+        *_field("task", facts.task),
+        *_field("classes", *(f"{label} {cls}" for label, cls in enumerate(facts.classes))),
+        *_field("images", *_counts(facts)),
+        *_field("side, pixels", ", ".join(size.sizes for size in sizes)),
+        *_field("a mirror keeps the meaning", _judged(facts.horizontal_flip)),
+        *_field("another hue keeps the meaning", _judged(facts.hue_shift)),
+        *_field("licence", facts.licence + (" (to be accepted by accept_licence)" if facts.restricted else "")),
+        *_field("citation", facts.citation),
+        *_field("know before use", *facts.notes),
+        *_field("in a config", *(size.section for size in sizes)),
+        *_field("how to get it", *_way_to_get(facts)),
+        *_field("file", *(f"{size.remote.path}: {_state(size)}" for size in sizes)),
+        *_field("proved by", *(f"{size.remote.file}: {_proof(size)}" for size in sizes)),
+    ]
+    return "\n".join(lines)
+
+
+def _judged(keeps: bool) -> str:
+    return f"{'yes' if keeps else 'no'} (our judgement)"
+
+
+def _row(sizes: Sequence[Facts]) -> tuple[str, ...]:
+    facts = sizes[0]
+    here = [f"{size.sizes}: {_state(size)}" if len(sizes) > 1 else _state(size) for size in sizes if _is_here(size)]
+    return (
+        facts.name,
+        facts.task,
+        str(len(facts.classes)),
+        "/".join(_totals(facts)) or "not published",
+        ", ".join(size.sizes for size in sizes),
+        facts.licence.partition(",")[0] + (" (restricted)" if facts.restricted else ""),
+        "download" if facts.remote.urls else "by hand",
+        "; ".join(here) or "no",
+    )
+
+
+def _totals(facts: Facts) -> list[str]:
+    """Images of train, val and test; a dash where a split is not published, nothing where no count is."""
+    totals = facts.totals or {split: sum(counts.values()) for split, counts in (facts.counts or {}).items()}
+    return [str(totals.get(split, "-")) for split in SPLITS] if totals else []
+
+
+def _counts(facts: Facts) -> list[str]:
+    if facts.totals:
+        return [f"{split} {count}" for split, count in facts.totals.items()]
+    if not facts.counts:
+        return ["not published"]
+    return [
+        f"{split} {sum(counts.values())}: {', '.join(f'{cls} {count}' for cls, count in counts.items())}"
+        for split, counts in facts.counts.items()
+    ]
+
+
+def _way_to_get(facts: Facts) -> list[str]:
+    if facts.remote.urls:
+        return [
+            "by itself when a study reaches it (snakemake fetch_all: all of them at once); or by hand from",
+            str(facts.remote.page),
+        ]
+    return [f"by hand from {facts.remote.page}, to the place below"]
+
+
+def _is_here(facts: Facts) -> bool:
+    return facts.remote.path.exists() or facts.remote.record.exists()
+
+
+def _state(facts: Facts) -> str:
+    if not _is_here(facts):
+        return "not here"
+    if not facts.remote.record.exists():
+        return "here, not verified yet"
+    try:
+        record = fetched(facts.remote, quick=True)
+    except UserError:
+        return "was changed since it was fetched"
+    if record.differs:
+        return "here, accepted although it differs"
+    if record.proved_by:
+        algorithm, _, digits = record.proved_by.partition(":")
+        return f"verified ({algorithm} {digits[:8]}...)"
+    of_size = ", of the published size" if facts.remote.size else ""
+    return f"here{of_size}, its content is counted when it is prepared"
+
+
+def _proof(facts: Facts) -> str:
+    remote = facts.remote
+    if remote.hash:
+        return remote.hash
+    size = f"{remote.size} bytes, and " if remote.size else ""
+    return f"{size}its images per class and split (no hash is published)"
+
+
+def _field(name: str, *values: str) -> list[str]:
+    """One line, or one line per value below the name."""
+    if len(values) == 1:
+        return [f"  {name}: {values[0]}"]
+    return [f"  {name}:", *(f"    {value}" for value in values)] if values else []
