@@ -47,7 +47,7 @@ class AnnotatedDDPMAugmenter(NetworkAugmenter[AnnotatedDDPM]):
         known = labels if section.labelled else np.full_like(labels, UNLABELLED)
         owner = labels if per_class else np.zeros_like(labels)
         networks = [self._ready(name, job) for name in self.components]
-        shape = (self.spec.channels, *self.spec.size)
+        shape = self.spec.tensor_shape
 
         def draw(rows: np.ndarray, batch_labels: np.ndarray) -> Drawn:
             network = networks[owner[rows[0]]]

@@ -36,6 +36,11 @@ class ImageSpec:
         """Of one stored image: (H, W) or (H, W, 3)."""
         return self.size if self.channels == 1 else (*self.size, self.channels)
 
+    @property
+    def tensor_shape(self) -> tuple[int, int, int]:
+        """Of one image as a tensor: (C, H, W)."""
+        return self.channels, *self.size
+
     def described(self) -> dict[str, Any]:
         return asdict(self) | {"size": list(self.size), "classes": list(self.classes)}
 

@@ -25,8 +25,7 @@ class ClassicAugmenter(StoredImages[Classic]):
         def draw(rows: np.ndarray, _: np.ndarray) -> Drawn:
             return Drawn(torch.stack([_changed(images[row], transform, job.seed, int(row)) for row in rows]))
 
-        shape = (self.spec.channels, *self.spec.size)
-        return sample_in_batches(draw, labels, shape, self.section.sample_batch_size, job)
+        return sample_in_batches(draw, labels, self.spec.tensor_shape, self.section.sample_batch_size, job)
 
     def _transform(self) -> v2.Transform:
         section, option = self.section, self.section.randaugment

@@ -66,8 +66,7 @@ class ConditionalAugmenter(NetworkAugmenter[SectionT], Generic[SectionT]):
         self.codec.to(device)
         network = self.networks["unet"].to(device, memory_format=torch.channels_last).eval()
         denoising = self._denoising(network, section.sample_steps, job.seed, job)
-        shape = (self.spec.channels, *self.spec.size)
-        return sample_in_batches(denoising.draw, labels, shape, section.sample_batch_size, job)
+        return sample_in_batches(denoising.draw, labels, self.spec.tensor_shape, section.sample_batch_size, job)
 
     def _denoising(self, network: nn.Module, n_steps: int, seed: int, job: Job) -> Denoising:
         predict = guided(network, self.section.guidance_scale, null_class=len(self.spec.classes))

@@ -51,7 +51,7 @@ class FidelityCheck:
         size = self.section.sample_batch_size
         places = np.arange(len(self.labels))
         parts = [draws.draw(rows, self.labels[rows]) for rows in np.split(places, places[size::size])]
-        fake = self._features(as_stored(torch.cat([part.images for part in parts if part is not None])))
+        fake = self._features(as_stored(torch.cat([part.images for part in parts])))
         value = kid(kernels(self.real, fake))
         weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
         self.last = {"step": step, "kid": value, "features": torch.from_numpy(fake)}

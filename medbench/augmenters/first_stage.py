@@ -58,8 +58,7 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
             images = real[rows].to(job.runtime.torch_device)
             return Drawn(to_uint8(codec.decode(codec.encode(images, None))).cpu())
 
-        shape = (self.spec.channels, *self.spec.size)
-        return sample_in_batches(draw, labels, shape, self.section.sample_batch_size, job)
+        return sample_in_batches(draw, labels, self.spec.tensor_shape, self.section.sample_batch_size, job)
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -128,4 +128,4 @@ def decoded(decoder: LatentDecoder, labels: np.ndarray, spec: ImageSpec, batch_s
             images = decoder(latent.to(device), torch.from_numpy(wanted).to(device))
         return Drawn(to_uint8(images.float()).cpu())
 
-    return sample_in_batches(draw, labels, (spec.channels, *spec.size), batch_size, job)
+    return sample_in_batches(draw, labels, spec.tensor_shape, batch_size, job)
