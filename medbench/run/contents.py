@@ -183,26 +183,19 @@ def made_with(path: Path) -> str | None:
     Raises:
         UserError: the file cannot be read.
     """
-    match path.suffix:
-        case ".npz":
-            return _made_with_of_npz(path)
-        case ".safetensors":
-            try:
-                return _get(_metadata(path), "made_with")
-            except (OSError, ValueError, SafetensorError) as error:
-                raise Damaged(path, f"it is not a readable feature file: {error}") from error
-        case _:
-            return _get(read_json(path), "made_with")
-
-
-def _made_with_of_npz(path: Path) -> str | None:
     try:
-        with zipfile.ZipFile(path):  # np.load would take other kinds of file as well
-            pass
-        with np.load(path, allow_pickle=False) as archive:  # reads an array only when asked for it
-            return str(archive["made_with"].item()) if "made_with" in archive.files else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise Damaged(path, f"it is not a readable npz file: {error}") from error
+        match path.suffix:
+            case ".npz":
+                with zipfile.ZipFile(path):  # np.load would take other kinds of file as well
+                    pass
+                with np.load(path, allow_pickle=False) as archive:  # reads an array only when asked for it
+                    return str(archive["made_with"].item()) if "made_with" in archive.files else None
+            case ".safetensors":
+                return _get(_metadata(path), "made_with")
+            case _:
+                return _get(read_json(path), "made_with")
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, SafetensorError) as error:
+        raise Damaged(path, f"it is not a readable {path.suffix[1:]} file: {error}") from error
 
 
 def _metadata(path: Path) -> Any:
