@@ -1,7 +1,13 @@
 """What the tests share: tiny datasets, a run of the command line, and the folder of real images where it is present."""
 
-import json
 import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches for a hub
+os.environ["MEDBENCH_DEVICE"] = "cpu"  # where the bytes are promised
+os.environ["MEDBENCH_GPU_LEASE"] = "off"  # tests that run side by side would wait for each other's GPU
+os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side, a core each; numpy reads it when it is loaded, below
+
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +23,6 @@ from tests.helpers.warm_snakemake import WarmSnakemake
 
 ROOT = Path(__file__).parent.parent
 PICTURE_SIDE = 32
-os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches for a hub
-os.environ["MEDBENCH_DEVICE"] = "cpu"  # where the bytes are promised
-os.environ["MEDBENCH_GPU_LEASE"] = "off"  # tests that run side by side would wait for each other's GPU
-os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side, a core each
 
 
 @pytest.fixture

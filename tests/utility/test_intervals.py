@@ -264,9 +264,11 @@ REGIMES = {
 }
 
 
-def aurocs(strength: np.ndarray, hardness: np.ndarray, own: float, weights: np.ndarray, rng) -> tuple[np.ndarray, ...]:
+def aurocs(
+    strength: np.ndarray, hardness: np.ndarray, of_run: float, weights: np.ndarray, rng
+) -> tuple[np.ndarray, ...]:
     """AUROC (R,) and its draws (R, B) of runs that raise an image of class 1 by their strength (R,)."""
-    positive = strength[:, None] * LABELS + hardness + own * rng.standard_normal((len(strength), len(LABELS)))
+    positive = strength[:, None] * LABELS + hardness + of_run * rng.standard_normal((len(strength), len(LABELS)))
     as_they_are = np.ones((1, len(LABELS)))
     draws = image_draws(LABELS, np.stack([-positive, positive], axis=-1), np.concatenate([as_they_are, weights]))
     return draws[:, 0], draws[:, 1:]
@@ -274,13 +276,13 @@ def aurocs(strength: np.ndarray, hardness: np.ndarray, own: float, weights: np.n
 
 def null_interval(regime: str, generators: int, weights: np.ndarray, rng) -> tuple[float, float]:
     """Of an arm and a control whose AUROC have the same distribution, with 3 classifier seeds."""
-    of_generator, of_classifier, of_image, own = REGIMES[regime]
+    of_generator, of_classifier, of_image, of_run = REGIMES[regime]
     image = rng.standard_normal(len(LABELS))
     arm, control = image + of_image * rng.standard_normal((2, len(LABELS)))
     strength = 1 + of_generator * rng.standard_normal((generators, 1)) + of_classifier * rng.standard_normal(3)
-    values, draws = aurocs(strength.ravel(), arm, own, weights, rng)
+    values, draws = aurocs(strength.ravel(), arm, of_run, weights, rng)
     against, its_draws = aurocs(
-        1 + np.hypot(of_generator, of_classifier) * rng.standard_normal(3), control, own, weights, rng
+        1 + np.hypot(of_generator, of_classifier) * rng.standard_normal(3), control, of_run, weights, rng
     )
     of_images = draws.reshape(generators, 3, -1).mean(axis=0) - its_draws
     return difference_interval(values.reshape(generators, 3) - against, of_images)
@@ -301,14 +303,14 @@ def test_where_nothing_is_different_about_one_in_twenty_leaves_out_0(regime, gen
 def test_arms_on_two_sets_of_images_are_compared_as_surely():
     """Draws of images that are independent of each other add their variances."""
     rng, trials, wrong = np.random.RandomState(0), 400, 0
-    _, of_classifier, of_image, own = REGIMES["both"]
+    _, of_classifier, of_image, of_run = REGIMES["both"]
     pools = [image_weights(LABELS, np.arange(len(LABELS)), 10 * DRAWS, rng) for _ in range(2)]
     for _ in range(trials):
         means, draws = [], []
         for pool in pools:
             images = np.hypot(1, of_image) * rng.standard_normal(len(LABELS))
             strength = 1 + of_classifier * rng.standard_normal(3)
-            arm = aurocs(strength, images, own, pool[rng.randint(len(pool), size=DRAWS)], rng)
+            arm = aurocs(strength, images, of_run, pool[rng.randint(len(pool), size=DRAWS)], rng)
             means.append(arm[0])
             draws.append(arm[1])
         low, high = difference_interval((means[0] - means[1])[None], draws[0] - draws[1])
