@@ -20,7 +20,7 @@ from medbench.run.seals import FORMATS, SUMS, broken_seal, broken_sum, read_sums
 from medbench.system.folder_lock import is_held
 
 # Folders of a run whose files are checked, datasets first: what others were made from is judged before them.
-FOLDERS = (*PRODUCTS, "audit", "sections", "checkpoints")
+CHECKED_FOLDERS = (*PRODUCTS, "audit", "sections", "checkpoints")
 WRITING = re.compile(r"^\..+\.[a-z0-9_]{8}$")  # a folder in which medbench.run.files.replacing writes
 SCORES = ("fidelity", "utility")
 
@@ -86,9 +86,9 @@ def files_of(run: Path) -> list[str]:
     """
     if not run.is_dir():
         raise UserError(f"{run}: no such folder (expected a run, results/<name>)")
-    names = [name for name in FOLDERS if (run / name).is_dir()]
+    names = [name for name in CHECKED_FOLDERS if (run / name).is_dir()]
     if not names:
-        raise UserError(f"{run}: is no run, or an empty one (it has none of the folders {', '.join(FOLDERS)})")
+        raise UserError(f"{run}: is no run, or an empty one (it has none of the folders {', '.join(CHECKED_FOLDERS)})")
     page = ["report.html"] if (run / "report.html").exists() else []
     return [path for name in names for path in _files_below(run, name)] + page
 
