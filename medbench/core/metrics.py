@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+
 Function = TypeVar("Function", bound=Callable[..., float])
 
 
@@ -18,7 +20,7 @@ class Metric:
     needs: tuple[str, ...]  # what it is computed from, by name; a stage computes it if it can give all of these
     source: str  # the paper that defines it
     function: Callable[..., float]
-    floor: bool = False  # a distance that fidelity also takes between two sets of real images, see `fidelity.floor`
+    floor: bool = False  # a distance that fidelity also takes between two sets of real images
     mean: bool = False  # of one class: utility also takes the mean over classes
 
     @property
@@ -29,6 +31,10 @@ class Metric:
     def of(self, given: Mapping[str, Any]) -> float:
         """Its value, from all that a stage can give."""
         return self.function(**{name: given[name] for name in self.needs})
+
+    def between(self, real: np.ndarray, fake: np.ndarray) -> float:
+        """The same of one that needs two sets of features."""
+        return self.of({"real": real, "fake": fake})
 
 
 REGISTERED: dict[str, Metric] = {}

@@ -69,10 +69,10 @@ def _values(metric: Metric, features: Features, splits: list[IndexSplit]) -> Ite
     for reference in REFERENCES:
         real = features[reference]
         sizes = {"n_real": len(real), "n_generated": len(fake)}
-        yield {"metric": metric.name, "reference": reference, "value": metric.of({"real": real, "fake": fake}), **sizes}
+        yield {"metric": metric.name, "reference": reference, "value": metric.between(real, fake), **sizes}
     if not metric.floor:
         return
-    floor = floor_distances(features["train"], fake, splits, metric.function)
+    floor = floor_distances(features["train"], fake, splits, metric.between)
     sizes = {"n_real": round(np.mean(floor.n_reference)), "n_generated": round(np.mean(floor.n_floor))}
     values = {"": floor.generated, "_floor": floor.floor, "_over_floor": floor.ratio}
     for ending, value in values.items():
