@@ -322,7 +322,7 @@ def test_a_disk_without_room_is_noticed_before(tmp_path, refused, monkeypatch):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_disk_that_fills_up_leaves_nothing(tmp_path, monkeypatch):
     def opened(path, mode):
-        return io.FileIO(path, mode) if mode == "rb" else io.FileIO("/dev/full", "wb")
+        return path.open(mode) if mode == "rb" else io.FileIO("/dev/full", "wb")
 
     monkeypatch.setattr(module, "open", opened, raising=False)
     archive = zip_of(tmp_path / "a.zip", *GOOD.items())
