@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from medbench.core.errors import UserError
+
 Function = TypeVar("Function", bound=Callable[..., float])
 
 
@@ -29,8 +31,16 @@ class Metric:
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
     def of(self, given: Mapping[str, Any]) -> float:
-        """Its value, from all that a stage can give."""
-        return self.function(**{name: given[name] for name in self.needs})
+        """Its value, from all that a stage can give.
+
+        Raises:
+            UserError: the function gave no finite number, which no table can hold.
+        """
+        value = self.function(**{name: given[name] for name in self.needs})
+        if not np.isfinite(value):
+            place = ".".join(_place(self.function))
+            raise UserError(f"metric {self.name}: {place} gave {value}; let it raise UserError where it is not defined")
+        return value
 
     def between(self, real: np.ndarray, fake: np.ndarray) -> float:
         """The same of one that needs two sets of features."""

@@ -188,6 +188,12 @@ def test_a_name_belongs_to_one_metric(registered):
         metrics.metric("fid", better="lower", digits=1, needs=("real", "fake"), source="x")(lambda real, fake: 0.0)
 
 
+def test_a_value_that_is_no_number_is_refused_with_the_metrics_name(tmp_path, feature_files, registered):
+    metrics.metric("odd", better="lower", digits=2, needs=("real", "fake"), source="")(lambda real, fake: np.nan)
+    with pytest.raises(UserError, match=r"^metric odd: .* gave nan"):
+        measured(tmp_path, feature_files[1])
+
+
 def test_a_file_of_another_version_is_one_line(tmp_path):
     path = write_fidelity(tmp_path, "tiny/a/seed0", {("fid", "train", 64): 1.0})
     content = read_json(path)
