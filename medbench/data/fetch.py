@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from medbench.core.errors import UserError
 from medbench.data.archive import extract
 from medbench.data.download import PLACED, lock_file, mismatch, obtain
-from medbench.data.download.request import Partial
-from medbench.data.download.sources import Network
+from medbench.data.download.network import Network
+from medbench.data.download.transfer import Partial
 from medbench.data.published import Record, Remote, is_whole, read_manifest, write_manifest
 from medbench.run.files import remove_stale, sha256_of
 from medbench.run.sealed_files import read_json, write_json

@@ -90,12 +90,20 @@ LOG_INTERVAL = 15.0  # seconds between two lines of a log
 
 
 class Progress:
-    """Step, rate and time left of `total` units of work that may have begun at `start`."""
+    """Units of work that are done, rate and time left.
 
-    def __init__(self, what: str, total: int, unit: str, start: int = 0):
+    Args:
+        what: the work.
+        total: its units; None: not known.
+        unit: one of them, as in "step", or "B" for bytes, which are shown as MiB.
+        start: units that were done before.
+    """
+
+    def __init__(self, what: str, total: int | None, unit: str, start: int = 0):
         self.what, self.total, self.unit, self.start, self.done = what, total, unit, start, start
         self.began, self.last = time.monotonic(), -math.inf  # the first line comes with the first unit
-        self.bar = tqdm(total=total, initial=start, desc=what, unit=unit) if sys.stderr.isatty() else None
+        scaling: dict[str, Any] = {"unit_scale": True, "unit_divisor": 1024} if unit == "B" else {}
+        self.bar = tqdm(total=total, initial=start, desc=what, unit=unit, **scaling) if sys.stderr.isatty() else None
 
     def update(self, done: int, note: str = "") -> None:
         """`done` units are finished in all."""
@@ -113,8 +121,11 @@ class Progress:
     def _line(self, done: int, note: str) -> None:
         self.last = time.monotonic()
         rate = (done - self.start) / max(self.last - self.began, 1e-9)
-        left = (self.total - done) / rate if rate else 0
-        text = f"{self.what}: {done}/{self.total} {self.unit}s, {rate:.2f} {self.unit}s/s, {left:.0f} s left"
+        scale, digits, units = (2**20, 1, "MiB") if self.unit == "B" else (1, 0, f"{self.unit}s")
+        amounts = "/".join(f"{n / scale:.{digits}f}" for n in (done, self.total) if n is not None)
+        text = f"{self.what}: {amounts} {units}, {rate / scale:.2f} {units}/s"
+        if self.total is not None:
+            text += f", {(self.total - done) / rate if rate else 0:.0f} s left"
         say(f"{text}, {note}" if note else text)
 
 
@@ -131,7 +142,7 @@ def spelled_seconds(seconds: float) -> str:
 
 TAIL = 2**16  # bytes at the end of a log, which say how it ended
 TRACEBACK = "Traceback (most recent call last):"
-PROGRESS = re.compile(r"^.+: \d+/\d+ \w+, [\d.]+ \w+/s")  # as `Progress` writes it
+PROGRESS = re.compile(r"^.+: [\d.]+(/[\d.]+)? \w+, [\d.]+ \w+/s")  # as `Progress` writes it
 STOPPED = re.compile(r"^medbench: .+; run again to go on$|^KeyboardInterrupt$|^Aborted[.!]$")
 # Lines of a job that goes on: about a checkpoint, or while it waits for a device.
 NOTICE = re.compile(r"^medbench: (waiting |.+: damaged checkpoint, )")

@@ -10,7 +10,7 @@ import pytest
 
 from medbench.core.errors import UserError
 from medbench.data.download import lock_file
-from medbench.data.download.sources import Network
+from medbench.data.download.network import Network
 from medbench.data.fetch import fetch
 from medbench.data.published import Remote, check_contents, fetched, read_manifest
 from medbench.run.files import sha256_of
@@ -137,7 +137,7 @@ def test_what_lies_unpacked_is_not_unpacked_again_unless_it_changed(mirror):
 
 FETCH = """
 import sys
-from medbench.data.download.sources import Network
+from medbench.data.download.network import Network
 from medbench.data.fetch import fetch
 from medbench.data.published import Remote
 print(fetch(Remote.model_validate_json(sys.argv[1]), False, Network(offline=True)).address)

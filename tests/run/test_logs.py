@@ -1,15 +1,18 @@
 """What a job says of itself: nothing of it decides how the job ends."""
 
 import os
+import re
 import subprocess
 import sys
 import time
 
 import pytest
 
+from medbench.run import logs
 from medbench.run.files import write_text
-from medbench.run.logs import SILENT, Usage, failures
+from medbench.run.logs import SILENT, TRACEBACK, End, Progress, Usage, failures, parse_log
 
+MIB = 2**20
 SECTION = '{"name": "p", "dataset": {"kind": "phantom", "subject": "ct", "train": 1, "val": 1, "test": 1}, "seed": 0}'
 
 
@@ -33,6 +36,45 @@ def test_the_log_of_a_silent_job_looks_new(tmp_path):
         process.kill()
     assert beaten > time.time() - 30
     assert log.read_text() == ""
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A function that lets seconds pass."""
+    now = [100.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    return lambda seconds: now.__setitem__(0, now[0] + seconds)
+
+
+def test_a_log_gets_a_line_of_progress_now_and_then(clock, capsys):
+    progress = Progress("a.zip", 100 * MIB, "B", start=10 * MIB)
+    for _ in range(4):
+        clock(10)
+        progress.update(progress.done + 20 * MIB)
+    clock(1)
+    progress.update(100 * MIB)
+    clock(20)
+    Progress("train", 4, "step").update(1, "loss 0.5")
+    unknown = Progress("b.zip", None, "B")
+    clock(20)
+    unknown.update(10 * MIB)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "a.zip: 30.0/100.0 MiB, 2.00 MiB/s, 35 s left",
+        "a.zip: 70.0/100.0 MiB, 2.00 MiB/s, 15 s left",
+        "a.zip: 100.0/100.0 MiB, 2.20 MiB/s, 0 s left",
+        "train: 1/4 steps, 1000000000.00 steps/s, 0 s left, loss 0.5",
+        "b.zip: 10.0 MiB, 0.50 MiB/s",
+    ]
+    assert [parse_log(f"{TRACEBACK}\n{line}").end for line in lines] == [End.OPEN] * 5
+
+
+def test_a_terminal_gets_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress = Progress("a.zip", 100 * MIB, "B", start=50 * MIB)
+    progress.update(100 * MIB)
+    progress.close()
+    assert re.search(r"a\.zip: 100%.*100M/100M", capsys.readouterr().err)
 
 
 def log(path, text, written=100.0):

@@ -12,23 +12,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from medbench.core.errors import UserError
-from medbench.data.download.failures import (
-    Refused,
-    all_failed,
-    disk_full,
-    nothing_to_download,
-    rebuilt,
-    shown,
-    wrong_file,
-)
-from medbench.data.download.request import Partial
-from medbench.data.download.sources import Network, from_folder, from_web, is_web
+from medbench.data.download.network import Network, is_web, shown
+from medbench.data.download.transfer import MIB, Partial, Refused, from_folder, from_web
 from medbench.data.published import Remote
 from medbench.run.logs import say
 
 PLACED = "here already"  # in place of the address of a file that was here
-ZIPS = (".zip", ".npz")
-TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+ARCHIVES = (
+    ("zip", (".zip", ".npz"), zipfile.is_zipfile),
+    ("tar", (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"), tarfile.is_tarfile),
+)
 
 
 def obtain(remote: Remote, network: Network) -> str:
@@ -46,7 +39,8 @@ def obtain(remote: Remote, network: Network) -> str:
     if addresses is None:
         addresses = [*_cached(remote), *(() if network.offline else remote.urls)]
     if not addresses:
-        raise nothing_to_download(remote, network.offline)
+        why = "nothing is downloaded offline" if remote.urls else "it is published under no direct address"
+        raise UserError(f"{remote.path}: is not here, and {why}; {_by_hand(remote)}")
     with _local_errors(remote.path), lock_file(remote.path):
         return PLACED if _is_here(remote) else _download(addresses, remote, network)
 
@@ -54,58 +48,63 @@ def obtain(remote: Remote, network: Network) -> str:
 def _is_here(remote: Remote) -> bool:
     if not remote.path.exists():
         return False
-    problem = mismatch(remote, remote.path)
-    if problem:
-        raise wrong_file(remote, problem)
+    if problem := mismatch(remote, remote.path):
+        todo = f"move it away and run again, or {_by_hand(remote)}"
+        raise UserError("; ".join([f"{remote.path}: {problem}; {todo}", *_if_rebuilt(remote)]))
     return True
 
 
 def _cached(remote: Remote) -> list[str]:
     """Where medmnist or torch have already put the very file, by its hash, for this user."""
-    torch_home = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch"))
-    files = []
-    for folder in ("~/.medmnist", str(torch_home / "hub/checkpoints")):
-        path = Path(os.path.expanduser(folder), remote.file)
-        with suppress(OSError):  # a home that cannot be read
-            if remote.hash and path.is_file() and mismatch(remote, path) is None:
-                files.append(str(path))
-    return files
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    checkpoints = os.path.join(os.environ.get("TORCH_HOME") or f"{cache}/torch", "hub/checkpoints")
+    paths = [os.path.expanduser(f"{folder}/{remote.file}") for folder in ("~/.medmnist", checkpoints)]
+    return [path for path in paths if remote.hash and os.path.isfile(path) and not mismatch(remote, Path(path))]
 
 
 def _download(addresses: list[str], remote: Remote, network: Network) -> str:
     """From the first address that gives the file; returns that address."""
-    reasons = []
+    refusals: dict[str, Refused] = {}
     for address in addresses:
         try:
             _download_from(address, remote, network)
             return shown(address)
         except Refused as refusal:
-            reasons.append((shown(address), refusal))
+            refusals[shown(address)] = refusal
             if address != addresses[-1]:
                 say(f"medbench: {shown(address)}: {refusal}; trying the next address")
-    raise all_failed(remote, reasons)
+    tried = "; ".join(f"{address} ({refusal})" for address, refusal in refusals.items())
+    advice = dict.fromkeys(advice for refusal in refusals.values() for advice in refusal.advice)
+    raise UserError("; ".join([f"{remote.path}: cannot be had from {tried}", _by_hand(remote), *advice]))
 
 
 def _download_from(address: str, remote: Remote, network: Network) -> None:
+    """A wrong file goes to `<file>.wrong-<first 8 digits of its hash>`, where nothing reads it."""
     part = Partial(remote.path)
     if is_web(address):
         from_web(address, remote, part, network)
     else:
-        from_folder(Path(address), remote, part)
-    _prove(remote, part)
-    os.replace(part.path, remote.path)
-    part.forget()
-
-
-def _prove(remote: Remote, part: Partial) -> None:
-    """Moves a wrong file to `<file>.wrong-<first 8 digits of its hash>`, where nothing reads it."""
-    problem = mismatch(remote, part.path)
+        from_folder(Path(address), part)
+    problem, place = mismatch(remote, part.path), remote.path
     if problem:
         digits = _hash_of(part.path, remote.hash).partition(":")[2]
-        kept = remote.path.with_name(f"{remote.file}.wrong-{digits[:8]}")
-        os.replace(part.path, kept)
-        part.forget()
-        raise Refused(f"what it sent {problem}; kept as {kept}, not used", rebuilt(remote))
+        place = remote.path.with_name(f"{remote.file}.wrong-{digits[:8]}")
+    os.replace(part.path, place)
+    part.forget()
+    if problem:
+        raise Refused(f"what it sent {problem}; kept as {place}, not used", _if_rebuilt(remote))
+
+
+def _by_hand(remote: Remote) -> str:
+    where = remote.page or (shown(remote.urls[0]) if remote.urls else None)
+    facts = ", ".join(fact for fact in (remote.hash, remote.size and f"{remote.size} bytes") if fact)
+    return f"get it {f'from {where}' if where else 'yourself'} and put it there" + (f" ({facts})" if facts else "")
+
+
+def _if_rebuilt(remote: Remote) -> list[str]:
+    """What to do about a file that its publisher has made anew, where anything of it is published."""
+    advice = "if its publisher has rebuilt it, go on with it by accept: changed in its dataset's section"
+    return [advice] if remote.hash or remote.size else []
 
 
 @contextmanager
@@ -135,11 +134,11 @@ def _local_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        problem = f"cannot be written: {error.strerror or 'permission denied'} (choose a writable folder)"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full(path, Partial(path).size) from error
-        raise UserError(
-            f"{path}: cannot be written: {error.strerror or 'permission denied'} (choose a writable folder)"
-        ) from error
+            kept = Partial(path).size / MIB
+            problem = f"the disk is full after {kept:.1f} MiB, which are kept; free some and run again"
+        raise UserError(f"{path}: {problem}") from error
 
 
 # Whether a file is the published one -----------------------------------------------------------------------------
@@ -153,14 +152,12 @@ def mismatch(remote: Remote, path: Path) -> str | None:
     if not path.is_file():
         return "is not a file"
     try:
-        return _wrong_hash(remote.hash, path) if remote.hash else _wrong_kind(remote, path)
+        if not remote.hash:
+            return _wrong_size_or_kind(remote, path)
+        actual = _hash_of(path, remote.hash)
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-
-
-def _wrong_hash(expected: str, path: Path) -> str | None:
-    actual = _hash_of(path, expected)
-    return None if actual == expected else f"has {actual}, expected {expected}"
+    return None if actual == remote.hash else f"has {actual}, expected {remote.hash}"
 
 
 def _hash_of(path: Path, published: str | None) -> str:
@@ -170,20 +167,14 @@ def _hash_of(path: Path, published: str | None) -> str:
         return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
 
 
-def _wrong_kind(remote: Remote, path: Path) -> str | None:
+def _wrong_size_or_kind(remote: Remote, path: Path) -> str | None:
     size = path.stat().st_size
     if size != (remote.size or size) or size == 0:
         return f"has {size} bytes, expected {remote.size or 'some'}"
-    name = remote.file.lower()  # while it is proved, the file itself has another
-    if name.endswith(ZIPS) and not zipfile.is_zipfile(path):
-        return "is not a readable zip archive"
-    if name.endswith(TARS) and not _is_tar(path):
-        return "is not a readable tar archive"
+    for kind, endings, is_archive in ARCHIVES:
+        if remote.file.lower().endswith(endings):  # while it is proved, the file itself has another name
+            with suppress(EOFError):  # a compressed tar that was cut short
+                if is_archive(path):
+                    return None
+            return f"is not a readable {kind} archive"
     return None
-
-
-def _is_tar(path: Path) -> bool:
-    try:
-        return tarfile.is_tarfile(path)
-    except EOFError:  # compressed, and cut short
-        return False

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from medbench.data.download.request import CHUNK
-from medbench.data.download.sources import Network
+from medbench.data.download.network import Network
+from medbench.data.download.transfer import CHUNK
 from medbench.data.published import Remote
 from tests.helpers.web_server import BODY, File, Misbehaving
 

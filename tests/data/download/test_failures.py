@@ -1,12 +1,10 @@
-"""Exceptions of requests in plain words, without address or query string; disks that are full; progress."""
+"""Exceptions of requests in plain words, without address or query string; disks that are full."""
 
 import errno
 import io
 import os
-import re
 import socket
 import ssl
-import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -17,10 +15,9 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from medbench.core.errors import UserError
-from medbench.data.download import obtain, request
-from medbench.data.download.failures import MIB, Refused, Transient, failure
-from medbench.data.download.request import CHUNK, TransferProgress
-from medbench.data.download.sources import Network
+from medbench.data.download import obtain, transfer
+from medbench.data.download.network import Network
+from medbench.data.download.transfer import CHUNK, MIB, Refused, Transient, failure
 from tests.helpers.web_server import BODY, File, Status
 
 POOL = HTTPConnectionPool("example.org")
@@ -110,7 +107,7 @@ def test_a_disk_that_fills_up_keeps_what_came(server, remote, network, monkeypat
     server.plan("/file", File())
     problem = "the disk is full after 0.1 MiB, which are kept; free some and run again"
     with monkeypatch.context() as patched, pytest.raises(UserError, match=f"^resources/test/data.bin: {problem}$"):
-        patched.setattr(request, "open", FullDisk, raising=False)
+        patched.setattr(transfer, "open", FullDisk, raising=False)
         obtain(remote(), network)
     obtain(remote(), network)
     assert server.asked("Range") == [None, f"bytes={CHUNK}-"]
@@ -122,40 +119,3 @@ def test_a_folder_that_cannot_be_written_is_one_line(remote, network):
     problem = r"cannot be written: Not a directory \(choose a wri"
     with pytest.raises(UserError, match=rf"^resources/test/data\.bin: {problem}"):
         obtain(remote(), network)
-
-
-# Progress -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A function that lets seconds pass."""
-    now = [100.0]
-    monkeypatch.setattr(request.time, "monotonic", lambda: now[0])
-    return lambda seconds: now.__setitem__(0, now[0] + seconds)
-
-
-def test_a_log_gets_a_line_now_and_then(clock, capsys):
-    progress = TransferProgress("a.zip", 100 * MIB, start=10 * MIB)
-    for _ in range(4):
-        clock(10)
-        progress.update(progress.done + 20 * MIB)
-    clock(1)
-    progress.update(100 * MIB)
-    unknown = TransferProgress("b.zip", None)
-    clock(20)
-    unknown.update(10 * MIB)
-    assert capsys.readouterr().err.splitlines() == [
-        "medbench: a.zip: 50.0 of 100.0 MiB, 2.00 MiB/s, 25 s left",
-        "medbench: a.zip: 90.0 of 100.0 MiB, 2.00 MiB/s, 5 s left",
-        "medbench: a.zip: 100.0 of 100.0 MiB, 2.20 MiB/s, 0 s left",
-        "medbench: b.zip: 10.0 MiB, 0.50 MiB/s",
-    ]
-
-
-def test_a_terminal_gets_a_bar(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    progress = TransferProgress("a.zip", 100 * MIB, start=50 * MIB)
-    progress.update(100 * MIB)
-    progress.close()
-    assert re.search(r"a\.zip: 100%.*100M/100M", capsys.readouterr().err)

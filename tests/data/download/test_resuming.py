@@ -11,8 +11,8 @@ import pytest
 
 from medbench.core.errors import UserError
 from medbench.data.download import obtain
-from medbench.data.download.request import CHUNK
-from medbench.data.download.sources import Network
+from medbench.data.download.network import Network
+from medbench.data.download.transfer import CHUNK
 from tests.helpers.web_server import BODY, File, Status, until
 
 DATA = Path("resources/test/data.bin")

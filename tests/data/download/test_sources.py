@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.data.download import obtain, sources
-from medbench.data.download.sources import Network
+from medbench.data.download import network as networks
+from medbench.data.download import obtain, transfer
+from medbench.data.download.network import Network
 from tests.helpers.web_server import BODY, File, Status
 
 DATA = Path("resources/test/data.bin")
@@ -26,7 +27,7 @@ def http_date(seconds_from_now: float) -> str:
 def waited(monkeypatch):
     """The waits between attempts, which are not waited."""
     waits = []
-    monkeypatch.setattr(sources, "sleep", waits.append)
+    monkeypatch.setattr(transfer, "sleep", waits.append)
     return waits
 
 
@@ -235,7 +236,7 @@ SIGNED = "Basic " + base64.b64encode("me:schlüssel".encode()).decode()
 @pytest.fixture
 def kaggle(server, monkeypatch):
     """The server in Kaggle's place."""
-    monkeypatch.setattr(sources, "KAGGLE", f"{server.url}/")
+    monkeypatch.setattr(networks, "KAGGLE", f"{server.url}/")
 
 
 @pytest.fixture
@@ -261,7 +262,7 @@ def test_the_real_host_is_asked_in_secret_only(credentials):
         "https://www.kaggle.com.example.org/a": False,
         "https://example.org/www.kaggle.com/": False,
     }
-    assert {url: sources.kaggle_auth(url) is not None for url in hosts} == hosts
+    assert {url: networks.kaggle_auth(url) is not None for url in hosts} == hosts
 
 
 def test_they_are_sent_to_kaggle_and_to_no_other_host(server, remote, network, kaggle, credentials):
