@@ -69,7 +69,7 @@ def replacing(path: Path) -> Iterator[Path]:
         UserError: the folder cannot be written, or the disk is full.
     """
     path = Path(path)
-    with _writable(path):
+    with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path)
         with _folder_beside(path) as parent:
@@ -126,7 +126,8 @@ def _remove_unlocked(folder: Path, names: set[str]) -> None:
 
 
 @contextlib.contextmanager
-def _writable(path: Path) -> Iterator[None]:
+def writable(path: Path) -> Iterator[None]:
+    """Says in one line why the block cannot write `path`, or beside it."""
     try:
         yield
     except SafetensorError as error:  # which is no OSError, also where the disk is full

@@ -1,20 +1,17 @@
 """Published files: fetched once, resumed after a break, proved before they are used."""
 
-import errno
 import hashlib
 import os
 import tarfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from medbench.core.errors import UserError
 from medbench.data.download.network import Network, is_web, shown
-from medbench.data.download.transfer import MIB, Partial, Refused, from_folder, from_web
+from medbench.data.download.transfer import Partial, Refused, from_folder, from_web
 from medbench.data.published import Remote
+from medbench.run.files import writable
 from medbench.run.logs import say
 
 PLACED = "here already"  # in place of the address of a file that was here
@@ -41,8 +38,9 @@ def obtain(remote: Remote, network: Network) -> str:
     if not addresses:
         why = "nothing is downloaded offline" if remote.urls else "it is published under no direct address"
         raise UserError(f"{remote.path}: is not here, and {why}; {_by_hand(remote)}")
-    with _local_errors(remote.path), lock_file(remote.path):
-        return PLACED if _is_here(remote) else _download(addresses, remote, network)
+    with writable(remote.path):
+        remote.path.parent.mkdir(parents=True, exist_ok=True)
+        return _download(addresses, remote, network)
 
 
 def _is_here(remote: Remote) -> bool:
@@ -105,40 +103,6 @@ def _if_rebuilt(remote: Remote) -> list[str]:
     """What to do about a file that its publisher has made anew, where anything of it is published."""
     advice = "if its publisher has rebuilt it, go on with it by accept: changed in its dataset's section"
     return [advice] if remote.hash or remote.size else []
-
-
-@contextmanager
-def lock_file(path: Path) -> Iterator[None]:
-    """One job fetches a file; the others wait here, and find it. Whoever holds it may ask for it again.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    lock = FileLock(f"{path}.lock", is_singleton=True)
-    with _local_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"medbench: {path}: another job is fetching it; waiting")
-            lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _local_errors(path: Path) -> Iterator[None]:
-    """The network's errors have become others before: what is left is the disk's."""
-    try:
-        yield
-    except OSError as error:
-        problem = f"cannot be written: {error.strerror or 'permission denied'} (choose a writable folder)"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            kept = Partial(path).size / MIB
-            problem = f"the disk is full after {kept:.1f} MiB, which are kept; free some and run again"
-        raise UserError(f"{path}: {problem}") from error
 
 
 # Whether a file is the published one -----------------------------------------------------------------------------

@@ -43,16 +43,13 @@ class Network:
         Raises:
             UserError: the mirror is neither a web address nor a folder.
         """
-        names = f"{remote.source}/{remote.file}", remote.file
         if self.mirror is None or (is_web(self.mirror) and self.offline):
             return None
-        if is_web(self.mirror):
-            return [f"{self.mirror.rstrip('/')}/{name}" for name in names]
-        folder = Path(self.mirror).expanduser()
-        if not folder.is_dir():
+        base = self.mirror.rstrip("/") if is_web(self.mirror) else str(Path(self.mirror).expanduser())
+        if not is_web(base) and not Path(base).is_dir():
             expected = "expected a folder, or an address that starts with http:// or https://"
-            raise UserError(f"MEDBENCH_MIRROR: no such folder: {folder} ({expected})")
-        return [str(folder / name) for name in names]
+            raise UserError(f"MEDBENCH_MIRROR: no such folder: {base} ({expected})")
+        return [f"{base}/{remote.source}/{remote.file}", f"{base}/{remote.file}"]
 
 
 def is_web(address: str) -> bool:

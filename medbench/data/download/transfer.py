@@ -113,11 +113,7 @@ class Partial:
         return notes if usable and self.size and notes.url == url else None
 
     def write(self, chunks: Iterable[bytes], total: int | None, notes: Notes | None = None, anew: bool = True) -> None:
-        """Starts at zero or, not `anew`, goes on.
-
-        Args:
-            total: bytes of the whole file; None: not known.
-            notes: on how a later run may go on from these bytes; None: it may not.
+        """Starts at zero or, not `anew`, goes on towards `total` bytes; by `notes` a later run may go on.
 
         Raises:
             UserError: the disk has no room. What is here is not counted, as a new start makes room for as much.

@@ -105,7 +105,7 @@ def test_what_is_here_already_needs_no_space(server, remote, network, free):
 
 def test_a_disk_that_fills_up_keeps_what_came(server, remote, network, monkeypatch):
     server.plan("/file", File())
-    problem = "the disk is full after 0.1 MiB, which are kept; free some and run again"
+    problem = r"cannot be written: No space left on device \(free the disk or choose a writable folder\)"
     with monkeypatch.context() as patched, pytest.raises(UserError, match=f"^resources/test/data.bin: {problem}$"):
         patched.setattr(transfer, "open", FullDisk, raising=False)
         obtain(remote(), network)
@@ -116,6 +116,6 @@ def test_a_disk_that_fills_up_keeps_what_came(server, remote, network, monkeypat
 
 def test_a_folder_that_cannot_be_written_is_one_line(remote, network):
     Path("resources").write_text("a file where a folder should be")
-    problem = r"cannot be written: Not a directory \(choose a wri"
+    problem = r"cannot be written: Not a directory \(free the disk or choose a wri"
     with pytest.raises(UserError, match=rf"^resources/test/data\.bin: {problem}"):
         obtain(remote(), network)

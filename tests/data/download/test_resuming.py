@@ -125,7 +125,7 @@ def test_a_file_arrives_whole_and_alone(server, remote, network, length):
     server.plan("/file", File(length=length))
     assert obtain(remote(), network) == f"{server.url}/file"
     assert DATA.read_bytes() == BODY
-    assert sorted(path.name for path in DATA.parent.iterdir()) == ["data.bin", "data.bin.lock"]
+    assert sorted(path.name for path in DATA.parent.iterdir()) == ["data.bin"]
     assert server.asked("Accept-Encoding") == ["identity"]
 
 
@@ -155,7 +155,7 @@ def test_a_wrong_hash_is_kept_aside_and_not_used(server, remote, network):
     assert f"{server.url}/file ({expected}); get it" in str(error.value)
     assert "if its publisher has rebuilt it, go on with it by accept: changed" in str(error.value)
     assert Path(kept).read_bytes() == BODY[::-1]
-    assert sorted(path.name for path in DATA.parent.iterdir()) == ["data.bin.lock", Path(kept).name]
+    assert sorted(path.name for path in DATA.parent.iterdir()) == [Path(kept).name]
 
 
 def test_an_md5_is_checked_as_one(server, remote, network):
@@ -186,15 +186,16 @@ def test_a_wrong_size_is_refused_before_the_body(server, remote, network):
 
 SCRIPT = """
 import sys
-from medbench.data.download import Network, obtain
+from medbench.data.download.network import Network
+from medbench.data.fetch import fetch
 from medbench.data.published import Remote
-print(obtain(Remote.model_validate_json(sys.argv[1]), Network(waits=())))
+print(fetch(Remote.model_validate_json(sys.argv[1]), False, Network(waits=())).address)
 """
 
 
 @pytest.fixture
 def job():
-    """A function that starts `obtain` in a process of its own."""
+    """A function that starts `fetch` in a process of its own."""
     running = []
 
     def start(remote):
@@ -246,8 +247,7 @@ def test_two_jobs_fetch_one_file_once(server, remote, job):
     until(lambda: bool(server.log))
     second = job(remote())
     lines.append(second.stderr.readline())
-    assert first.communicate()[0] == f"{server.url}/file\n"
-    assert second.communicate()[0] == "here already\n"
+    assert [process.communicate()[0] for process in (first, second)] == [f"{server.url}/file\n"] * 2
     assert lines == ["medbench: resources/test/data.bin: another job is fetching it; waiting\n"]
     assert server.paths == ["/file"]
     assert DATA.read_bytes() == BODY
