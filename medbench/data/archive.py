@@ -2,7 +2,6 @@
 
 import bz2
 import contextlib
-import copy
 import errno
 import gzip
 import io
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from medbench.core.errors import UserError
 from medbench.run.files import replacing
@@ -87,7 +87,7 @@ class _Member:
     folder: bool
     size: int
     packed: int | None
-    chunks: Callable[[], Iterator[bytes]]
+    open: Callable[[], IO[bytes]]
 
 
 @dataclass
@@ -201,16 +201,7 @@ def _zip_members(archive: Path, file: _Rationed, limits: Limits) -> Iterator[_Me
             raise _refusal(archive, f"holds {what}", info.filename)
         name = info.orig_filename if "\0" in info.orig_filename else info.filename  # which zipfile cuts at a NUL
         folder = name.endswith(("/", "\\")) or stat.S_ISDIR(mode)
-        yield _Member(name, folder, info.file_size, info.compress_size, partial(_zip_chunks, opened, info))
-
-
-def _zip_chunks(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    # zipfile stops at the stated size, so that a header which lies would look like a bad CRC: state more.
-    info = copy.copy(info)
-    info.file_size = 2**63
-    with opened.open(info) as content:
-        while chunk := content.read(CHUNK):
-            yield chunk
+        yield _Member(name, folder, info.file_size, info.compress_size, partial(opened.open, info))
 
 
 def _tar_members(archive: Path, file: _Rationed, start: bytes) -> Iterator[_Member]:
@@ -225,8 +216,9 @@ def _tar_members(archive: Path, file: _Rationed, start: bytes) -> Iterator[_Memb
         if not (info.isdir() or info.isfile()) or info.issparse():
             what = TAR_LINKS.get(info.type, "a device, a pipe or a sparse file")
             raise _refusal(archive, f"holds {what}", info.name)
+        info.pax_headers = {}  # which may be long, and are kept with the members that are to be opened
         size = info.size if info.isfile() else 0
-        yield _Member(info.name, info.isdir(), size, None, partial(_tar_chunks, file, info.offset_data, size))
+        yield _Member(info.name, info.isdir(), size, None, partial(tarfile.ExFileObject, opened, info))
         file.ration = min((file.ration or 0) + LISTING_BYTES[2], LISTING_BYTES[0])
     file.ration = None
     _check_end(file, opened.offset)
@@ -239,13 +231,6 @@ def _check_end(file: io.BufferedReader, end: int) -> None:
         raise ValueError("no end mark after the last member that can be read")
     if sum(len(file.read(CHUNK)) for _ in range(64)) == 64 * CHUNK:
         raise ValueError("it goes on after its end mark")
-
-
-def _tar_chunks(file: io.BufferedReader, offset: int, size: int) -> Iterator[bytes]:
-    file.seek(offset)
-    while size > 0 and (chunk := file.read(min(CHUNK, size))):
-        size -= len(chunk)
-        yield chunk
 
 
 def _check_room(archive: Path, folder: Path, files: int, size: int) -> None:
@@ -263,23 +248,20 @@ def _unpack(archive: Path, judge: _Judge, folder: Path) -> None:
     with contextlib.closing(Progress(f"unpacking {archive.name}", len(judge.files), "file")) as progress:
         for done, (member, path) in enumerate(judge.files, 1):
             with open(folder / path, "xb") as file:  # x: nothing is ever written over
-                for chunk in _counted(archive, member):
+                for chunk in _chunks(archive, member):
                     file.write(chunk)
             progress.update(done)
 
 
-def _counted(archive: Path, member: _Member) -> Iterator[bytes]:
-    """What a member really yields, as long as it is no more than its header states."""
+def _chunks(archive: Path, member: _Member) -> Iterator[bytes]:
+    """What a member yields: zipfile and tarfile end at the size that its header states, and may end before it."""
     count = 0
-    with _reading(archive, member.name):
-        for chunk in member.chunks():
+    with _reading(archive, member.name), member.open() as content:
+        while chunk := content.read(CHUNK):
             count += len(chunk)
-            if count > member.size:
-                break
             yield chunk
     if count != member.size:
-        amount = "more" if count > member.size else "less"
-        what = f"is damaged or lies: a member unpacks to {amount} than the {member.size} bytes it states"
+        what = f"is damaged or lies: a member unpacks to {count} bytes and not to the {member.size} that it states"
         raise _refusal(archive, what, member.name, DOWNLOAD)
 
 

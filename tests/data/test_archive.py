@@ -6,6 +6,7 @@ import struct
 import tarfile
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -239,12 +240,26 @@ def test_a_zip_listing_that_would_fill_the_memory_is_refused(tmp_path, refused):
     refused(zip_of(tmp_path / "a.zip", *[(entry, b"") for entry in entries]), "listing is too long", Limits(members=20))
 
 
-@pytest.mark.parametrize(("stated", "amount"), [(10, "more"), (999_999, "less")])
+@pytest.mark.parametrize(
+    ("stated", "problem"),
+    [
+        (10, "is damaged or cut off .*Bad CRC-32.*"),
+        (999_999, "is damaged or lies: a member unpacks to 50000 bytes and not to the 999999 that it states"),
+    ],
+)
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_size_is_counted_not_believed(tmp_path, refused, stated, amount, method):
+def test_a_size_is_counted_not_believed(tmp_path, refused, stated, problem, method):
     archive = zip_of(tmp_path / "a.zip", ("liar", NOISE[:50_000]), ("b", b"b"), method=method)
     listed(archive, SIZE, struct.pack("<L", stated))
-    refused(archive, f"unpacks to {amount} than the {stated} bytes it states, e.g. 'liar'", judged=False)
+    refused(archive, f"{problem}, e.g. 'liar'; remove it and download it again", judged=False)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_no_member_unpacks_to_more_than_it_states(tmp_path, method):
+    archive = zip_of(tmp_path / "a.zip", ("liar", NOISE), method=method)
+    listed(listed(archive, SIZE, struct.pack("<L", 10)), CRC, struct.pack("<L", zlib.crc32(NOISE[:10])))
+    assert extract(archive, tmp_path / "out") == (1, 10)
+    assert files_of(tmp_path / "out") == {"liar": NOISE[:10]}
 
 
 def test_a_zip_that_is_locked_or_packed_without_a_bound_is_unpacked_by_hand(tmp_path, refused):
