@@ -144,8 +144,10 @@ TAIL = 2**16  # bytes at the end of a log, which say how it ended
 TRACEBACK = "Traceback (most recent call last):"
 PROGRESS = re.compile(r"^.+: [\d.]+(/[\d.]+)? \w+, [\d.]+ \w+/s")  # as `Progress` writes it
 STOPPED = re.compile(r"^medbench: .+; run again to go on$|^KeyboardInterrupt$|^Aborted[.!]$")
-# Lines of a job that goes on: about a checkpoint, or while it waits for a device.
-NOTICE = re.compile(r"^medbench: (waiting |.+: damaged checkpoint, )")
+# Lines of a job that goes on: about a checkpoint, or while it waits for a device, a server or another job.
+NOTICE = re.compile(
+    r"^medbench: (waiting |.+: damaged checkpoint, |.+; (waiting|trying again in .+|trying the next address)$)"
+)
 
 
 class End(StrEnum):

@@ -98,6 +98,9 @@ ERRORS = (
 NOTICES = (
     "medbench: x.pt: damaged checkpoint, going back to the one before",
     "medbench: waiting for a GPU: 2 are taken",
+    "medbench: https://example.org/x.npz: HTTP 503 Service Unavailable; trying again in 7 s",
+    "medbench: https://example.org/x.npz: HTTP 404 Not Found; trying the next address",
+    "medbench: resources/set/x.zip: another job is fetching it; waiting",
 )
 
 

@@ -57,6 +57,25 @@ def test_a_server_that_does_not_encrypt_is_a_plain_reason(server, remote, networ
         obtain(encrypted, Network(waits=()))
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (File(headers={"Content-Encoding": "gzip"}), "the connection broke"),
+        (File(length=False, headers={"Transfer-Encoding": "chunked"}), "the body was cut short"),
+        (File(headers={f"X-{number}": "" for number in range(200)}), "the connection broke"),
+        (Status(206, {"Content-Range": "bytes 0-1/2"}), "HTTP 206 Partial Content"),
+        (Status(999, {"Retry-After": "9" * 5000}), "HTTP 999"),
+        (lambda handler: handler.wfile.write(b"\0\xff\r\n\r\n"), "the connection broke"),
+    ],
+    ids=["not packed", "not chunked", "many headers", "a piece", "no status", "no answer"],
+)
+def test_an_answer_against_all_rules_is_a_plain_reason(server, remote, network, answer, reason):
+    server.plan("/file", answer)
+    with pytest.raises(UserError, match=rf"/file \({reason}\); get it from "):
+        obtain(remote(), network)
+    assert not DATA.exists()
+
+
 # The disk -------------------------------------------------------------------------------------------------------
 
 
