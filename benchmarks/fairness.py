@@ -24,8 +24,8 @@ from medbench.config.study import Config
 from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
 from medbench.report.facts import evaluations
+from medbench.run.job_logs import read_usage
 from medbench.run.layout import log_of
-from medbench.run.logs import read_usage
 from medbench.system.runtime import Runtime
 from medbench.training import loop
 from medbench.training.task import Task

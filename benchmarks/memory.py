@@ -20,7 +20,7 @@ from phantom_study import DATASET, short_study
 from medbench.config import plan
 from medbench.config import resources as memory
 from medbench.config.study import Config
-from medbench.run.logs import read_usage
+from medbench.run.job_logs import read_usage
 
 AUGMENTERS = ("vae", "medienet_l2", "ldm", "cvae", "cgan", "cddpm", "annotated_l2_label", "classic")
 STAGES = ("prepare", "audit", "features", "utility", "train", "sample")

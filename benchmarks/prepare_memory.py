@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from medbench.core.sections import canonical_json
-from medbench.run.logs import read_usage
+from medbench.run.job_logs import read_usage
 
 DIFFERENT = 40
 MIB = 2**20

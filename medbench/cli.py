@@ -39,7 +39,7 @@ app.add_typer(datasets, name="datasets", invoke_without_command=True)
 
 Raw = Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")]
 Dataset = Annotated[Path, typer.Argument(help="npz that `audit` wrote.")]
-Findings = Annotated[Path, typer.Argument(help="json with what was found.")]
+Findings = Annotated[Path, typer.Argument(help="json that `audit` or `neighbours` wrote.")]
 Page = Annotated[Path, typer.Argument(help="The html to write.")]
 OutputFolder = Annotated[Path, typer.Argument(help="Folder to write.")]
 TrainFeatures = Annotated[Path, typer.Option("--train", help="Features of the train split.")]
@@ -57,7 +57,9 @@ Checkpoints = Annotated[Path, typer.Option(help="Folder for checkpoints; the sam
 def fetch(
     record: Annotated[Path, typer.Argument(help="The record to write, beside the file.")],
     config: Config,
-    offline: Annotated[bool, typer.Option("--offline", help="Open no connection; name the file to place.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Open no connection: say which file to put where.")
+    ] = False,
 ) -> None:
     """Download a file, or find it where you put it; verify it, and unpack an archive."""
     stage = _section(FetchStage, config)

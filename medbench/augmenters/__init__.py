@@ -7,7 +7,7 @@ from medbench.core.registry import imported, plugged_in
 
 # ruff: noqa: F401  # the names below, for type checkers and for the hash of a plug-in's code
 if TYPE_CHECKING:
-    from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, Samples
+    from medbench.augmenters.base import UNLABELLED, Augmenter, ImageSpec, Job, LogRows, Samples
     from medbench.augmenters.batches import Drawn, sample_in_batches
     from medbench.augmenters.components import NetworkAugmenter, probe_set, seed_weights, train_component
     from medbench.augmenters.image_tensors import noise, to_model_range, to_uint8
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from medbench.augmenters.stored_images import StoredImages
     from medbench.core.errors import UserError
     from medbench.core.rng import numpy_rng, seed_for
+    from medbench.core.sections import WeightsFile
     from medbench.data.dataset import Split
+    from medbench.training.augmentation import mirrored
+    from medbench.training.draws import Draws
     from medbench.training.loop import Schedule, count_parameters, train_network
     from medbench.training.task import Batch, Task, TrainingData
+    from medbench.utility.sections import MixingSection
 
 # Stable ground for plug-ins: names that may be imported from here, by the module that is imported for them.
 _EXPORTED = {
-    "medbench.augmenters.base": ["Augmenter", "ImageSpec", "Job", "LogRows", "Samples"],
+    "medbench.augmenters.base": ["Augmenter", "ImageSpec", "Job", "LogRows", "Samples", "UNLABELLED"],
     "medbench.augmenters.batches": ["Drawn", "sample_in_batches"],
     "medbench.augmenters.components": ["NetworkAugmenter", "probe_set", "seed_weights", "train_component"],
     "medbench.augmenters.stored_images": ["StoredImages"],
@@ -29,9 +33,13 @@ _EXPORTED = {
     "medbench.augmenters.sections": ["AugmenterSection", "Held", "TrainedSection"],
     "medbench.core.errors": ["UserError"],
     "medbench.core.rng": ["numpy_rng", "seed_for"],
+    "medbench.core.sections": ["WeightsFile"],
     "medbench.data.dataset": ["Split"],
+    "medbench.training.augmentation": ["mirrored"],
+    "medbench.training.draws": ["Draws"],
     "medbench.training.loop": ["Schedule", "count_parameters", "train_network"],
     "medbench.training.task": ["Batch", "Task", "TrainingData"],
+    "medbench.utility.sections": ["MixingSection"],
 }
 MODULE_OF = {name: module for module, names in _EXPORTED.items() for name in names}
 

@@ -51,7 +51,10 @@ def probe_set(val: Split, section: TrainingSection, job: Job) -> tuple[TrainingD
 
 
 class NetworkAugmenter(Augmenter[SectionT]):
-    """An augmenter of networks: each component lies in a subfolder of the saved model, as diffusers writes it."""
+    """An augmenter of networks: each component lies in a subfolder of the saved model, as diffusers writes it.
+
+    It needs two training images per class (LEAST_PER_CLASS), from one of which nothing varies.
+    """
 
     LEAST_PER_CLASS = 2
     Network: ClassVar[Any]  # class of each component, of diffusers' ModelMixin

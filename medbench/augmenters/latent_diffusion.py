@@ -108,7 +108,8 @@ class MedIENetAugmenter(LatentAugmenter[MedIENet]):
     """MedIENet (Yuan et al. 2025) as we declare it: multi-attention in the encoder, RoPE, class cross-attention."""
 
     Network = MedIENetUNet
-    SWITCHES = MedIENet.model_fields.keys() - LatentDiffusion.model_fields.keys()  # of the ablation
+    # Of the ablation, in the order of the section.
+    SWITCHES = tuple(name for name in MedIENet.model_fields if name not in LatentDiffusion.model_fields)
 
     def save(self, folder: Path) -> None:
         """As a diffusers pipeline, which `load` reads component by component."""

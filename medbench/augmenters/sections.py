@@ -32,7 +32,7 @@ class AugmenterSection(Section):
     SEEDED: ClassVar[bool] = True  # false: the same images for every generator seed
     COMPUTES: ClassVar[bool] = True  # false: it handles images as they are, for which no job takes a GPU
 
-    label: ClassVar[str | None] = None  # how a report names the kind; None: by its name in a config
+    label: ClassVar[str | None] = None  # how cards, and reports without a sentence for it, name the kind
     citation: ClassVar[str | None] = None  # its paper
     role: ClassVar[Role] = "generator"
     space: ClassVar[Space] = "none"  # what its network sees
@@ -70,6 +70,12 @@ class AugmenterSection(Section):
     def mixing(self) -> MixingSection | None:
         """How the classifier's loop mixes images, for one that makes none."""
         return None
+
+    @model_validator(mode="after")
+    def _acts_somewhere(self) -> "AugmenterSection":
+        if self.role == "on_the_fly" and self.mixing is None:
+            raise ValueError(f"kind {self.kind}: has the role on_the_fly, and no `mixing` for the classifier's loop")
+        return self
 
 
 class TrainedSection(AugmenterSection, TrainingSection):

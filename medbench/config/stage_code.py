@@ -25,13 +25,16 @@ MODULES = {
 }
 # Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
 ALWAYS = {"medbench.run.sealed_files", "medbench.core.rng", "medbench.system.threads"}
-# Folders of which a stage computes every module, though no import names it.
-FOLDERS = {"fidelity": "medbench.fidelity.metrics", "utility": "medbench.utility.metrics"}
+# Folders of which a stage computes, or shows, every module, though no import names it.
+FIDELITY, UTILITY = "medbench.fidelity.metrics", "medbench.utility.metrics"
+SHOWS = {"tables", "figures", "report"}
+FOLDERS = {"fidelity": [FIDELITY], "utility": [UTILITY], **{stage: [FIDELITY, UTILITY] for stage in sorted(SHOWS)}}
 # Stages that fill templates.
 FILLS = {"audit_page", "neighbours_page", "report"}
 # They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
 IGNORED = {
     "medbench.augmenters",
+    "medbench.augmenters.any_augmenter",
     "medbench.augmenters.checked_calls",
     "medbench.augmenters.model_card",
     "medbench.system.cuda_devices",
@@ -56,9 +59,10 @@ SAMPLERS = {"medbench.augmenters.batches"}
 @cache
 def code_of(stage: str, kind: str | None = None) -> str:
     """Fingerprint of a stage's code, with that of the dataset's or augmenter's kind where the stage runs one."""
-    modules = [MODULES[stage], *sorted(ALWAYS), *(modules_in(FOLDERS[stage]) if stage in FOLDERS else [])]
+    modules = [MODULES[stage], *sorted(ALWAYS)]
+    modules += [module for folder in FOLDERS.get(stage, []) for module in modules_in(folder)]
     if kind:
         kinds = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
         modules.append(module_of(kinds[kind]))
     without = IGNORED | (SAMPLERS if stage == "train" else set())
-    return fingerprint(tuple(modules), frozenset(without), templates=stage in FILLS)
+    return fingerprint(tuple(modules), frozenset(without), stage in FILLS, stage in SHOWS)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from medbench.augmenters.stage_sections import AnyAugmenter, require_same_training, with_models_settings
+from medbench.augmenters.any_augmenter import AnyAugmenter, require_same_training, with_models_settings
 from medbench.core.arms import Arm, ArmName
 from medbench.core.sections import Budget, Device, Name, Precision, Section, Seed, require_once
 from medbench.data.sections import AnyDataset
@@ -19,19 +19,16 @@ RULES = {
     "fetch_all",
     "prepare",
     "audit",
+    "audit_page",
     "train",
     "sample",
     "features_real",
     "features_generated",
-    "section",
-}
-RULES |= {
     "fidelity",
     "neighbours",
+    "neighbours_page",
     "utility",
     "section",
-    "audit_page",
-    "neighbours_page",
     "tables",
     "figures",
     "report",

@@ -1,4 +1,4 @@
-"""The two ways in which a verb ends early."""
+"""The two ways in which a verb ends early, and how an error spells the shape of an array."""
 
 
 class UserError(Exception):

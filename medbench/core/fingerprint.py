@@ -8,12 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 MEDBENCH = Path(__file__).parents[1]
-# How names of modules of sections end: a stage gets their fields and validators as data; what else they hold is code.
-SECTIONS = "sections"
+# How our modules of sections end: a stage gets their fields and validators as data; what else they hold is code.
+SECTIONS_END = "sections"
+# Arguments by which a metric is shown: tables and pages count them, and its docstring, as no other stage does.
+SHOWN = {"better", "digits", "source"}
 
 
 @cache
-def fingerprint(modules: tuple[str, ...], without: frozenset[str] = frozenset(), templates: bool = False) -> str:
+def fingerprint(
+    modules: tuple[str, ...], without: frozenset[str] = frozenset(), templates: bool = False, shows: bool = False
+) -> str:
     """Hash of what computes in these modules and in all of medbench that they import.
 
     That is their syntax trees, without docstrings, the words of errors and lines for the log. Of a plug-in's package,
@@ -23,6 +27,7 @@ def fingerprint(modules: tuple[str, ...], without: frozenset[str] = frozenset(),
         modules: by full name.
         without: modules that are left out, and what only they import.
         templates: whether the files in a folder's `templates` count for its modules.
+        shows: whether the stage shows numbers, and so what a metric says of itself.
     """
     seen: dict[str, str] = {}
     waiting = list(modules)
@@ -33,7 +38,7 @@ def fingerprint(modules: tuple[str, ...], without: frozenset[str] = frozenset(),
         if path is None and module.rpartition(".")[0] in without:
             waiting += _source(module)
         if path and module not in seen and module not in without:
-            names, seen[module] = _read(module, path)
+            names, seen[module] = _read(module, path, shows)
             waiting += [name for name in names if name.partition(".")[0] in packages]
             files = path.parent.glob("templates/*") if templates else ()
             seen |= {file.name: file.read_text(encoding="utf-8") for file in files}
@@ -42,37 +47,43 @@ def fingerprint(modules: tuple[str, ...], without: frozenset[str] = frozenset(),
 
 
 @cache
-def _read(module: str, path: Path) -> tuple[list[str], str]:
+def _read(module: str, path: Path, shows: bool) -> tuple[list[str], str]:
     """What a module imports, and a hash of what it computes."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imports: list[ast.Import | ast.ImportFrom] = []
-    if module.endswith(SECTIONS):
+    ours = module.startswith("medbench.")
+    if ours and module.endswith(SECTIONS_END):
         tree = _without_fields(tree)
-        _strip(tree, [])
+        _strip(tree, [], shows)
     else:
-        _strip(tree, imports)
+        _strip(tree, imports, shows)
     return list(_names(imports, module)), hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 @cache
 def _source(name: str) -> list[str]:
-    """The module that a name comes from which a package passes on, where its __init__ itself does not count."""
+    """The module that a name comes from which a package passes on, where its __init__ itself does not count.
+
+    Args:
+        name: `package.name`, or `package.*` for all modules that it passes names on from.
+    """
     package, _, attribute = name.rpartition(".")
     path = _path(package)
     tree = ast.parse(path.read_text(encoding="utf-8")) if path and path.name == "__init__.py" else ast.Module([], [])
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    return [node.module or "" for node in imports if attribute in [alias.name for alias in node.names]]
+    return [node.module or "" for node in imports if attribute in ["*", *(alias.name for alias in node.names)]]
 
 
 def _names(imports: list[ast.Import | ast.ImportFrom], module: str) -> Iterator[str]:
     """Full names of modules, and of what may be one."""
     for node in imports:
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from (name for alias in node.names for name in (alias.name, f"{alias.name}.*"))
         else:
             for base in _bases(module, node.level):
                 source = ".".join(part for part in (base, node.module) if part)
-                yield from (source, *(f"{source}.{alias.name}" for alias in node.names))
+                yield source
+                yield from (f"{source}.{alias.name}{end}" for alias in node.names for end in ("", ".*"))
 
 
 def _bases(module: str, level: int) -> list[str]:
@@ -124,7 +135,7 @@ def _is_field(part: ast.stmt) -> bool:
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold other statements
 
 
-def _strip(node: ast.AST, imports: list[ast.Import | ast.ImportFrom]) -> None:
+def _strip(node: ast.AST, imports: list[ast.Import | ast.ImportFrom], shows: bool) -> None:
     """Removes docstrings, what an error says, and what goes to the log; collects the imports, also those in functions.
 
     Of a raise the class stays, by which the error is caught. Only blocks are entered, as no expression holds a
@@ -133,10 +144,20 @@ def _strip(node: ast.AST, imports: list[ast.Import | ast.ImportFrom]) -> None:
     for name in BLOCKS:
         block = getattr(node, name, None)
         if isinstance(block, list):
-            block[:] = [_without_words(part) for part in block if not _is_word(part)]
+            is_metric = _metric_of(node) is not None
+            block[:] = [_without_words(part) for part in block if (shows and is_metric) or not _is_word(part)]
             imports += [part for part in block if isinstance(part, ast.Import | ast.ImportFrom)]
             for part in block:
-                _strip(part, imports)
+                if registration := _metric_of(part):
+                    registration.keywords = [k for k in registration.keywords if shows or k.arg not in SHOWN]
+                _strip(part, imports, shows)
+
+
+def _metric_of(part: ast.AST) -> ast.Call | None:
+    """The call by which a function is registered as a metric, where it is one."""
+    decorators = part.decorator_list if isinstance(part, ast.FunctionDef) else []
+    calls = [each for each in decorators if isinstance(each, ast.Call) and ast.unparse(each.func).endswith("metric")]
+    return calls[0] if calls else None
 
 
 def _is_word(part: ast.AST) -> bool:

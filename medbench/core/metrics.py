@@ -48,6 +48,12 @@ class Metric:
 
 
 REGISTERED: dict[str, Metric] = {}
+# What the stages can give a metric, see the docstrings of fidelity.metrics and utility.metrics.
+OF_FEATURES = {"real", "fake"}
+OF_CLASSES = {"labels", "scores", "predicted"}
+OF_GRADES = {"grades", "scores", "predicted"}
+OF_ONE_CLASS = {"positive", "negative", "score", "chosen", "decided"}
+GIVEN = (OF_FEATURES, OF_CLASSES, OF_GRADES, OF_ONE_CLASS)
 
 
 def metric(
@@ -63,10 +69,13 @@ def metric(
     """Registers a pure function whose arguments include all of `needs`; the other fields are those of Metric.
 
     Raises:
-        ValueError: the name is taken by another function.
+        ValueError: the name is taken by another function, or no stage gives all that it needs.
     """
 
     def register(function: Function) -> Function:
+        if not any(set(needs) <= given for given in GIVEN):
+            stages = "; or ".join(", ".join(sorted(given)) for given in GIVEN)
+            raise ValueError(f"metric {name!r}: no stage gives all of {', '.join(needs)} (given: {stages})")
         known = REGISTERED.get(name)
         if known and _place(known.function) != _place(function):
             raise ValueError(f"metric {name!r}: registered by {'.'.join(_place(known.function))} too; choose another")

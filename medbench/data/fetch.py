@@ -13,7 +13,8 @@ from medbench.data.archive import extract
 from medbench.data.download import PLACED, mismatch, obtain
 from medbench.data.download.network import Network
 from medbench.data.download.transfer import Partial
-from medbench.data.published import Record, Remote, is_whole, read_manifest, write_manifest
+from medbench.data.published import Remote
+from medbench.data.record import Record, is_whole, read_manifest, write_manifest
 from medbench.run.files import remove_stale, sha256_of, writable
 from medbench.run.logs import say
 from medbench.run.sealed_files import read_json, write_json

@@ -10,7 +10,8 @@ from medbench.data.dataset import SplitName
 from medbench.data.folders import ALIASES, Item, Listing
 from medbench.data.image_files import read_listing
 from medbench.data.prepare import Source
-from medbench.data.published import Facts, Record, check_contents, fetched
+from medbench.data.published import Facts
+from medbench.data.record import Record, check_contents, fetched
 from medbench.data.sections import ImageFilesDataset
 
 

@@ -1,5 +1,6 @@
 """Photographs of tongues: Tri-Dhat, whose folders are found by name, and TonguExpert, labelled by a table."""
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from medbench.data.known.tongue import TONGUE, TONGUEXPERT_LABELS
 from medbench.data.known_archive import read_known
 from medbench.data.prepare import Source
 from medbench.data.sections import TongueDataset
-from medbench.data.tables import Table, read_table
 
 PHOTOGRAPHS, LABEL_TABLE = "TongueImage/Raw", "Phenotypes/L1_Labels_Manual.txt"
 NOT_LABELLED = "NA"
@@ -82,25 +82,33 @@ def _by_table(folder: Path, column: str, where: str) -> Listing:
     paths = sorted(folder.glob(f"**/{LABEL_TABLE}"))
     if not paths:
         raise UserError(f"{folder}: has no {LABEL_TABLE}, the labels given by hand")
-    table, root = read_table(paths[0]), paths[0].parent.parent
-    missing = [name for name in ("SID", column) if name not in table.names]
-    if missing:
-        raise UserError(f"{table.path}: has no column {missing[0]!r} (found {', '.join(table.names) or 'nothing'})")
+    path, root = paths[0], paths[0].parent.parent
     classes = list(TONGUEXPERT_LABELS[column].classes)
-    _check_photographs(table)
-    items = [_item(root, table.where(number), row, column, classes) for number, row in enumerate(table.rows)]
+    items = [_item(root, f"{path}, line {line}", row, column, classes) for line, row in _rows(path, column)]
     labelled = sorted((item for item in items if item), key=lambda item: item.name)
-    return Listing(root, labelled, classes, where, table.path)
+    return Listing(root, labelled, classes, where, path)
 
 
-def _check_photographs(table: Table) -> None:
-    """Raises UserError where a photograph has no id or is listed twice."""
+def _rows(path: Path, column: str) -> list[tuple[int, dict[str, str]]]:
+    """Line numbers and rows of a published table divided by tabs, whose further columns may be as they like.
+
+    Raises:
+        UserError: a missing column, or a photograph that has no id or is listed twice.
+    """
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, delimiter="\t", restval="")
+        rows = [(reader.line_num, row) for row in reader]
+    names = reader.fieldnames or []
+    missing = [name for name in ("SID", column) if name not in names]
+    if missing:
+        raise UserError(f"{path}: has no column {missing[0]!r} (found {', '.join(names) or 'nothing'})")
     line_of: dict[str, int] = {}
-    for line, row in zip(table.lines, table.rows, strict=True):
+    for line, row in rows:
         if not row["SID"]:
-            raise UserError(f"{table.path}, line {line}: SID is empty")
+            raise UserError(f"{path}, line {line}: SID is empty")
         if line_of.setdefault(row["SID"], line) != line:
-            raise UserError(f"{table.path}, line {line}: {row['SID']} stands in line {line_of[row['SID']]} already")
+            raise UserError(f"{path}, line {line}: {row['SID']} stands in line {line_of[row['SID']]} already")
+    return rows
 
 
 def _item(root: Path, where: str, row: dict[str, str], column: str, classes: list[str]) -> Item | None:

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.report.results import StudyResults
+from medbench.run.job_logs import End, read_log
 from medbench.run.layout import PRODUCTS, STAGES, log_of, parts_of, raw_card, stage_of
-from medbench.run.logs import End, read_log
 
 MISSING = "missing"
 

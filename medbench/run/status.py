@@ -10,9 +10,9 @@ from pathlib import Path
 
 from medbench.core.errors import UserError
 from medbench.run.contents import made_with
+from medbench.run.job_logs import End, Log, read_log, spelled_seconds
 from medbench.run.jobs import PAGE_STAGES, Job, jobs_of, read_plan
 from medbench.run.layout import STAGES
-from medbench.run.logs import End, Log, read_log, spelled_seconds
 from medbench.system.folder_lock import is_held
 
 FRESH = 120.0  # seconds: a job whose log was touched since then is at work, see medbench.run.logs

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from medbench.core.errors import UserError
-from medbench.core.metrics import computable, register_all
+from medbench.core.metrics import OF_ONE_CLASS, computable, register_all
 from medbench.utility import metrics
 from medbench.utility.metrics.classification import auroc
 
@@ -138,7 +138,7 @@ def _of_all(
     labels: np.ndarray, scores: np.ndarray, averaged: Sequence[dict[str, float]]
 ) -> Iterator[tuple[str, float]]:
     given = {"labels": labels, "scores": scores, "predicted": scores.argmax(axis=1)}
-    for metric in computable({*given, "positive", "negative", "score", "chosen", "decided"}):
+    for metric in computable({*given, *OF_ONE_CLASS}):
         if set(metric.needs) <= set(given):
             yield metric.name, metric.of(given)
         elif metric.mean:

@@ -12,11 +12,10 @@ from medbench.augmenters import fidelity_check
 from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.cddpm import CDDPMAugmenter
 from medbench.augmenters.codec import PixelCodec
-from medbench.augmenters.conditional_diffusion import check_steps
+from medbench.augmenters.conditional_diffusion import ConditionalTask, check_steps
 from medbench.augmenters.diffusion import betas
 from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.augmenters.image_tensors import to_model_range
-from medbench.augmenters.noise_prediction import ConditionalTask
 from medbench.augmenters.nonleaky_augmentation import augmented
 from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import Inputs, train

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 
 from medbench import augmenters
 from medbench.augmenters import section_class
-from medbench.augmenters.stage_sections import AnyAugmenter, TrainStage
+from medbench.augmenters.any_augmenter import AnyAugmenter
+from medbench.augmenters.stage_sections import TrainStage
 from medbench.config.load import parse
 from medbench.core import fingerprint
 from medbench.core.errors import UserError
@@ -139,7 +140,7 @@ def test_what_plug_ins_may_import_is_there_and_its_code_counts(tmp_path, monkeyp
         (tmp_path / f"{name}_plug_in.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     read, counted = fingerprint._read, []
-    monkeypatch.setattr(fingerprint, "_read", lambda module, path: counted.append(module) or read(module, path))
+    monkeypatch.setattr(fingerprint, "_read", lambda module, *how: counted.append(module) or read(module, *how))
     without = frozenset({"medbench.augmenters"})
     fingerprint.fingerprint.__wrapped__(("bare_plug_in",), without)
     assert counted == ["bare_plug_in"]

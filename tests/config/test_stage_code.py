@@ -15,6 +15,7 @@ from medbench.config.stage_code import MODULES, code_of
 from medbench.core import fingerprint
 from tests.helpers.files import ROOT
 
+SHOW = {"tables", "figures", "report"}
 PAGES = {"audit_page", "neighbours_page", "tables", "figures", "report"}
 NUMBERS = set(MODULES) - PAGES
 ON_A_DEVICE = {"train", "sample", "features", "utility"}
@@ -23,7 +24,7 @@ TEMPLATES = ["page/templates/report.css", "page/templates/report.html.j2", "audi
 
 
 def clear() -> None:
-    for cached in (code_of, fingerprint.fingerprint, fingerprint._path):
+    for cached in (code_of, fingerprint.fingerprint, fingerprint._path, fingerprint._source):
         cached.cache_clear()
 
 
@@ -34,8 +35,10 @@ class Copy:
         self.folder = folder / "medbench"
         shutil.copytree(ROOT / "medbench", self.folder, ignore=shutil.ignore_patterns("__pycache__"))
         parse = fingerprint._read.__wrapped__
-        parsed = cache(lambda name, path, written: parse(name, path))
-        self.read = lambda name, path: parsed(name, path, path.stat().st_mtime_ns)  # what was not edited is known
+        parsed = cache(lambda name, path, shows, written: parse(name, path, shows))
+        self.read = lambda name, path, shows: parsed(
+            name, path, shows, path.stat().st_mtime_ns
+        )  # what was not edited is known
         with pytest.MonkeyPatch.context() as patch:
             self.patch(patch)
             self.before = self.hashes()
@@ -134,7 +137,17 @@ def test_a_new_metric_computes_its_stage_again_though_nothing_imports_it(edit, c
     (folder / "another.py").write_text("x = 1\n")
     changed = copy.changed()
     (folder / "another.py").unlink()
-    assert changed == {stage}
+    assert changed == {stage, *SHOW}
+
+
+@pytest.mark.parametrize(("old", "new"), [("digits=3", "digits=4"), ("Share of pairs", "The share of pairs")])
+def test_how_a_metric_is_shown_draws_tables_and_pages_and_computes_nothing_again(edit, old, new):
+    assert edit("utility/metrics/classification.py", old, new) == SHOW
+
+
+@pytest.mark.parametrize(("old", "new"), [("TAIL = 2**16", "TAIL = 2**17"), ("59.95", "59.9")])
+def test_how_a_log_is_read_draws_the_report_again_and_computes_nothing(edit, old, new):
+    assert "report" in edit("run/job_logs.py", old, new) <= SHOW
 
 
 def test_what_a_section_computes_is_data_of_the_stage(edit, copy):
@@ -156,6 +169,6 @@ def test_each_stage_has_a_fingerprint_of_its_own():
 def test_what_is_known_of_one_published_set_does_not_prepare_another_again(monkeypatch):
     """An edited citation would otherwise train everything again."""
     read, real = [], fingerprint._read
-    monkeypatch.setattr(fingerprint, "_read", lambda name, path: read.append(name) or real(name, path))
+    monkeypatch.setattr(fingerprint, "_read", lambda name, *how: read.append(name) or real(name, *how))
     fingerprint.fingerprint.__wrapped__(("medbench.data.prepare", "medbench.data.chest_ct"))
     assert [name for name in read if name.startswith("medbench.data.known.")] == ["medbench.data.known.chest_ct"]

@@ -46,7 +46,7 @@ def package(tmp_path, monkeypatch):
 
 
 def clear():
-    for cached in (code_of, module.fingerprint, module._read, module._path):
+    for cached in (code_of, module.fingerprint, module._read, module._path, module._source):
         cached.cache_clear()
 
 
@@ -121,6 +121,38 @@ def test_what_a_plug_in_imports_of_its_own_package_counts(plug_in, name):
 def test_what_it_imports_of_ours_counts_too(plug_in, package):
     before = plug_in_hash()
     package("helper", "x + limit", "x - limit")
+    assert plug_in_hash() != before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from medbench.augmenters import f\n",
+        "import medbench.augmenters as ma\n",
+        "from medbench import augmenters\n",
+    ],
+)
+def test_what_our_package_passes_on_counts_however_it_is_imported(plug_in, package, text):
+    folder = plug_in.parents[1] / "medbench/augmenters"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("if False:\n    from medbench.helper import f\n")
+    (plug_in / "kind.py").write_text(text)
+    ignored = frozenset({"medbench.augmenters"})
+
+    def code() -> str:
+        clear()
+        return module.fingerprint(("plug.kind",), ignored)
+
+    before = code()
+    package("helper", "x + limit", "x - limit")
+    assert code() != before
+
+
+def test_a_plug_ins_module_is_none_of_our_sections(plug_in):
+    (plug_in / "kind.py").write_text("from plug import cross_sections\n")
+    (plug_in / "cross_sections.py").write_text("def f():\n    return 1\n")
+    before = plug_in_hash()
+    (plug_in / "cross_sections.py").write_text("def f():\n    return 2\n")
     assert plug_in_hash() != before
 
 

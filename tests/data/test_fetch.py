@@ -11,7 +11,8 @@ import pytest
 from medbench.core.errors import UserError
 from medbench.data.download.network import Network
 from medbench.data.fetch import fetch, lock_file
-from medbench.data.published import Remote, check_contents, fetched, read_manifest
+from medbench.data.published import Remote
+from medbench.data.record import check_contents, fetched, read_manifest
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, write_json
 

@@ -145,8 +145,8 @@ def test_a_metric_that_is_registered_is_measured_and_shown(tmp_path, feature_fil
         """Largest difference of any two features."""
         return float(np.abs(real[:, None] - fake).max())
 
-    @metrics.metric("by_label", better="higher", digits=1, needs=("real", "labels"), source="Someone 2020")
-    def by_label(real, labels):
+    @metrics.metric("by_label", better="higher", digits=1, needs=("labels",), source="Someone 2020")
+    def by_label(labels):
         """What this stage cannot give."""
 
     arrays, paths = feature_files
@@ -186,6 +186,11 @@ def test_the_metric_of_contributing_is_one_module(tmp_path, feature_files, regis
 def test_a_name_belongs_to_one_metric(registered):
     with pytest.raises(ValueError, match=r"metric 'fid': registered by medbench\.fidelity.*choose another"):
         metrics.metric("fid", better="lower", digits=1, needs=("real", "fake"), source="x")(lambda real, fake: 0.0)
+
+
+def test_what_no_stage_gives_cannot_be_needed(registered):
+    with pytest.raises(ValueError, match=r"metric 'odd': no stage gives all of real, label \(given: fake, real; or"):
+        metrics.metric("odd", better="lower", digits=1, needs=("real", "label"), source="x")(lambda real, label: 0.0)
 
 
 def test_a_value_that_is_no_number_is_refused_with_the_metrics_name(tmp_path, feature_files, registered):

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medbench.data.published import Record, Remote, write_manifest
+from medbench.data.published import Remote
+from medbench.data.record import Record, write_manifest
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import write_json
 

@@ -10,7 +10,8 @@ import pytest
 
 from medbench.run import logs
 from medbench.run.files import write_text
-from medbench.run.logs import SILENT, TRACEBACK, End, Progress, Usage, failures, parse_log
+from medbench.run.job_logs import SILENT, TRACEBACK, End, failures, parse_log
+from medbench.run.logs import Progress, Usage
 
 MIB = 2**20
 SECTION = '{"name": "p", "dataset": {"kind": "phantom", "subject": "ct", "train": 1, "val": 1, "test": 1}, "seed": 0}'

@@ -10,9 +10,10 @@ from medbench.config.page_sections import page_section
 from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.run.files import write_text
+from medbench.run.job_logs import End, parse_log
 from medbench.run.jobs import jobs_of, read_plan
 from medbench.run.layout import log_of, raw_card
-from medbench.run.logs import End, Usage, parse_log
+from medbench.run.logs import Usage
 from medbench.run.sealed_files import read_json, write_json
 from medbench.run.status import JobStatus, State, estimates, status, status_text
 from medbench.system.folder_lock import held

@@ -8,22 +8,20 @@ from pathlib import Path
 from shlex import quote
 
 from medbench.config import inputs, page_sections, plan, resources
-from medbench.config.load import read_config
-from medbench.config.load import as_written, load
+from medbench.config.load import as_written, load, read_config
 from medbench.config.stage_code import code_of
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
-from medbench.run.files import remove_folder
-from medbench.run.files import RememberedHashes
+from medbench.run.files import RememberedHashes, remove_folder
+from medbench.run.job_logs import failures
 from medbench.run.sealed_files import write_json
-from medbench.run.logs import failures
 from medbench.system import folder_lock
 from medbench.system.gpu_lock import SCHEDULED
 from medbench.system.snakemake import (
     pass_on_sigterm,
     require_commands,
-    require_shell_safe,
     require_on_search_path,
+    require_shell_safe,
 )
 
 # A job runs this checkout's medbench, with the Python that runs Snakemake or, under `--sdm conda`, the environment's.

@@ -2,21 +2,29 @@
 
 from typing import Literal
 
+from medbench.augmenters import section_class
 from medbench.report.results import StudyResults
 
 Role = Literal["generator", "ceiling", "copy", "classic"]
-TRANSFORMS = ("classic", "mixup", "cutmix")  # kinds that change real images
 
 
 def role(results: StudyResults, name: str) -> Role:
-    """Of an augmenter that the study's lists or arms name; one of a kind that is not ours generates."""
-    kind = results.section(name).get("kind")
+    """Of an augmenter that the study's lists or arms name, as its kind says; an unknown kind generates."""
     if name in results.ceilings:
         return "ceiling"
-    if kind == "copy":
+    declared = _declared(str(results.section(name).get("kind")))
+    if declared == "control":
         return "copy"
     # A study's augmenters are those that make images: one that only its arms name mixes on the fly.
-    return "classic" if kind in TRANSFORMS or name not in results.augmenters else "generator"
+    changes_real_images = declared in ("transform", "on_the_fly") or name not in results.augmenters
+    return "classic" if changes_real_images else "generator"
+
+
+def _declared(kind: str) -> str | None:
+    try:
+        return section_class(kind).role
+    except KeyError:  # of a package that is not installed here
+        return None
 
 
 def label(results: StudyResults, name: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 
 import medbench
 from medbench.report.results import StudyResults
+from medbench.run.job_logs import read_usage
 from medbench.run.layout import STAGES, log_of, raw_card, real_features
-from medbench.run.logs import Usage, read_usage
+from medbench.run.logs import Usage
 from medbench.run.sealed_files import read_json
 
 # What says how it was made, by the folder that it lies in, and the stages whose numbers it speaks for.

@@ -8,8 +8,9 @@ from medbench.report.gaps import MISSING
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.results import StudyResults
 from medbench.report.tables.markup import Table
+from medbench.run.job_logs import read_usage, spelled_seconds
 from medbench.run.layout import log_of
-from medbench.run.logs import Usage, read_usage, spelled_seconds
+from medbench.run.logs import Usage
 from medbench.run.sealed_files import read_sealed_npz
 
 COST_HEADER = [

@@ -25,7 +25,7 @@ from medbench.report.page.study_section import study_section
 from medbench.report.page.times import time_table
 from medbench.report.results import StudyResults
 from medbench.report.templating import filled
-from medbench.run.logs import spelled_seconds
+from medbench.run.job_logs import spelled_seconds
 from medbench.run.seals import write_html
 
 SHOWN_FINDINGS = 3  # of an audit; its own page holds all

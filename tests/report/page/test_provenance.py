@@ -11,7 +11,8 @@ from medbench.report.page import provenance
 from medbench.report.page.provenance import StageCost, checkout, machines, stage_costs, unfinished_jobs
 from medbench.report.results import StudyResults
 from medbench.run.files import write_text
-from medbench.run.logs import Usage, read_usage, spelled_seconds
+from medbench.run.job_logs import read_usage, spelled_seconds
+from medbench.run.logs import Usage
 from medbench.run.sealed_files import write_json
 from tests.helpers.builders import write_utility
 

@@ -1,0 +1,167 @@
+"""What `fetch` leaves beside a published file: its record and, of an archive, the manifest of its files.
+
+A manifest has one line per file of an archive, `<sha256>  <size in bytes>  <name>`, sorted by name, below a line that
+names the archive and its hash. What an operating system adds to folders it shows (`.DS_Store`, `Thumbs.db`) does not
+count.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from medbench.core.errors import UserError
+from medbench.data.published import Hash, Remote
+from medbench.run.files import files_below, is_litter, sha256_of, write_text
+from medbench.run.sealed_files import read_json
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    file: str  # beside this record
+    size: int  # in bytes
+    sha256: str
+    address: str  # where it came from, as it was asked for
+    proved_by: Hash | None = None  # the published hash that it has; None: its content is counted when it is prepared
+    differs: str | None = None  # how it is not the published file, where that was accepted
+    members: int | None = None  # files of the archive, which lie in the folder beside it
+    manifest: str | None = None  # sha256 of the list of these files
+
+
+def fetched(remote: Remote, quick: bool = False) -> Record:
+    """The record of a file that was fetched.
+
+    Args:
+        remote: the file.
+        quick: trusts the size of a file instead of reading it. Of a folder only names and sizes are ever compared.
+
+    Raises:
+        UserError: it was not, or what lies here now is not what was fetched.
+    """
+    if not remote.record.is_file():
+        raise UserError(f"{remote.path}: is not fetched yet (snakemake fetch_all --cores 1)")
+    record, advice = _read_record(remote), _run_again(remote)
+    problem = _folder_problem(remote, record) if remote.extract else _file_problem(remote, record, quick)
+    if problem:
+        raise UserError(f"{problem}; {advice}")
+    return record
+
+
+def _read_record(remote: Remote) -> Record:
+    try:
+        record = Record.model_validate(read_json(remote.record))
+    except ValidationError as error:
+        raise UserError(f"{remote.record}: is not a record of a fetched file; {_run_again(remote)}") from error
+    if remote.extract and record.manifest is None:
+        raise UserError(f"{remote.record}: does not say what was unpacked; {_run_again(remote)}")
+    return record
+
+
+def _file_problem(remote: Remote, record: Record, quick: bool) -> str | None:
+    same_size = remote.path.is_file() and remote.path.stat().st_size == record.size
+    if same_size and (quick or sha256_of(remote.path) == record.sha256):
+        return None
+    return f"{remote.path}: is gone or was changed since it was fetched"
+
+
+def _folder_problem(remote: Remote, record: Record) -> str | None:
+    manifest = remote.manifest
+    if not manifest.is_file() or sha256_of(manifest) != record.manifest:
+        return f"{manifest}: is gone or was changed since {remote.file} was unpacked"
+    difference = _first_difference(remote)
+    return f"{remote.folder}: {difference}: it is not what was unpacked from {remote.file}" if difference else None
+
+
+def _run_again(remote: Remote) -> str:
+    return f"remove {remote.record} and run again"
+
+
+# The manifest of an archive --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    sha256: str
+    size: int  # in bytes
+
+
+@dataclass(frozen=True)
+class Manifest:
+    archive: str  # sha256 of the archive
+    files: dict[str, Entry]  # name below the folder, with slashes
+
+
+def write_manifest(remote: Remote, folder: Path, archive: str) -> None:
+    """Of the files in `folder`, unpacked from the archive with the sha256 `archive`."""
+    lines = [f"# {remote.file} sha256:{archive}"]
+    for name, path in files_below(folder):
+        lines.append(f"{sha256_of(path)}  {path.stat().st_size}  {_quoted(name)}")
+    write_text(remote.manifest, "\n".join(lines) + "\n")
+
+
+def read_manifest(remote: Remote) -> Manifest:
+    """The manifest of an unpacked archive.
+
+    Raises:
+        UserError: there is none, or it was changed so that it is none any more.
+    """
+    try:
+        first, *lines = remote.manifest.read_text(encoding="utf-8").splitlines()
+        rows = [line.split("  ", 2) for line in lines]
+        files = {_unquoted(name): Entry(sha256, int(size)) for sha256, size, name in rows}
+        files = {name: entry for name, entry in files.items() if not any(map(is_litter, name.split("/")))}
+        return Manifest(first.rpartition("sha256:")[2], files)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{remote.manifest}: is gone or is no manifest; {_run_again(remote)}") from error
+
+
+def check_contents(remote: Remote, paths: Iterable[Path]) -> dict[Path, str]:
+    """Reads these files in the folder, compares them with their lines and gives the sha256 of each.
+
+    Raises:
+        UserError: the first that is not what was unpacked.
+    """
+    entries, hashes = read_manifest(remote).files, {}
+    for path in paths:
+        hashes[path] = sha256_of(path)
+        entry = entries.get(path.relative_to(remote.folder).as_posix())
+        if entry is None or hashes[path] != entry.sha256:
+            raise UserError(f"{path}: is not what was unpacked from {remote.file}; {_run_again(remote)}")
+    return hashes
+
+
+def is_whole(remote: Remote, archive: str) -> bool:
+    """Whether the folder holds, byte for byte, what was unpacked from the archive with the sha256 `archive`."""
+    try:
+        if read_manifest(remote).archive != archive or _first_difference(remote):
+            return False
+        check_contents(remote, [path for _, path in files_below(remote.folder)])
+    except UserError:
+        return False
+    return True
+
+
+def _first_difference(remote: Remote) -> str | None:
+    """How names or sizes in the folder are not those that were unpacked, of the first such file; None: they are."""
+    unpacked = {name: entry.size for name, entry in read_manifest(remote).files.items()}
+    present = {name: path.stat().st_size for name, path in files_below(remote.folder)}
+    for name in sorted(unpacked | present):
+        if name not in present:
+            return f"{name} is missing"
+        if name not in unpacked:
+            return f"{name} was added"
+        if present[name] != unpacked[name]:
+            return f"{name} has {present[name]} bytes, expected {unpacked[name]}"
+    return None
+
+
+def _quoted(name: str) -> str:
+    """As it is, unless it would break the line or cannot be written as UTF-8."""
+    return name if name.isprintable() and not name.startswith('"') else json.dumps(name)
+
+
+def _unquoted(name: str) -> str:
+    return str(json.loads(name)) if name.startswith('"') else name
