@@ -57,9 +57,7 @@ Checkpoints = Annotated[Path, typer.Option(help="Folder for checkpoints; the sam
 def fetch(
     record: Annotated[Path, typer.Argument(help="The record to write, beside the file.")],
     config: Config,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Open no connection: say which file to put where.")
-    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Without a connection: say what to put where.")] = False,
 ) -> None:
     """Download a file, or find it where you put it; verify it, and unpack an archive."""
     stage = _section(FetchStage, config)

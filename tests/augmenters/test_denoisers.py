@@ -55,8 +55,9 @@ def test_what_comes_back_is_like_what_went_in(make, name, settings, channels, si
 @pytest.mark.parametrize("name", NETWORKS)
 def test_images_of_a_batch_do_not_see_each_other(make, name):
     network, x = make(name), images()
-    # Another batch size sums in another order: 1e-4 is ten times what was seen for outputs of size 2.
-    torch.testing.assert_close(network(x, TIMES, LABELS)[1:], network(x[1:], TIMES[1:], LABELS[1:]), atol=1e-4, rtol=0)
+    alone, together = network(x[1:], TIMES[1:], LABELS[1:]), network(x, TIMES, LABELS)[1:]
+    # Another batch size sums in another order: ten times what was seen for outputs of size 2, 8e-7 and 4e-6.
+    torch.testing.assert_close(together, alone, atol=4e-5 if name == "medienet" else 1e-5, rtol=0)
 
 
 @GUIDED

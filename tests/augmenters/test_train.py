@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diffusers import DDIMScheduler
 
+from medbench import cli
 from medbench.augmenters import train as stage_module
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
@@ -99,8 +101,9 @@ def test_one_model_per_class_shares_out_the_steps(tmp_path, dataset):
     assert [(row["component"], row["step"]) for row in rows] == [("unet_class0", "4"), ("unet_class1", "3")]
     described = read_json(tmp_path / "model" / "medbench.json")
     assert (described["images_seen"], list(described["parameters"])) == (7 * 8, ["unet_class0", "unet_class1"])
-    for name in ("unet_class1/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json"):
-        assert (tmp_path / "model" / name).is_file()
+    assert (tmp_path / "model/unet_class1/diffusion_pytorch_model.safetensors").is_file()
+    saved = DDIMScheduler.from_pretrained(tmp_path / "model/scheduler")
+    assert (saved.config.clip_sample, saved.config.prediction_type) == (True, "epsilon")  # as with labels by default
 
 
 def test_the_model_says_what_it_is(tmp_path, dataset):
@@ -129,13 +132,15 @@ def test_a_checkpoint_of_other_data_is_refused_with_exit_code_2(tmp_path, datase
     assert not (tmp_path / "m").exists()
 
 
-def test_a_checkpoint_of_other_code_is_refused(tmp_path, dataset, monkeypatch):
+def test_a_checkpoint_of_other_code_is_refused(tmp_path, dataset, call, monkeypatch, capfd):
     """Half a model by the old code and half by the new would be neither."""
-    settings = stage(steps=2)
+    short = stage(steps=2).model_dump(mode="json")
     monkeypatch.setattr(stage_module, "remove_folder", lambda folder: None)  # leaves the checkpoint, as a kill would
-    train(dataset, tmp_path / "model", settings, 0, tmp_path / "checkpoints", code="old")
-    with pytest.raises(UserError, match=r'made with code "old", not "edited"; restore that'):
-        train(dataset, tmp_path / "model", settings, 0, tmp_path / "checkpoints", code="edited")
+    assert call("train", dataset, tmp_path / "model", stage=short) == 0
+    monkeypatch.setattr(cli, "code_of", lambda *stage: "edited")
+    assert call("train", dataset, tmp_path / "model", stage=short) == 2
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert re.search(r'made with code "[0-9a-f]{16}", not "edited"; restore that', last)
 
 
 def test_images_are_mirrored_where_the_dataset_or_the_study_says_so():

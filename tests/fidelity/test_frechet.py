@@ -28,7 +28,7 @@ def correlated_pair(n: int, m: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
 # true zeros come out as up to 1e-16 of the largest. The two differed by at most 3e-5 here, and that is its rounding.
 # At 2048 its solver takes ten seconds: see test_extractor.py, where the features are Inception's.
 @pytest.mark.parametrize(
-    ("dim", "images"), [(64, "more"), (192, "more"), (64, "fewer"), (192, "fewer"), (768, "fewer")]
+    ("dim", "images"), [(64, "more"), (192, "more"), (64, "fewer"), (192, "fewer"), (768, "fewer"), (768, "more")]
 )
 def test_equals_torch_fidelity(dim, images):
     n, m = (dim // 4, dim // 5) if images == "fewer" else (dim + 200, dim + 100)

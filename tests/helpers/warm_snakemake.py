@@ -15,7 +15,7 @@ class WarmSnakemake:
     """Runs `snakemake` with the given arguments."""
 
     def __init__(self) -> None:
-        self._server = subprocess.Popen([sys.executable, __file__], stdin=-1, stdout=-1, text=True)
+        self._server = subprocess.Popen([sys.executable, "-P", __file__], stdin=-1, stdout=-1, text=True)
 
     def run(self, *arguments: object, folder: Path, fails: bool = False, **variables: str) -> str:
         """What it prints, with these variables of the environment, in this folder. Asserts whether it fails."""

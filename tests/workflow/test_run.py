@@ -24,6 +24,7 @@ augmenters:
   vae: {widths: [8, 8], layers_per_stage: 1, discriminator_width: 8, steps: 2, batch_size: 4}
   medienet_l2: {widths: [16], layers_per_stage: 1, context_dim: 8, sample_steps: 2, steps: 2,
                 batch_size: 4, fidelity_checks: 0}
+  more_steps: {kind: medienet, model: medienet_l2, sample_steps: 4}
 fidelity: {weights: random, dimensions: [64], n_generated: 6}
 utility:
   {network: resnet18, init: scratch, weights: null, image_size: 16, steps: 2, batch_size: 4, validations: 1,
@@ -31,7 +32,7 @@ utility:
 studies:
   tiny:
     datasets: [phantom_xray]
-    augmenters: [medienet_l2]
+    augmenters: [medienet_l2, more_steps]
     generator_seeds: [0]
     arms: [real, real+medienet_l2@1]
 run: [tiny]
