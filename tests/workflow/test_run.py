@@ -205,7 +205,7 @@ def test_with_keep_going_a_failing_augmenter_is_a_gap_and_the_others_finish(proj
     tables = [(results / f"tables/tiny/{name}.md").read_text() for name in ("fid", "utility")]
     np.savez(project.folder / "few.npz", images=np.zeros((2, 28, 28), np.uint8), labels=np.array([0, 1]))
     project.edit("tiny.yaml", "augmenters:\n", "augmenters:\n  few: {kind: images, path: few.npz}\n")
-    project.edit("tiny.yaml", "augmenters: [medienet_l2]", "augmenters: [few, medienet_l2]")
+    project.edit("tiny.yaml", "augmenters: [medienet_l2, more_steps]", "augmenters: [few, medienet_l2]")
     project.edit("tiny.yaml", "real+medienet_l2@1]", "real+medienet_l2@1, real+few@1]")
     printed = project.snakemake("--keep-going", fails=True)
     assert "sample few seed 0: few.npz holds 1 images of class normal" in printed
