@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from PIL import Image
 
 from medbench.audit.results import Copies, ExactDuplicates, ImageName, Intensities, NearDuplicates
-from medbench.data.dataset import Dataset, SplitName
+from medbench.data.dataset import SPLITS, Dataset, SplitName
 from medbench.report.figures import style
 from medbench.report.page.pictures import data_uri, strip
 
@@ -91,7 +91,7 @@ LEVELS = 256
 
 def histogram(intensities: Mapping[SplitName, Intensities]) -> str:
     """Share of pixels by grey level, on a log scale, as padding and air outnumber all else; see `steps`."""
-    shares = {str(name): of_split.histogram for name, of_split in intensities.items()}
+    shares = {str(name): intensities[name].histogram for name in SPLITS if name in intensities}
     return steps(shares, (0, LEVELS), yscale="log", xlabel="grey level", ylabel="share of pixels")
 
 

@@ -61,7 +61,7 @@ def page(protocol_run, tmp_path):
 def block(html: str, name: str) -> str:
     """The text of one dataset's article."""
     articles = re.findall(r'<article class="dataset">(.*?)</article>', html, re.DOTALL)
-    return next(article for article in articles if f'"Images a class of {name}"' in article)
+    return next(article for article in articles if f'"Images per class of {name}"' in article)
 
 
 def text_of(html: str) -> str:
