@@ -70,16 +70,16 @@ def gpu_seconds(config: Config, study: str) -> float:
     return trained + sum(_sampling(config, model) for model in plan.models(config, study))
 
 
-def models_trained(config: Config, study: str) -> list[plan.Model]:
+def models_trained(config: Config, study: str) -> list[plan.Generator]:
     """Of entries that sample one model, that one alone."""
     trained = [
-        plan.Model(model.dataset, plan.trained_as(config, model.augmenter), model.seed)
+        plan.Generator(model.dataset, plan.trained_as(config, model.augmenter), model.seed)
         for model in plan.models(config, study)
     ]
     return list(dict.fromkeys(trained))
 
 
-def _training(config: Config, model: plan.Model) -> float:
+def _training(config: Config, model: plan.Generator) -> float:
     section = config.augmenters[model.augmenter]
     if not isinstance(section, TrainingSection):
         return 0.0
@@ -88,7 +88,7 @@ def _training(config: Config, model: plan.Model) -> float:
     return section.steps / rate.training * max(work, 1)
 
 
-def _sampling(config: Config, model: plan.Model) -> float:
+def _sampling(config: Config, model: plan.Generator) -> float:
     """One evaluation, as a GAN's, is not counted."""
     section = config.augmenters[model.augmenter]
     each = 1 / FEATURES
@@ -102,7 +102,7 @@ def _rate(kind: str) -> Rate:
     return RATES[NEAREST.get(kind, kind)]
 
 
-def _work(config: Config, model: plan.Model) -> float:
+def _work(config: Config, model: plan.Generator) -> float:
     """What one image takes, in those that were measured: as its pixels, and as its channels squared."""
     section, side = config.augmenters[model.augmenter], _side(config, model.dataset)
     rate, widths = _rate(section.kind), getattr(section, "widths", None)
@@ -156,7 +156,7 @@ def _pixels(config: Config, dataset: str) -> int:
     return channels * _side(config, dataset) ** 2
 
 
-def _saved(config: Config, model: plan.Model) -> int:
+def _saved(config: Config, model: plan.Generator) -> int:
     """A latent model's folder holds its first stage too."""
     first = plan.first_stage_of(config, model.augmenter)
     names = tuple(filter(None, (first, model.augmenter)))

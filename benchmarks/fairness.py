@@ -157,7 +157,7 @@ def _changes(section: AugmenterSection) -> str:
 def _time(config: Config, name: str, run: Path) -> str:
     """Of the trainings that ended, from the last line of their logs: mean of all datasets and seeds."""
     study = config.studies[STUDY]
-    trained = [plan.Model(data, name, seed) for data in study.datasets for seed in study.generator_seeds]
+    trained = [plan.Generator(data, name, seed) for data in study.datasets for seed in study.generator_seeds]
     logs = [run / log_of(f"models/{model.path}/medbench.json") for model in trained]
     used = [read_usage(log.read_text(encoding="utf-8", errors="replace")) for log in logs if log.exists()]
     seconds = [usage.seconds for usage in used if usage]

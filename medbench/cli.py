@@ -10,7 +10,7 @@ import typer
 
 from medbench.audit.sections import AuditStage, NeighboursStage
 from medbench.augmenters.stage_sections import SampleStage, TrainStage
-from medbench.config.load import Model, parse_text
+from medbench.config.load import ModelT, parse_text
 from medbench.config.page_sections import PageStage, ReportStage
 from medbench.config.stage_code import code_of
 from medbench.core.errors import Interrupted, UserError
@@ -281,7 +281,7 @@ def _answer(text: str) -> str:
     return text
 
 
-def _section(model: type[Model], config: str) -> Model:
+def _section(model: type[ModelT], config: str) -> ModelT:
     """The stage's section; from here on the process computes on the threads that it states, else on one."""
     section = parse_text(model, config, "--config")
     use_threads(getattr(section, "torch_threads", 1))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medbench.audit.results import Copies, Crossing, ExactDuplicates, GroupCrossing, ImageName, Share
+from medbench.audit.results import ClassShare, Copies, Crossing, ExactDuplicates, GroupCrossing, ImageName
 from medbench.data.dataset import SPLITS, Dataset, Origins, SplitName
 
 KEPT_FIRST: tuple[SplitName, ...] = ("test", "val", "train")  # where the kept copy of an image stands, if it can
@@ -130,9 +130,9 @@ def crossings(pool: Pool, known: np.ndarray) -> list[Crossing]:
     return listed
 
 
-def _share(pool: Pool, inside: np.ndarray, crossing: np.ndarray) -> Share:
+def _share(pool: Pool, inside: np.ndarray, crossing: np.ndarray) -> ClassShare:
     distinct = len(np.unique(pool.distinct[crossing]))
-    return Share(images=int(crossing.sum()), of=int(inside.sum()), distinct=distinct)
+    return ClassShare(images=int(crossing.sum()), of=int(inside.sum()), distinct=distinct)
 
 
 def group_crossings(pool: Pool) -> list[GroupCrossing]:

@@ -14,7 +14,7 @@ class ImageName(Part):
     label: str  # a class
 
 
-class Share(Part):
+class ClassShare(Part):
     """How many images of a split, or of one class in it, stand in another split too."""
 
     images: int
@@ -22,12 +22,12 @@ class Share(Part):
     distinct: int  # how many different images these are
 
 
-class Crossing(Share):
+class Crossing(ClassShare):
     """Images of `split` that stand in `other` too, under any label."""
 
     split: SplitName
     other: SplitName
-    classes: dict[str, Share]
+    classes: dict[str, ClassShare]
 
 
 class Copies(Part):

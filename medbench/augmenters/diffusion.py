@@ -23,7 +23,7 @@ SNAPSHOTS = 9  # pictures of the first image on its way
 Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-def betas(schedule: str, timesteps: int) -> Tensor:
+def beta_tensor(schedule: str, timesteps: int) -> Tensor:
     """See medbench.augmenters.schedules; float32 (T,)."""
     return torch.from_numpy(schedules.betas(schedule, timesteps)).float()
 
@@ -41,7 +41,7 @@ def scheduler_of(section: DiffusionSection, prediction: str) -> Scheduler:
     clip = section.clip_sample
     common = {
         "num_train_timesteps": section.timesteps,
-        "trained_betas": betas(section.schedule, section.timesteps).tolist(),
+        "trained_betas": beta_tensor(section.schedule, section.timesteps).tolist(),
         "prediction_type": "epsilon" if prediction == "epsilon" else "v_prediction",
     }
     match section.sampler:

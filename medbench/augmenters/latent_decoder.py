@@ -15,7 +15,7 @@ from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.image_tensors import noise, to_uint8
 
 SMALLEST = 4  # pixels, about, of the shorter side where halving ends
-GROUP = 8  # channels that GroupNorm takes together; alone, a channel would lose its mean, and an image its colour
+GROUP_WIDTH = 8  # channels that GroupNorm takes together; alone, a channel would lose its mean, and an image its colour
 
 
 def halved_sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -45,7 +45,7 @@ class ConditionalNorm(nn.Module):
 
     def __init__(self, channels: int, condition_dim: int):
         super().__init__()
-        self.norm = nn.GroupNorm(channels // GROUP, channels, affine=False)
+        self.norm = nn.GroupNorm(channels // GROUP_WIDTH, channels, affine=False)
         self.scale_shift = nn.Linear(condition_dim, 2 * channels)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:

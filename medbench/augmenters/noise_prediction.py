@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from medbench.augmenters.base import Job
 from medbench.augmenters.components import probe_set
-from medbench.augmenters.diffusion import betas
+from medbench.augmenters.diffusion import beta_tensor
 from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.data.dataset import Split
 from medbench.training.draws import Draws
@@ -36,7 +36,7 @@ class NoisePrediction(Task):
         self.networks, self.losses = {"unet": network}, {"unet": self.loss}
         self.encode, self.flips, self.job = encode, flips, job
         self.batch_size = section.batch_size
-        self.alphas_cumprod = torch.cumprod(1 - betas(section.schedule, section.timesteps), 0).to(
+        self.alphas_cumprod = torch.cumprod(1 - beta_tensor(section.schedule, section.timesteps), 0).to(
             job.runtime.torch_device
         )
         data, generator = probe_set(val, section, job)

@@ -72,7 +72,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 PATH_BEGINS = re.compile(r"^(~\w*|\$\w+)(/|$)")
 UNSET_VARIABLE = re.compile(r"\$\{(\w+)\}")
-Model = TypeVar("Model", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -97,7 +97,7 @@ def as_written(raw: Mapping[str, Any]) -> Config:
     return _validated(Config, raw, "config")
 
 
-def parse(model: type[Model], raw: Any, where: str) -> Model:
+def parse(model: type[ModelT], raw: Any, where: str) -> ModelT:
     """`raw` checked against a section's model, environment variables filled in.
 
     Raises:
@@ -106,14 +106,14 @@ def parse(model: type[Model], raw: Any, where: str) -> Model:
     return _validated(model, _expand(raw), where)
 
 
-def _validated(model: type[Model], raw: Any, where: str) -> Model:
+def _validated(model: type[ModelT], raw: Any, where: str) -> ModelT:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         raise UserError(f"{where}: {explain(error, raw)}") from error
 
 
-def parse_text(model: type[Model], text: str, where: str) -> Model:
+def parse_text(model: type[ModelT], text: str, where: str) -> ModelT:
     """The same from JSON text, or from the .json or .yaml file that the text names."""
     try:
         named_file = not text.lstrip().startswith("{")

@@ -5,7 +5,7 @@ from typing import Any
 
 from medbench.augmenters.sections import AugmenterSection
 from medbench.config.plan import (
-    Model,
+    Generator,
     audit_section,
     classifier_runs,
     features_section,
@@ -141,7 +141,7 @@ def _expected(config: Config, study: str) -> dict[str, str]:
     expected = {f"datasets/{name}.json": audit_section(config, name).made_with() for name in names}
     for model in models(config, study):
         name = trained_as(config, model.augmenter)
-        expected[f"models/{Model(model.dataset, name, model.seed).path}/medbench.json"] = trained(name)
+        expected[f"models/{Generator(model.dataset, name, model.seed).path}/medbench.json"] = trained(name)
         expected[f"samples/{model.path}.npz"] = sampled(model.augmenter)
         expected[f"features/{model.path}.safetensors"] = features
         expected[f"fidelity/{model.path}.json"] = compared(model.dataset, model.augmenter)

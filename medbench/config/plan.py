@@ -20,7 +20,7 @@ LARGEST_SIGNAL = 0.05
 
 
 @dataclass(frozen=True)
-class Model:
+class Generator:
     """One trained generator of a run."""
 
     dataset: str
@@ -67,11 +67,11 @@ def trained_as(config: Config, augmenter: str) -> str:
     return config.augmenters[augmenter].model or augmenter
 
 
-def models(config: Config, study: str) -> list[Model]:
+def models(config: Config, study: str) -> list[Generator]:
     """Every source of images that a study needs, in its own order."""
     section = config.studies[study]
     return [
-        Model(dataset, augmenter, seed)
+        Generator(dataset, augmenter, seed)
         for dataset in section.datasets
         for augmenter in image_augmenters(config, section)
         for seed in section.generator_seeds

@@ -87,7 +87,7 @@ class MedMnistDataset(DatasetSection):
     """A 2-D set of MedMNIST v3, downloaded."""
 
     kind: Literal["medmnist"]
-    name: medmnist.Name
+    name: medmnist.MedMnistName
     size: Literal[28, 64, 128, 224] = 28  # side in pixels, as published; image_size would resize it
 
     @property

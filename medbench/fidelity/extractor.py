@@ -12,7 +12,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from medbench.core.errors import UserError
 from medbench.core.rng import numpy_rng, seed_for
 
-NAME = "inception-v3-compat"
+EXTRACTOR_NAME = "inception-v3-compat"
 DIMENSIONS = (64, 192, 768, 2048)
 
 
@@ -44,10 +44,10 @@ class InceptionExtractor:
         self.device = torch.device(device)
         network = _without_weights(self.dimensions)
         if state is None:
-            self.description = f"{NAME}, RANDOM weights (seed {seed})"
+            self.description = f"{EXTRACTOR_NAME}, RANDOM weights (seed {seed})"
             set_random_weights(network, seed)
         else:
-            self.description = f"{NAME}, weights sha256 {weights_sha256 or 'not given'}"
+            self.description = f"{EXTRACTOR_NAME}, weights sha256 {weights_sha256 or 'not given'}"
             _fill(network, state)
         self.network = network.to(device=self.device, memory_format=torch.channels_last)
 
@@ -105,7 +105,7 @@ class _Network(FeatureExtractorInceptionV3):
         empty = io.BytesIO()
         torch.save({}, empty)
         empty.seek(0)
-        super().__init__(NAME, features, feature_extractor_weights_path=empty)
+        super().__init__(EXTRACTOR_NAME, features, feature_extractor_weights_path=empty)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         return super().load_state_dict(state_dict, strict=strict and bool(state_dict), assign=assign)
@@ -123,7 +123,7 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         network.load_state_dict(state)
     except RuntimeError as error:
         problem = " ".join(str(error).split())[:200]
-        raise UserError(f"the weights do not fit {NAME}: {problem}; give torch-fidelity's file") from error
+        raise UserError(f"the weights do not fit {EXTRACTOR_NAME}: {problem}; give torch-fidelity's file") from error
 
 
 CALIBRATION_IMAGES = 16

@@ -6,7 +6,7 @@ from medbench.core.errors import UserError
 from medbench.run.files import sha256_of
 from medbench.run.layout import PRODUCTS
 from medbench.run.sealed_files import read_json
-from medbench.run.seals import FORMATS, require_member, require_sealed
+from medbench.run.seals import SEALED_FORMATS, require_member, require_sealed
 
 
 def is_damaged(run: Path, path: str) -> bool:
@@ -35,4 +35,4 @@ def is_damaged(run: Path, path: str) -> bool:
 
 def _require(*files: Path) -> None:
     for file in files:
-        require_sealed(file, FORMATS[file.suffix])
+        require_sealed(file, SEALED_FORMATS[file.suffix])

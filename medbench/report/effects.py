@@ -20,7 +20,7 @@ from medbench.utility.intervals import (
     image_draws,
     image_weights,
     percentile_interval,
-    seed_weights,
+    weights_per_seed,
 )
 from medbench.utility.scores import macro_auroc
 
@@ -229,7 +229,7 @@ def _run_weights(results: StudyResults, dataset: str, arm: str, scores: ArmScore
 
 def _seed_weights(results: StudyResults, dataset: str, axis: str, seeds: Sequence[int]) -> dict[int, np.ndarray]:
     """Seed -> (DRAWS,) how often it is drawn."""
-    drawn = seed_weights(len(seeds), DRAWS, numpy_rng(results.seed, "bootstrap", axis, dataset))
+    drawn = weights_per_seed(len(seeds), DRAWS, numpy_rng(results.seed, "bootstrap", axis, dataset))
     return dict(zip(seeds, drawn.T, strict=True))
 
 

@@ -139,7 +139,7 @@ class Origin:
     sha256: str | None  # None: not stated, as by another version
 
 
-def origins_of(run: Path, path: str) -> list[Origin]:
+def sources_of(run: Path, path: str) -> list[Origin]:
     """What a file, given by its path under the run, says of the files that it describes or was made from."""
     folder, *parts = PurePosixPath(path).parts
     match folder, PurePosixPath(path).name:

@@ -66,7 +66,7 @@ def read_plan(run: Path) -> Plan:
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedJob:
     """One job; all paths are under the run folder."""
 
     stage: str
@@ -102,40 +102,40 @@ class Job:
         return self.parts[1:-1] if len(self.parts) > 2 else self.parts[1:]
 
 
-def jobs_of(plan: Plan) -> dict[str, Job]:
+def jobs_of(plan: Plan) -> dict[str, PlannedJob]:
     """Key -> job, in the order of the stages; a job that several studies share comes once."""
     jobs = {job.key: job for study in plan.studies.values() for job in _of_study(study)}
     jobs |= {job.key: job for dataset in plan.neighbours for job in _of_neighbours(dataset)}
     if plan.report:
         pages = [key for key, job in jobs.items() if job.stage in PAGE_STAGES]
-        jobs["report.html"] = Job("report", (), "report.html", needs=tuple(pages))
+        jobs["report.html"] = PlannedJob("report", (), "report.html", needs=tuple(pages))
     return dict(sorted(jobs.items(), key=lambda item: STAGES.index(item[1].stage)))
 
 
-def _of_study(study: PlannedStudy) -> Iterator[Job]:
+def _of_study(study: PlannedStudy) -> Iterator[PlannedJob]:
     for dataset in study.datasets:
         raw, card = raw_card(dataset), f"datasets/{dataset}.json"
-        yield Job("prepare", (dataset,), raw, companions(raw))
-        yield Job("audit_page", (dataset,), f"audit/{dataset}.html", needs=(raw, card))
+        yield PlannedJob("prepare", (dataset,), raw, companions(raw))
+        yield PlannedJob("audit_page", (dataset,), f"audit/{dataset}.html", needs=(raw, card))
         if study.augmenters:
             for path in real_features(dataset):
-                yield Job("features", tuple(parts_of(path)), path, needs=(card,))
+                yield PlannedJob("features", tuple(parts_of(path)), path, needs=(card,))
     for path, made_with in study.expected.items():
         yield _expected(study, path, made_with)
     for stage in ("tables", "figures"):
-        yield Job(stage, (study.study,), f"{stage}/{study.study}", needs=tuple(study.expected))
+        yield PlannedJob(stage, (study.study,), f"{stage}/{study.study}", needs=tuple(study.expected))
 
 
-def _expected(study: PlannedStudy, path: str, made_with: str) -> Job:
+def _expected(study: PlannedStudy, path: str, made_with: str) -> PlannedJob:
     stage, parts = stage_of(path), tuple(parts_of(path))
     others, needs = companions(path), made_from(path, study.models, study.first_stages)
     if stage == "audit":
         others = (*others, f"audit/{parts[0]}.json")
         needs = [raw_card(parts[0])]
-    return Job(stage, parts, path, others, tuple(needs), made_with)
+    return PlannedJob(stage, parts, path, others, tuple(needs), made_with)
 
 
-def _of_neighbours(dataset: str) -> Iterator[Job]:
+def _of_neighbours(dataset: str) -> Iterator[PlannedJob]:
     neighbours = f"audit/{dataset}.neighbours.json"
-    yield Job("neighbours", (dataset,), neighbours, needs=tuple(real_features(dataset)))
-    yield Job("neighbours_page", (dataset,), f"audit/{dataset}.neighbours.html", needs=(neighbours,))
+    yield PlannedJob("neighbours", (dataset,), neighbours, needs=tuple(real_features(dataset)))
+    yield PlannedJob("neighbours_page", (dataset,), f"audit/{dataset}.neighbours.html", needs=(neighbours,))

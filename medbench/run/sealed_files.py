@@ -15,7 +15,7 @@ from medbench.run.files import replacing
 from medbench.run.seals import JSON, NPZ, UNSEALED, require_sealed, seal
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold: no clock in our bytes
-Model = TypeVar("Model", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class Part(BaseModel):
@@ -49,7 +49,7 @@ def write_model(path: Path, model: BaseModel) -> None:
     write_json(path, model.model_dump(mode="json", by_alias=True))
 
 
-def read_model(path: Path, model: type[Model]) -> Model:
+def read_model(path: Path, model: type[ModelT]) -> ModelT:
     """A JSON file as the model that it was written from.
 
     Raises:

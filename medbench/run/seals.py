@@ -90,7 +90,7 @@ JSON: Format = _at_end(b'\n "seal": "', b'"\n}\n')  # its last key
 NPZ: Format = _at_end(b"seal ", b"")  # the comment at the end of the archive
 HTML: Format = _at_end(b"<!-- seal ", b" -->\n</html>\n")
 SAFETENSORS: Format = _in_metadata
-FORMATS = {".json": JSON, ".npz": NPZ, ".html": HTML, ".safetensors": SAFETENSORS}
+SEALED_FORMATS = {".json": JSON, ".npz": NPZ, ".html": HTML, ".safetensors": SAFETENSORS}
 
 
 def seal(path: Path, file_format: Format) -> None:

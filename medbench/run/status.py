@@ -11,7 +11,7 @@ from pathlib import Path
 from medbench.core.errors import UserError
 from medbench.run.contents import made_with
 from medbench.run.job_logs import End, Log, read_log, spelled_seconds
-from medbench.run.jobs import PAGE_STAGES, Job, jobs_of, read_plan
+from medbench.run.jobs import PAGE_STAGES, PlannedJob, jobs_of, read_plan
 from medbench.run.layout import STAGES
 from medbench.system.folder_lock import is_held
 
@@ -30,7 +30,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class JobStatus:
-    job: Job
+    job: PlannedJob
     state: State
     log: Log | None
     silent: float | None = None  # seconds since it wrote anything; None: it wrote nothing
@@ -38,7 +38,7 @@ class JobStatus:
     problem: str | None = None  # why a file of it could not be read
 
 
-def job_states(run: Path, jobs: Mapping[str, Job], now: float) -> list[JobStatus]:
+def job_states(run: Path, jobs: Mapping[str, PlannedJob], now: float) -> list[JobStatus]:
     """In the order of `jobs`.
 
     Args:
@@ -51,25 +51,25 @@ def job_states(run: Path, jobs: Mapping[str, Job], now: float) -> list[JobStatus
 
 
 class _States:
-    def __init__(self, run: Path, jobs: Mapping[str, Job], now: float):
+    def __init__(self, run: Path, jobs: Mapping[str, PlannedJob], now: float):
         self.run, self.jobs, self.now = run, jobs, now
         self.problems: dict[str, str] = {}
-        self.readers: dict[str, list[Job]] = {}  # key -> the jobs that read its files
+        self.readers: dict[str, list[PlannedJob]] = {}  # key -> the jobs that read its files
         for job in jobs.values():
             for needed in job.needs:
                 self.readers.setdefault(needed, []).append(job)
         self.state, self.log = cache(self._state), cache(self._log)
         self.is_complete, self.is_dispensable = cache(self._is_complete), cache(self._is_dispensable)
 
-    def status(self, job: Job) -> JobStatus:
+    def status(self, job: PlannedJob) -> JobStatus:
         state, log = self.state(job), self.log(job)
         seconds = log.usage.seconds if log and log.usage and self.is_complete(job) else None
         return JobStatus(job, state, log, self._silent(job), seconds, self.problems.get(job.key))
 
-    def _log(self, job: Job) -> Log | None:
+    def _log(self, job: PlannedJob) -> Log | None:
         return read_log(self.run / job.log)
 
-    def _state(self, job: Job) -> State:
+    def _state(self, job: PlannedJob) -> State:
         ready = all(self.state(self.jobs[needed]) is State.DONE for needed in job.needs if needed in self.jobs)
         if self.is_complete(job):
             return State.DONE if ready and not self._is_older(job) else State.OUTDATED
@@ -80,7 +80,7 @@ class _States:
             return State.DONE
         return State.OUTDATED if (self.run / job.key).exists() else State.WAITING
 
-    def _begun(self, job: Job) -> State | None:
+    def _begun(self, job: PlannedJob) -> State | None:
         log, silent = self.log(job), self._silent(job)
         if is_held(self.run / job.checkpoints):
             return State.RUNNING  # though a second one that was refused may have the log
@@ -90,11 +90,11 @@ class _States:
             return State(log.end)
         return State.RUNNING if silent is not None and silent <= FRESH else State.STOPPED
 
-    def _is_complete(self, job: Job) -> bool:
+    def _is_complete(self, job: PlannedJob) -> bool:
         """Whether all that a job writes exists, made with the config as it is."""
         return all((self.run / path).exists() for path in job.outputs) and self._is_of_config(job)
 
-    def _is_of_config(self, job: Job) -> bool:
+    def _is_of_config(self, job: PlannedJob) -> bool:
         """False also where the file that should say so cannot be read."""
         try:
             return job.made_with is None or made_with(self.run / job.key) == job.made_with
@@ -103,20 +103,20 @@ class _States:
                 self.problems[job.key] = str(error)
             return False
 
-    def _is_older(self, job: Job) -> bool:
+    def _is_older(self, job: PlannedJob) -> bool:
         """Whether what it was made from is newer, which counts where no hash tells."""
         sources = [self.run / needed for needed in job.needs]
         written = _newest([self.run / job.key])
         return job.made_with is None and (_newest(sources) or 0) > (written or 0)
 
-    def _is_dispensable(self, job: Job) -> bool:
+    def _is_dispensable(self, job: PlannedJob) -> bool:
         """Whether nothing needs its files again: they were removed once all that is made from them existed."""
         readers = self.readers.get(job.key, [])
         if job.stage in PAGE_STAGES or not readers or ((self.run / job.key).exists() and not self._is_of_config(job)):
             return False
         return all(self.is_complete(reader) or self.is_dispensable(reader) for reader in readers)
 
-    def _silent(self, job: Job) -> float | None:
+    def _silent(self, job: PlannedJob) -> float | None:
         written = _newest([self.run / job.log])
         return None if written is None else max(0.0, self.now - written)
 

@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from medbench.core.errors import UserError
-from medbench.run.contents import Origin, origins_of, problem_of
+from medbench.run.contents import Origin, problem_of, sources_of
 from medbench.run.files import is_litter, sha256_of, sha256_of_folder
 from medbench.run.layout import PRODUCTS, companions, log_of, whole_folder
 from medbench.run.sealed_files import read_json
-from medbench.run.seals import FORMATS, SUMS, broken_seal, broken_sum, read_sums, remove_command, written_with
+from medbench.run.seals import SEALED_FORMATS, SUMS, broken_seal, broken_sum, read_sums, remove_command, written_with
 from medbench.system.folder_lock import is_held
 
 # Folders of a run whose files are checked, datasets first: what others were made from is judged before them.
@@ -156,7 +156,7 @@ class _Check:
         card = PurePosixPath(path).with_suffix(".json").as_posix()
         if not path.startswith("datasets/") or not path.endswith(".npz") or card not in self.existing:
             return False
-        return self.problem(card) is None and origins_of(self.run, card)[0].sha256 is not None
+        return self.problem(card) is None and sources_of(self.run, card)[0].sha256 is not None
 
     def _problem(self, path: str) -> str | None:
         return problem_of(self.run / path) or self._changed(path)
@@ -168,7 +168,7 @@ class _Check:
             if folder:
                 listed = read_sums(self.run / folder) is not None  # else that is a finding on the folder
                 return broken_sum(self.run / folder, path.removeprefix(f"{folder}/")) if listed else None
-            file_format = FORMATS.get(PurePosixPath(path).suffix)
+            file_format = SEALED_FORMATS.get(PurePosixPath(path).suffix)
             return broken_seal(self.run / path, file_format) if file_format else None
         return None
 
@@ -179,7 +179,7 @@ class _Check:
         return None if isinstance(content, dict) and content.get("rows") else "holds no scores"
 
     def _against_origins(self, path: str) -> Iterator[Finding]:
-        for origin in origins_of(self.run, path):
+        for origin in sources_of(self.run, path):
             if any(f"{broken}/".startswith(f"{origin.path}/") for broken in self.broken):
                 continue  # one finding is enough
             if origin.sha256 is None:

@@ -47,7 +47,7 @@ def image_weights(labels: np.ndarray, groups: np.ndarray, draws: int, rng: np.ra
     return counts[:, group_of]
 
 
-def seed_weights(n: int, draws: int, rng: np.random.RandomState) -> np.ndarray:
+def weights_per_seed(n: int, draws: int, rng: np.random.RandomState) -> np.ndarray:
     """(B, n) int32: how often each of n ≥ 1 seeds stands in each of B resamples."""
     return np.stack([_resample(n, rng) for _ in range(draws)])
 

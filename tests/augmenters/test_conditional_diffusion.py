@@ -13,7 +13,7 @@ from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.cddpm import CDDPMAugmenter
 from medbench.augmenters.codec import PixelCodec
 from medbench.augmenters.conditional_diffusion import ConditionalTask, check_steps
-from medbench.augmenters.diffusion import betas
+from medbench.augmenters.diffusion import beta_tensor
 from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.augmenters.image_tensors import to_model_range
 from medbench.augmenters.nonleaky_augmentation import augmented
@@ -45,7 +45,7 @@ class Knowing(nn.Module):
 
     def __init__(self, prediction="epsilon", timesteps=50):
         super().__init__()
-        alpha_bar = torch.cumprod(1 - betas("linear", timesteps).double(), 0)
+        alpha_bar = torch.cumprod(1 - beta_tensor("linear", timesteps).double(), 0)
         self.a, self.b = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         self.prediction, self.asked = prediction, []
 

@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import nn
 
 from medbench.augmenters.base import UNLABELLED
-from medbench.augmenters.diffusion import SNAPSHOTS, Denoising, betas, guided, noise_loss, scheduler_of
+from medbench.augmenters.diffusion import SNAPSHOTS, Denoising, beta_tensor, guided, noise_loss, scheduler_of
 from medbench.augmenters.diffusion_sections import AnnotatedDDPM, DiffusionSection
 from medbench.augmenters.image_tensors import noise, to_model_range, to_uint8
 from medbench.augmenters.schedules import last_signal
@@ -27,26 +27,26 @@ def scheduler(sampler: str = "ancestral", prediction: str = "epsilon", **setting
 def test_schedules_that_diffusers_has_are_the_same(ours, theirs):
     reference = DDPMScheduler(num_train_timesteps=300, beta_start=1e-4, beta_end=0.02, beta_schedule=theirs)
     # float32 rounding of values of size 0.02
-    torch.testing.assert_close(betas(ours, 300), reference.betas, atol=1e-8, rtol=1e-5)
+    torch.testing.assert_close(beta_tensor(ours, 300), reference.betas, atol=1e-8, rtol=1e-5)
 
 
 def test_cosine_is_capped_where_the_walkthrough_caps_it():
-    cosine = betas("cosine", 300)
+    cosine = beta_tensor("cosine", 300)
     assert cosine[-1] == pytest.approx(0.9999)
     f = [math.cos((i / 300 + 0.008) / 1.008 * math.pi / 2) ** 2 for i in (100, 101)]
     assert cosine[100].item() == pytest.approx(1 - f[1] / f[0], rel=1e-5)
 
 
 def test_published_schedule_leaves_a_twentieth_of_the_signal():
-    assert torch.cumprod(1 - betas("linear", 300), 0)[-1].item() == pytest.approx(0.048, abs=0.0005)
+    assert torch.cumprod(1 - beta_tensor("linear", 300), 0)[-1].item() == pytest.approx(0.048, abs=0.0005)
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "quadratic", "sigmoid"])
 @pytest.mark.parametrize("t", [1, 17, 49])
 def test_a_step_has_the_closed_form_posterior_mean_and_variance(schedule, t):
-    """Ho et al. 2020, eqs. 6 and 7, with x0 from eq. 15; in float64 from the betas alone."""
+    """Ho et al. 2020, eqs. 6 and 7, with x0 from eq. 15; in float64 from the beta_tensor alone."""
     ancestral = scheduler(schedule=schedule, timesteps=50)
-    beta = betas(schedule, 50).double()
+    beta = beta_tensor(schedule, 50).double()
     alpha_bar = torch.cumprod(1 - beta, 0)
     generator = torch.Generator().manual_seed(0)
     x, eps = torch.randn(2, 1, 1, 100, 200, generator=generator, dtype=torch.float64)
@@ -78,7 +78,7 @@ def test_every_sampler_is_diffusers_own_with_our_schedule_and_prediction(sampler
     configured = scheduler(sampler, prediction, schedule="cosine", timesteps=50)
     assert type(configured) is theirs
     assert configured.config.prediction_type == {"epsilon": "epsilon", "v": "v_prediction"}[prediction]
-    assert torch.equal(configured.betas, betas("cosine", 50))
+    assert torch.equal(configured.betas, beta_tensor("cosine", 50))
 
 
 @pytest.mark.parametrize("sampler", ["ancestral", "ddim", "dpmsolver++"])
@@ -150,7 +150,7 @@ def test_the_annotated_model_as_a_baseline_reaches_noise(conditioning):
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "quadratic", "sigmoid"])
 def test_the_last_signal_is_what_training_adds_noise_to(schedule):
-    left = torch.cumprod(1 - betas(schedule, 300), 0)[-1].sqrt().item()
+    left = torch.cumprod(1 - beta_tensor(schedule, 300), 0)[-1].sqrt().item()
     assert last_signal(schedule, 300) == pytest.approx(left, rel=1e-4)  # 300 products in float32
 
 
@@ -212,7 +212,7 @@ PREDICTIONS = pytest.mark.parametrize("prediction", ["epsilon", "v"])
 
 def deviations(section) -> tuple[torch.Tensor, torch.Tensor]:
     """√ᾱ and √(1 − ᾱ), float64 (T,), from the schedule alone."""
-    alpha_bar = torch.cumprod(1 - betas(section.schedule, section.timesteps).double(), 0)
+    alpha_bar = torch.cumprod(1 - beta_tensor(section.schedule, section.timesteps).double(), 0)
     return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
 

@@ -13,7 +13,7 @@ from medbench.config.study import Config
 from medbench.data.dataset import Dataset
 from medbench.data.feature_vectors import write_features
 from medbench.run.files import sha256_of, sha256_of_folder, write_text
-from medbench.run.jobs import Job, jobs_of, read_plan
+from medbench.run.jobs import PlannedJob, jobs_of, read_plan
 from medbench.run.layout import made_from
 from medbench.run.logs import Usage
 from medbench.run.sealed_files import write_json, write_npz
@@ -63,7 +63,7 @@ def age(folder: Path, seconds: float) -> None:
         os.utime(path, (NOW - seconds, NOW - seconds))
 
 
-def _write(run: Path, job: Job, dataset: Dataset) -> None:
+def _write(run: Path, job: PlannedJob, dataset: Dataset) -> None:
     path = run / job.key
     match job.stage:
         case "prepare" | "audit":
@@ -99,7 +99,7 @@ def _write(run: Path, job: Job, dataset: Dataset) -> None:
             write_html(path, "<html></html>")
 
 
-def _write_model(run: Path, folder: Path, job: Job) -> None:
+def _write_model(run: Path, folder: Path, job: PlannedJob) -> None:
     dataset, name, seed = job.parts
     first_stage = CONFIG["augmenters"][name].get("first_stage")
     for part in ["vae", "unet"] if name != "classic" else []:
@@ -117,7 +117,7 @@ def _write_model(run: Path, folder: Path, job: Job) -> None:
     write_sums(folder)
 
 
-def _write_utility(run: Path, path: Path, job: Job) -> None:
+def _write_utility(run: Path, path: Path, job: PlannedJob) -> None:
     samples = run / f"samples/ct/classic/{path.stem}.npz"
     origin = {
         "dataset_sha256": sha256_of(run / "datasets/ct.npz"),

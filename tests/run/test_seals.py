@@ -10,8 +10,8 @@ from medbench.data.feature_vectors import read_features, write_features
 from medbench.run.files import write_text
 from medbench.run.sealed_files import read_json, read_sealed_npz, write_json, write_npz
 from medbench.run.seals import (
-    FORMATS,
     HTML,
+    SEALED_FORMATS,
     SUMS,
     Damaged,
     broken_seal,
@@ -58,7 +58,7 @@ def test_what_is_read_is_what_was_written(written):
 @pytest.mark.parametrize("name", READERS)
 def test_every_byte_counts(written, name):
     path = written / name
-    content, kind = path.read_bytes(), FORMATS[path.suffix]
+    content, kind = path.read_bytes(), SEALED_FORMATS[path.suffix]
     assert broken_seal(path, kind) is None
     for at in range(len(content)):
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])

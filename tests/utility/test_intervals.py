@@ -15,8 +15,8 @@ from medbench.utility.intervals import (
     image_draws,
     image_weights,
     percentile_interval,
-    seed_weights,
     weighted_auroc,
+    weights_per_seed,
 )
 
 
@@ -84,19 +84,19 @@ def test_the_first_draws_stay_when_more_are_asked_for():
 
 
 def test_seed_weights_are_resamples():
-    weights = seed_weights(3, 2000, numpy_rng(0))
+    weights = weights_per_seed(3, 2000, numpy_rng(0))
     assert weights.shape == (2000, 3)
     assert (weights.sum(axis=1) == 3).all()
     # (2/3)³ = 0.296 leave a seed out; 0.04 is four deviations of 2000 draws
     assert (weights[:, 0] == 0).mean() == pytest.approx(8 / 27, abs=0.04)
-    assert (seed_weights(1, 10, numpy_rng(0)) == 1).all()
+    assert (weights_per_seed(1, 10, numpy_rng(0)) == 1).all()
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_draws_equal_rows_and_columns_repeated(n_classes):
     rng = np.random.RandomState(0)
     labels, scores = np.arange(40) % n_classes, rng.dirichlet(np.ones(n_classes), (4, 40)).astype(np.float32)
-    runs, images = seed_weights(4, 30, rng), image_weights(labels, np.arange(40), 30, rng)
+    runs, images = weights_per_seed(4, 30, rng), image_weights(labels, np.arange(40), 30, rng)
     expected, classes = [], [1] if n_classes == 2 else [0, 1, 2]
     for of_runs, of_images in zip(runs, images, strict=True):
         rows = np.repeat(np.arange(40), of_images)
@@ -119,7 +119,7 @@ def test_runs_move_the_mean_where_images_cannot():
     """One run ranks perfectly, one upside down: any images give 1 and 0, and the draws are the share of the first."""
     labels = np.arange(20) % 2
     right = np.stack([1 - labels, labels], axis=1)
-    runs = seed_weights(2, 500, numpy_rng(0))
+    runs = weights_per_seed(2, 500, numpy_rng(0))
     images = image_weights(labels, np.arange(20), 500, numpy_rng(1))
     draws = auroc_draws(image_draws(labels, np.stack([right, right[:, ::-1]]), images), runs)
     np.testing.assert_array_equal(draws, runs[:, 0] / 2)

@@ -17,7 +17,7 @@ HEADINGS = ("name", "task", "classes", "train/val/test", "side, pixels", "licenc
 
 def known() -> dict[str, list[Facts]]:
     """Name -> what is known of it: one entry per size that is published, mostly one."""
-    sets = [[medmnist.facts(name, size) for size in medmnist.SIZES] for name in get_args(medmnist.Name)]
+    sets = [[medmnist.facts(name, size) for size in medmnist.SIZES] for name in get_args(medmnist.MedMnistName)]
     sets += [[facts] for facts in (CHEST_CT, *CHEST_XRAY.values(), TONGUE, *TONGUEXPERT_LABELS.values())]
     return {sizes[0].name: sizes for sizes in sets}
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from medbench.core.errors import UserError
 from medbench.data.published import Facts, Remote
 
-Name = Literal[
+MedMnistName = Literal[
     "pathmnist",
     "chestmnist",
     "dermamnist",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Point = tuple[float, float]
-Window = tuple[slice, slice]
+GreyWindow = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Canvas:
     turn: Point  # cosine and sine of the subject's rotation
 
     @property
-    def whole(self) -> Window:
+    def whole(self) -> GreyWindow:
         return slice(None), slice(None)
 
-    def window(self, centre: Point, radius: float) -> Window:
+    def window(self, centre: Point, radius: float) -> GreyWindow:
         """The pixels that a shape of this centre and radius can touch: small shapes cost little."""
         (cx, cy), (cos, sin) = centre, self.turn
         column = self.origin[0] + (cos * cx - sin * cy) / self.pixel
@@ -100,7 +100,7 @@ def stripe(distance: np.ndarray, half_width: float | np.ndarray, width: float) -
     return coverage(half_width - distance, width) - coverage(-half_width - distance, width)
 
 
-def segment(canvas: Canvas, ends: tuple[Point, Point], radii: Point, blur: float = 0) -> tuple[Window, np.ndarray]:
+def segment(canvas: Canvas, ends: tuple[Point, Point], radii: Point, blur: float = 0) -> tuple[GreyWindow, np.ndarray]:
     """A window and in it the coverage of a line whose half-width runs from radii[0] to radii[1]."""
     (ax, ay), (bx, by) = ends
     dx, dy = bx - ax, by - ay
@@ -112,7 +112,7 @@ def segment(canvas: Canvas, ends: tuple[Point, Point], radii: Point, blur: float
     return window, stripe(np.sqrt(px * px + py * py), radii[0] + along * (radii[1] - radii[0]), canvas.pixel + blur)
 
 
-def paint(image: np.ndarray, value: float | np.ndarray, mask: np.ndarray, window: Window | None = None) -> None:
+def paint(image: np.ndarray, value: float | np.ndarray, mask: np.ndarray, window: GreyWindow | None = None) -> None:
     """Blends `value` into `image` in place where `mask` is 1."""
     part = image if window is None else image[window]
     part += mask * (value - part)

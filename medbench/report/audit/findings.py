@@ -4,13 +4,13 @@ from medbench.audit.distributions import LEAST_IMAGES, STRONG_DISTANCE
 from medbench.audit.results import (
     PERCENTILE,
     AuditResult,
+    ClassShare,
     Crossing,
     FlatImages,
     GroupCrossing,
     IntensityDifference,
     NearDuplicates,
     NeighboursResult,
-    Share,
 )
 from medbench.data.dataset import SPLITS
 
@@ -59,7 +59,7 @@ def _leaks(crossing: Crossing, how: tuple[str, str]) -> list[str]:
     ]
 
 
-def _distinct(share: Share) -> str:
+def _distinct(share: ClassShare) -> str:
     """Nothing where each of them is another image."""
     return f", {_number(share.distinct, 'distinct image')}" if share.distinct < share.images else ""
 

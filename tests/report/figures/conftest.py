@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medbench.config.page_sections import report_section
-from medbench.config.plan import Model, models, trained_as
+from medbench.config.plan import Generator, models, trained_as
 from medbench.config.study import Config
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Dataset, Split
@@ -119,9 +119,9 @@ def _write_dataset(folder: Path, name: str, classes) -> None:
     Dataset(dict.fromkeys(SPLITS, split), card).save(folder / f"datasets/{name}.npz")
 
 
-def _write_generator(folder: Path, config: Config, model: Model, n_classes: int, dimensions) -> None:
+def _write_generator(folder: Path, config: Config, model: Generator, n_classes: int, dimensions) -> None:
     section, rng = config.augmenters[model.augmenter], numpy_rng(0, model.path)
-    trained = Model(model.dataset, trained_as(config, model.augmenter), model.seed)
+    trained = Generator(model.dataset, trained_as(config, model.augmenter), model.seed)
     _write_model(folder, section, trained)
     labels = np.arange(60) % n_classes
     arrays = {"images": _images(model.dataset, 60, model.augmenter, model.seed), "labels": labels}
@@ -138,7 +138,7 @@ def _write_generator(folder: Path, config: Config, model: Model, n_classes: int,
     _write_fidelity(folder, model, around, dimensions)
 
 
-def _write_model(folder: Path, section, model: Model) -> None:
+def _write_model(folder: Path, section, model: Generator) -> None:
     path = folder / f"models/{model.path}"
     runtime = {"precision": "fp32", "device": "cpu"}
     described = {"augmenter": section.model_dump(mode="json"), "runtime": runtime, "parameters": {"unet": 1_234_567}}
@@ -161,7 +161,7 @@ def _write_model(folder: Path, section, model: Model) -> None:
     write_sums(path)
 
 
-def _write_fidelity(folder: Path, model: Model, fid: float, dimensions) -> None:
+def _write_fidelity(folder: Path, model: Generator, fid: float, dimensions) -> None:
     at_64 = {("fid", "train"): fid, ("fid", "test"): fid + 1, ("fid", "train_part"): fid + 0.5}
     at_64 |= {("fid_floor", "train_part"): 1.2, ("fid_over_floor", "train_part"): fid / 1.2}
     values = {(*key, dimension): value * dimension / 64 for dimension in dimensions for key, value in at_64.items()}
