@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from medbench.core.sections import WeightsFile
     from medbench.data.dataset import Split
     from medbench.training.augmentation import mirrored
-    from medbench.training.draws import Draws
     from medbench.training.loop import Schedule, count_parameters, train_network
-    from medbench.training.task import Batch, Task, TrainingData
+    from medbench.training.task import Batch, Draws, Task, TrainingData
     from medbench.utility.sections import MixingSection
 
 # Stable ground for plug-ins: names that may be imported from here, by the module that is imported for them.
@@ -36,9 +35,8 @@ _EXPORTED = {
     "medbench.core.sections": ["WeightsFile"],
     "medbench.data.dataset": ["Split"],
     "medbench.training.augmentation": ["mirrored"],
-    "medbench.training.draws": ["Draws"],
     "medbench.training.loop": ["Schedule", "count_parameters", "train_network"],
-    "medbench.training.task": ["Batch", "Task", "TrainingData"],
+    "medbench.training.task": ["Batch", "Draws", "Task", "TrainingData"],
     "medbench.utility.sections": ["MixingSection"],
 }
 MODULE_OF = {name: module for module, names in _EXPORTED.items() for name in names}

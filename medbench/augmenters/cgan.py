@@ -13,9 +13,8 @@ from medbench.augmenters.latent_decoder import LatentDecoder, decoded
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored
-from medbench.training.draws import Draws
 from medbench.training.loop import Schedule
-from medbench.training.task import Batch, Task
+from medbench.training.task import Batch, Draws, Task
 
 ADAM_BETAS = (0.0, 0.99)  # momentum makes the two networks chase each other (Karras et al. 2018)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from medbench.augmenters.image_tensors import to_model_range
 from medbench.core.errors import UserError
-from medbench.training.draws import Draws
+from medbench.training.task import Draws
 
 
 class Padding:

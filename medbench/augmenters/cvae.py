@@ -20,9 +20,8 @@ from medbench.augmenters.image_tensors import to_model_range
 from medbench.augmenters.latent_decoder import ConditionalNorm, LatentDecoder, decoded, halved_sizes, stage_widths
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored
-from medbench.training.draws import Draws
 from medbench.training.loop import Schedule
-from medbench.training.task import Batch, Task
+from medbench.training.task import Batch, Draws, Task
 
 # Pixels are whole grey levels, 2/255 apart in [-1, 1]: the variance of what rounding took away.
 ROUNDING_VARIANCE = (2 / 255) ** 2 / 12

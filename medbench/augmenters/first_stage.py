@@ -21,9 +21,8 @@ from medbench.core.rng import seed_for
 from medbench.core.sections import WeightsFile
 from medbench.data.dataset import Split
 from medbench.data.weights import load_state
-from medbench.training.draws import Draws
 from medbench.training.loop import Schedule, count_parameters
-from medbench.training.task import TrainingData, channels_first
+from medbench.training.task import Draws, TrainingData, channels_first
 
 ADAM_BETAS = (0.5, 0.9)  # as in Esser et al. 2021: less momentum against a moving adversary
 # Published autoencoders of 2022 name the parts of their attention as diffusers did then.

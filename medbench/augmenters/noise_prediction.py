@@ -12,8 +12,7 @@ from medbench.augmenters.components import probe_set
 from medbench.augmenters.diffusion import beta_tensor
 from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.data.dataset import Split
-from medbench.training.draws import Draws
-from medbench.training.task import Batch, Task
+from medbench.training.task import Batch, Draws, Task
 
 Encode = Callable[[Tensor, Draws | None], Tensor]  # uint8 images (B, C, H, W) -> what the network sees
 

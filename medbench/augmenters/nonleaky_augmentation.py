@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from medbench.training.augmentation import moved
-from medbench.training.draws import Draws
+from medbench.training.task import Draws
 
 TRANSFORMS = 3  # mirrored or not; shift by rows and by columns, in the largest shift
 

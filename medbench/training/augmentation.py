@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medbench.training.draws import Draws
+from medbench.training.task import Draws
 
 
 def shifted(images: Tensor, most: int, draws: Draws) -> Tensor:

@@ -19,8 +19,7 @@ from medbench.run.logs import Progress
 from medbench.system.runtime import Runtime
 from medbench.system.signals import StopRequest, stop_on_signals
 from medbench.training.checkpoint import CheckpointStore
-from medbench.training.draws import Draws
-from medbench.training.task import Batch, Task, TrainingData
+from medbench.training.task import Batch, Draws, Task, TrainingData
 from medbench.training.team import Team
 
 History = list[dict[str, float]]

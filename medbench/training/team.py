@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from medbench.core.errors import UserError
 from medbench.system.launcher import RENDEZVOUS, is_one_of_several
 from medbench.system.signals import default_signals
-from medbench.training.draws import Share
+from medbench.training.task import Share
 
 ENDED_WITHIN = 30.0  # seconds: the launcher ends what a failed process leaves behind in a fraction of one
 Answer = TypeVar("Answer")

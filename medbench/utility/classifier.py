@@ -18,9 +18,8 @@ from torchvision.transforms.v2 import functional as transforms
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.training.augmentation import mirrored, shifted
-from medbench.training.draws import Draws
 from medbench.training.loop import Schedule
-from medbench.training.task import Batch, Task, TrainingData
+from medbench.training.task import Batch, Draws, Task, TrainingData
 from medbench.utility.scores import macro_auroc
 from medbench.utility.sections import ClassifierSection, MixingSection
 

@@ -8,8 +8,7 @@ from medbench.augmenters.autoencoding import Autoencoding, color_whitening, reco
 from medbench.augmenters.codec import Padding
 from medbench.augmenters.decoder_sections import Autoencoder
 from medbench.core.rng import numpy_rng
-from medbench.training.draws import Draws
-from medbench.training.task import Batch
+from medbench.training.task import Batch, Draws
 
 
 def task(**settings) -> Autoencoding:

@@ -5,7 +5,7 @@ from diffusers import AutoencoderKL
 
 from medbench.augmenters.codec import LatentCodec, Padding, PixelCodec
 from medbench.core.errors import UserError
-from medbench.training.draws import Draws
+from medbench.training.task import Draws
 
 
 def vae(channels: int = 1, scaling_factor: float = 0.37, **settings) -> AutoencoderKL:

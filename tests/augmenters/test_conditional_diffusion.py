@@ -21,8 +21,7 @@ from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import Inputs, train
 from medbench.data.dataset import Split
 from medbench.run.files import sha256_of, sha256_of_folder
-from medbench.training.draws import Draws
-from medbench.training.task import Batch
+from medbench.training.task import Batch, Draws
 from tests.helpers.jobs import job_in, stopped_at
 
 GRAY = 200  # of every pixel, where the network is to know the image

@@ -12,8 +12,7 @@ from medbench.augmenters.decoder_sections import CGAN, CVAE
 from medbench.augmenters.discriminators import ProjectionDiscriminator
 from medbench.augmenters.image_tensors import to_model_range
 from medbench.augmenters.latent_decoder import LatentDecoder, halved_sizes
-from medbench.training.draws import Draws
-from medbench.training.task import Batch
+from medbench.training.task import Batch, Draws
 from tests.helpers.jobs import job_in
 
 TRAINED = {"width": 8, "latent_dim": 4, "batch_size": 16, "learning_rate": 3e-3, "ema_decay": 0.5}

@@ -11,7 +11,7 @@ from medbench.core.errors import UserError
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
 from medbench.run.files import sha256_of
-from medbench.training.draws import Draws
+from medbench.training.task import Draws
 from tests.helpers.jobs import job_in
 
 STEPS = 8

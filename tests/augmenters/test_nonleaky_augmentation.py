@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from medbench.augmenters.nonleaky_augmentation import TRANSFORMS, augmented
-from medbench.training.draws import Draws
+from medbench.training.task import Draws
 
 IMAGES = torch.randint(0, 256, (400, 2, 10, 14), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 MOST = 2  # pixels: a fifth of the shorter side

@@ -1,7 +1,7 @@
 import torch
 
 from medbench.training.augmentation import mirrored, shifted
-from medbench.training.draws import Draws
+from medbench.training.task import Draws
 
 IMAGES = torch.randint(0, 256, (64, 3, 7, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from medbench.training.draws import Draws, Share
+from medbench.training.task import Draws, Share
 
 
 def drawn(share=None) -> Draws:

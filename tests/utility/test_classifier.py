@@ -7,8 +7,7 @@ from torchvision import models
 from medbench.augmenters.image_sections import CutMix, MixUp
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
-from medbench.training.draws import Draws
-from medbench.training.task import TrainingData
+from medbench.training.task import Draws, TrainingData
 from medbench.utility.classifier import Mixing, build_network, resized, to_network_range
 from medbench.utility.sections import ClassifierSection
 

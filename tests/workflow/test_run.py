@@ -135,7 +135,7 @@ def test_comments_words_and_what_nothing_reaches_rerun_nothing(finished, edit):
     ("path", "old", "new", "reruns"),
     [
         ("medbench/training/loop.py", "set_to_none=True", "set_to_none=False", AFTER_TRAINING),
-        ("medbench/augmenters/medienet/rope.py", "b * sin", "a * sin", AFTER_TRAINING),
+        ("medbench/augmenters/medienet/attention.py", "b * sin", "a * sin", AFTER_TRAINING),
         ("medbench/augmenters/batches.py", "= 60.0", "= 59.0", AFTER_TRAINING - {"train"}),
         ("medbench/fidelity/fidelity.py", "n_real // 2", "n_real // 3", {"fidelity"} | PAGES),
         ("medbench/report/figures/fid_rows.py", "pad=3", "pad=4", {"figures", "report"}),

@@ -11,11 +11,13 @@ from medbench.augmenters.medienet.attention import (
     MultiAttention,
     SelfAttention,
     SpatialAttention,
+    axial_angles,
+    grid_angles,
     map_of,
+    rotate,
     split_heads,
     tokens_of,
 )
-from medbench.augmenters.medienet.rope import axial_angles, grid_angles, rotate
 
 CHANNELS, HEADS, CONTEXT = 16, 2, 6
 
