@@ -26,7 +26,7 @@ def _of_its_kind(value: Any) -> AugmenterSection:
 def _section_class(kind: Any) -> type[AugmenterSection]:
     plug_ins = plugged_in(GROUP)
     if not isinstance(kind, str) or kind not in {*built_in(), *plug_ins}:
-        allowed = ", ".join([*built_in(), *plug_ins])
+        allowed = ", ".join(dict.fromkeys([*built_in(), *plug_ins]))
         raise ValueError(
             f"kind {kind!r} is not known (allowed: {allowed}; a package brings its own by an entry point {GROUP})"
         )

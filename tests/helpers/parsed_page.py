@@ -1,5 +1,6 @@
 """An html page, taken apart."""
 
+import re
 from html.parser import HTMLParser
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}
@@ -26,3 +27,17 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+def assert_self_contained(html: str) -> None:
+    """A page of an audit: closed tags, nothing from outside, no script, links that lead to a place in it."""
+    page = Page(html)
+    assert all(image["src"].startswith("data:image/") and image["alt"] for image in page.all("img"))
+    assert page.all("link") == page.all("script") == page.all("iframe") == []
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert all(link["href"].removeprefix("#") in ids for link in page.all("a"))
+    (policy,) = [meta["content"] for meta in page.all("meta") if "http-equiv" in meta]
+    assert policy.startswith("default-src 'none'")
+    (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert "url(" not in style
