@@ -29,6 +29,11 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def text_of(html: str) -> str:
+    """What a page, or a part of one, shows: without its style and tags, blanks as one."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.rpartition("</style>")[2]))
+
+
 def assert_self_contained(html: str) -> None:
     """A page of an audit: closed tags, nothing from outside, no script, links that lead to a place in it."""
     page = Page(html)

@@ -13,8 +13,7 @@ from medbench.report.audit.findings import neighbours_findings
 from medbench.report.audit.pages import draw_neighbours, neighbours_page
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, write_json
-from tests.helpers.parsed_page import assert_self_contained
-from tests.report.audit.test_page import Page, text_of
+from tests.helpers.parsed_page import Page, assert_self_contained, text_of
 
 
 @pytest.fixture

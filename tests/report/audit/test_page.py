@@ -13,7 +13,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
 from medbench.report.audit.pages import draw_audit, page
 from medbench.run.sealed_files import read_json, write_json
-from tests.helpers.parsed_page import Page, assert_self_contained
+from tests.helpers.parsed_page import Page, assert_self_contained, text_of
 
 
 @pytest.fixture
@@ -25,10 +25,6 @@ def shown(leaky):
         return page(data, audit_dataset(data, protocol, 0).result)
 
     return show
-
-
-def text_of(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.partition("</style>")[2]))
 
 
 def test_nothing_comes_from_outside_and_the_html_is_sound(shown):

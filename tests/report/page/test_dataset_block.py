@@ -18,6 +18,7 @@ from medbench.report.page.write import write_page
 from medbench.run.files import write_text
 from medbench.run.sealed_files import read_json, read_model, write_json
 from medbench.run.seals import write_sums
+from tests.helpers.parsed_page import text_of
 
 CONFIG = {
     "name": "r",
@@ -62,10 +63,6 @@ def block(html: str, name: str) -> str:
     """The text of one dataset's article."""
     articles = re.findall(r'<article class="dataset">(.*?)</article>', html, re.DOTALL)
     return next(article for article in articles if f'"Images per class of {name}"' in article)
-
-
-def text_of(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
 def test_the_audit_of_a_dataset_is_told_with_its_worst_findings(page, tmp_path):

@@ -23,7 +23,7 @@ from medbench.run.files import write_text
 from medbench.run.sealed_files import read_json
 from medbench.run.seals import write_sums
 from tests.helpers.builders import card_of, score, write_utility
-from tests.helpers.parsed_page import Page
+from tests.helpers.parsed_page import Page, text_of
 
 CLASSES = ["<b>dark</b>", "bright"]
 RAW = {
@@ -92,10 +92,6 @@ def write_scores(path: Path, made_with: str, seed: int) -> None:
     rows = [score(0.5, seed=k) for k in (0, 1)]
     lengths = {"validations": 20, "steps": 100, "real_steps": 100}
     write_utility(path, rows, scores, made_with, {"best_steps": np.array([50, 50])}, **lengths, **RUNTIME)
-
-
-def text_of(page: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
 def png(path: Path) -> None:
