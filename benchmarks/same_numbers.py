@@ -22,7 +22,8 @@ from typing import NoReturn
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
+
+from medbench.system.folder_lock import in_turn
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "results/same_numbers"
@@ -105,8 +106,7 @@ def digest(study: Path) -> str:
 
 def numbers_of(checkout: Path, folder: Path) -> Arrays:
     """The numbers of a checkout: those kept, or made now."""
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):  # of two calls for one side, the second waits
+    with in_turn(folder):  # of two calls for one side, the second waits
         if folder.name.startswith(UNCOMMITTED) or not (folder / "numbers.npz").exists():
             shutil.rmtree(folder, ignore_errors=True)
             make(checkout, folder)

@@ -1,11 +1,8 @@
 """The stage `fetch`: a published file is here, proved, and unpacked if it is an archive; a record says so."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medbench.core.errors import UserError
@@ -15,9 +12,9 @@ from medbench.data.download.network import Network
 from medbench.data.download.transfer import Partial
 from medbench.data.published import Remote
 from medbench.data.record import Record, is_whole, read_manifest, write_manifest
-from medbench.run.files import remove_stale, sha256_of, writable
-from medbench.run.logs import say
+from medbench.run.files import remove_stale, sha256_of
 from medbench.run.sealed_files import read_json, write_json
+from medbench.system.folder_lock import in_turn
 
 
 class Provenance(BaseModel):
@@ -43,7 +40,7 @@ def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
         UserError: it cannot be had, is not what it should be, is an archive that is not safe to unpack, or a folder
             lies where it would be unpacked.
     """
-    with lock_file(remote.path):
+    with in_turn(remote.path):
         _remove_leftovers(remote)
         wanted = remote.model_copy(update={"hash": None, "size": None}) if accept_changed else remote
         address = obtain(wanted, network)
@@ -62,23 +59,6 @@ def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
             record = record.model_copy(update=_unpacked(remote, sha256))
         write_json(remote.record, record.model_dump(mode="json"))
     return record
-
-
-@contextmanager
-def lock_file(path: Path) -> Iterator[None]:
-    """One job fetches a file; the others wait here, and find it. Whoever holds it may ask for it again."""
-    lock = FileLock(f"{path}.lock", is_singleton=True)
-    with writable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"medbench: {path}: another job is fetching it; waiting")
-            lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _remove_leftovers(remote: Remote) -> None:

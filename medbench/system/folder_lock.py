@@ -1,4 +1,4 @@
-"""The lock of a folder in which one process at a time works; the kernel frees it, however the process ends."""
+"""Locks that the kernel frees, however a process ends: of a folder in which one works, of a file that one makes."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ from medbench.core.errors import UserError
 
 NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK}  # Lustre and NFS, where they are mounted without
 LOCK = ".lock"
-ASKED = 0.1  # seconds, far more than `is_held` takes
+ASKED = 0.1  # seconds between two tries, far more than `is_held` takes
 _HELD: dict[Path, int] = {}  # by this process: path of the lock -> its open file
 
 
@@ -25,11 +25,26 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         UserError: as `hold`.
     """
-    hold(folder)
-    try:
+    with _released(_lock_in(folder)):
+        hold(folder)
         yield
-    finally:
-        _release(folder)
+
+
+@contextlib.contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Within the block one process at a time makes a file or folder; another waits, and says so in a line.
+
+    Raises:
+        UserError: the folder that it lies in cannot be written.
+    """
+    path = Path(path)
+    lock = path.parent.resolve() / f"{path.name}{LOCK}"
+    with _released(lock):
+        if not _take(lock, path.parent):
+            print(f"medbench: {path}: {_who(lock)} is working on it; waiting", file=sys.stderr, flush=True)
+            while not _take(lock, path.parent):
+                time.sleep(ASKED)
+        yield
 
 
 def hold(folder: Path) -> None:
@@ -40,22 +55,14 @@ def hold(folder: Path) -> None:
     Raises:
         UserError: another process holds the folder, or it cannot be written.
     """
-    path = Path(folder).resolve() / LOCK
-    if path in _HELD:
+    lock = _lock_in(folder)
+    if _take(lock, folder):
         return
-    try:
-        file = _claim_in(path.parent)
-        if file is None:  # or `is_held` asks at this moment
-            time.sleep(ASKED)
-            file = _claim_in(path.parent)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise UserError(f"{folder}: cannot be written: {error.strerror} (choose a writable folder)") from error
-        print(f"note: {folder}: this file system knows no locks; start no second run in it", file=sys.stderr)
-        return
-    if file is None:
-        raise UserError(_refusal(folder, *holder(path)))
-    _HELD[path] = file
+    time.sleep(ASKED)  # `is_held` may have asked at this moment
+    if not _take(lock, folder):
+        pid, _ = holder(lock)
+        stop = f"stop it there, which saves its work: kill {pid}; or " if pid else ""
+        raise UserError(f"{folder}: {_who(lock)} is working in this folder; {stop}wait until it ends")
 
 
 def was_held(folder: Path) -> bool:
@@ -65,7 +72,7 @@ def was_held(folder: Path) -> bool:
 
 def is_mine(folder: Path) -> bool:
     """Whether this process holds the folder."""
-    return Path(folder).resolve() / LOCK in _HELD
+    return _lock_in(folder) in _HELD
 
 
 def is_held(folder: Path) -> bool:
@@ -78,62 +85,73 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def _claim_in(folder: Path) -> int | None:
-    """`claim` of the lock that is in a folder, not of one that its holder is about to remove."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # removed at this moment
-            file = claim(folder / LOCK)
-            if file is None or os.path.samestat(os.fstat(file), os.stat(folder / LOCK)):
-                return file
-            os.close(file)
-
-
-def _release(folder: Path) -> None:
-    path = Path(folder).resolve() / LOCK
-    file = _HELD.pop(path, None)
-    if file is None:
-        return  # a file system without locks
-    with contextlib.suppress(OSError):  # the work itself removed the folder, or there is more in it
-        if os.path.samestat(os.fstat(file), os.stat(path)):
-            path.unlink()
-            path.parent.rmdir()
-    os.close(file)
-
-
 def claim(path: Path) -> int | None:
     """Locks a file, which is made if need be, and writes into it who holds it: process id and machine.
 
     Returns:
-        the open file, which holds the lock until it is closed or the process ends; None: another holds it.
+        the open file, which holds the lock until it is closed or the process ends; None: another holds it, or has just
+        removed it.
 
     Raises:
         OSError: the file cannot be written, or its file system knows no locks.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)  # children that it starts do not inherit it
-    try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack, contextlib.suppress(BlockingIOError, FileNotFoundError):
+        # Children that this process starts do not inherit it.
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        stack.callback(os.close, file)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()} {platform.node()}\n".encode())
-    except OSError as error:
-        os.close(file)
-        if isinstance(error, BlockingIOError):
-            return None
-        raise
-    return file
+        if os.path.samestat(os.fstat(file), os.stat(path)):
+            os.ftruncate(file, 0)
+            os.write(file, f"{os.getpid()} {platform.node()}\n".encode())
+            stack.pop_all()
+            return file
+    return None
 
 
 def holder(path: Path) -> tuple[str, str]:
     """Process id and machine of a lock's holder; empty texts: not written yet, or the lock is just gone."""
-    try:
+    text = ""
+    with contextlib.suppress(OSError):
         text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
     pid, _, machine = text.strip().partition(" ")
     return pid, machine
 
 
-def _refusal(folder: Path, pid: str, machine: str) -> str:
-    who = f"process {pid} on {machine}" if pid else "another process"
-    stop = f"stop it there, which saves its work: kill {pid}; or " if pid else ""
-    return f"{folder}: {who} is working in this folder; {stop}wait until it ends"
+def _lock_in(folder: Path) -> Path:
+    return Path(folder).resolve() / LOCK
+
+
+def _who(lock: Path) -> str:
+    pid, machine = holder(lock)
+    return f"process {pid} on {machine}" if pid else "another process"
+
+
+def _take(lock: Path, folder: Path) -> bool:
+    """Whether the lock, which lies in `folder`, is this process's now, or its file system knows none."""
+    try:
+        file = None if lock in _HELD else claim(lock)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise UserError(f"{folder}: cannot be written: {error.strerror} (choose a writable folder)") from error
+        print(f"note: {folder}: this file system knows no locks; start no second run in it", file=sys.stderr)
+        return True
+    if file is not None:
+        _HELD[lock] = file
+    return lock in _HELD
+
+
+@contextlib.contextmanager
+def _released(lock: Path) -> Iterator[None]:
+    """After the block the lock is free, unless this process held it before; an empty folder is removed with it."""
+    before = lock in _HELD
+    try:
+        yield
+    finally:
+        file = None if before else _HELD.pop(lock, None)
+        if file is not None:
+            with contextlib.suppress(OSError):  # the work itself removed the folder, or there is more in it
+                if os.path.samestat(os.fstat(file), os.stat(lock)):
+                    lock.unlink()
+                    lock.parent.rmdir()
+            os.close(file)

@@ -1,6 +1,8 @@
 """From an address to a file that is proved, unpacked and recorded, and what is noticed when it changes."""
 
 import json
+import os
+import platform
 import subprocess
 import sys
 import zipfile
@@ -10,11 +12,12 @@ import pytest
 
 from medbench.core.errors import UserError
 from medbench.data.download.network import Network
-from medbench.data.fetch import fetch, lock_file
+from medbench.data.fetch import fetch
 from medbench.data.published import Remote
 from medbench.data.record import check_contents, fetched, read_manifest
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, write_json
+from medbench.system.folder_lock import in_turn
 
 X = Remote(source="set", file="x.zip", extract=True)
 FOLDER = Path("resources/set/x")
@@ -145,10 +148,11 @@ print(fetch(Remote.model_validate_json(sys.argv[1]), False, Network(offline=True
 
 
 def test_a_process_that_waited_leaves_the_folder_as_it_is(mirror):
-    with lock_file(X.path):
+    with in_turn(X.path):
         command = [sys.executable, "-c", FETCH, X.model_dump_json()]
         second = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert second.stderr.readline() == "medbench: resources/set/x.zip: another job is fetching it; waiting\n"
+        who = f"process {os.getpid()} on {platform.node()}"
+        assert second.stderr.readline() == f"medbench: resources/set/x.zip: {who} is working on it; waiting\n"
         fetch_from(mirror)
         inode, record = FOLDER.stat().st_ino, X.record.read_bytes()
     assert second.communicate() == (f"{mirror / 'x.zip'}\n", "")

@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-from filelock import FileLock
 
+from medbench.system.folder_lock import in_turn
 from tests.helpers.study import write_study
 from tests.interruption.study import Study
 
@@ -14,8 +14,8 @@ def reference(tmp_path_factory, request):
     """The finished study, the same for all workers of a session."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if hasattr(request.config, "workerinput") else base
-    with FileLock(shared / "reference.lock"):
-        folder = shared / "reference"
+    folder = shared / "reference"
+    with in_turn(folder):
         if not (folder / "finished").exists():
             shutil.rmtree(folder, ignore_errors=True)
             write_study(folder, seeds=1)

@@ -11,7 +11,7 @@ import pytest
 
 from medbench.core.errors import UserError
 from medbench.system import folder_lock
-from medbench.system.folder_lock import held, hold
+from medbench.system.folder_lock import held, hold, in_turn
 from tests.helpers.files import read_only
 
 RUN = """
@@ -38,8 +38,8 @@ def run():
     """Starts processes that hold a folder until the test ends."""
     started = []
 
-    def start(*arguments: object) -> subprocess.Popen:
-        command = [sys.executable, "-c", RUN, *map(str, arguments)]
+    def start(*arguments: object, script: str = RUN) -> subprocess.Popen:
+        command = [sys.executable, "-c", script, *map(str, arguments)]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         started.append(subprocess.Popen(command, **pipes, text=True))
         return started[-1]
@@ -115,9 +115,10 @@ def test_a_file_system_without_locks_is_said_and_the_run_goes_on(tmp_path, monke
 
     monkeypatch.setattr(folder_lock.fcntl, "flock", flock)
     hold(tmp_path)
-    assert capsys.readouterr().err == (
-        f"note: {tmp_path}: this file system knows no locks; start no second run in it\n"
-    )
+    with in_turn(tmp_path / "file"):
+        pass
+    note = f"note: {tmp_path}: this file system knows no locks; start no second run in it\n"
+    assert capsys.readouterr().err == 2 * note
 
 
 def test_a_held_folder_is_removed_where_nothing_was_put_into_it(tmp_path):
@@ -150,3 +151,39 @@ def test_the_lock_of_the_next_one_is_not_removed(tmp_path, run):
         next_one = run(tmp_path / "demo")
         next_one.stdout.readline()
     assert (tmp_path / "demo" / ".lock").read_text().split()[0] == str(next_one.pid)
+
+
+TURN = """
+import sys
+from pathlib import Path
+from medbench.system.folder_lock import in_turn
+with in_turn(Path(sys.argv[1])):
+    print("its turn", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_file_is_made_by_one_process_at_a_time_until_that_is_killed(tmp_path, run):
+    path = tmp_path / "new" / "file"
+    first = run(path, script=TURN)
+    assert first.stdout.readline() == "its turn\n"
+    second = run(path, script=TURN)
+    who = f"process {first.pid} on {platform.node()}"
+    assert second.stderr.readline() == f"medbench: {path}: {who} is working on it; waiting\n"
+    first.kill()
+    assert second.stdout.readline() == "its turn\n"
+    assert second.communicate()[1] == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_whose_turn_it_is_may_ask_again(tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    with in_turn(tmp_path / "file"):
+        with in_turn(type(tmp_path)("file")):
+            pass
+        waiting = run(tmp_path / "file", script=TURN)
+        assert "waiting" in waiting.stderr.readline()
+    assert waiting.stdout.readline() == "its turn\n"
+    with held(tmp_path), held(tmp_path):
+        pass
+    assert run(tmp_path).stdout.readline() == "held\n"

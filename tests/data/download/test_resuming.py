@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import platform
 import subprocess
 import sys
 import threading
@@ -248,6 +249,7 @@ def test_two_jobs_fetch_one_file_once(server, remote, job):
     second = job(remote())
     lines.append(second.stderr.readline())
     assert [process.communicate()[0] for process in (first, second)] == [f"{server.url}/file\n"] * 2
-    assert lines == ["medbench: resources/test/data.bin: another job is fetching it; waiting\n"]
+    who = f"process {first.pid} on {platform.node()}"
+    assert lines == [f"medbench: resources/test/data.bin: {who} is working on it; waiting\n"]
     assert server.paths == ["/file"]
     assert DATA.read_bytes() == BODY
