@@ -4,9 +4,8 @@ Signals: Snakemake waits for its stages and does not pass SIGTERM on, so that `k
 scheduler that tracks processes by cgroups, as SLURM usually does, sends SIGTERM to the first process of a job step
 alone, which is Snakemake, and SIGKILL to all a little later: a stage would lose its work since the last checkpoint.
 
-Names: in the command line of a cluster's job Snakemake spells names as Python does, in single or double quotes, and a
-shell reads them: within double quotes it runs `$(...)`. For jobs on this machine, `:q` quotes names as a shell needs
-it. Every job finds the code and its Python by search paths, in which no name can hold a colon.
+Names: in the command line of a cluster's job Snakemake spells names as Python does, in double quotes where they hold a
+single one, and a shell reads them. Jobs on this machine get them by `:q`, as a shell needs it.
 """
 
 import contextlib
@@ -60,12 +59,7 @@ def verbs_of(process: psutil.Process) -> list[psutil.Process]:
 
 
 def require_shell_safe(paths: Iterable[str], values: Iterable[str], python: str) -> None:
-    """Refuses names that a shell would misread.
-
-    Args:
-        paths: of folders and config files.
-        values: of Snakemake's `--config`.
-        python: the interpreter, which Snakemake does not quote at all.
+    """Refuses folders, config files, values of `--config` and an interpreter that a cluster's job would be told wrong.
 
     Raises:
         UserError: the first one.
@@ -80,19 +74,20 @@ def require_shell_safe(paths: Iterable[str], values: Iterable[str], python: str)
             f"--config {value!r}: reaches jobs on a cluster through a shell that would misread it; write it into a file"
             " and give that by --configfile"
         )
-    if shlex.quote(python) != python:
+    if shlex.quote(python) != python:  # Snakemake does not quote it at all
         raise UserError(
             f"{python!r}: jobs on a cluster are started by this name, which a shell would misread; make the environment"
             " in a folder whose name is of plain letters"
         )
 
 
-def require_on_search_path(folders: Iterable[str]) -> None:
-    """Refuses folders that no search path can name.
+def _is_misread(text: str) -> bool:
+    """Whether a shell reads Python's spelling of a text as another: escapes, or what counts within double quotes."""
+    return not text.isprintable() or "\\" in text or ("'" in text and not {'"', "$", "`"}.isdisjoint(text))
 
-    Raises:
-        UserError: the first one.
-    """
+
+def require_on_search_path(folders: Iterable[str]) -> None:
+    """Raises UserError for the first folder that no search path can name."""
     for folder in folders:
         if os.pathsep in folder:
             raise UserError(
@@ -100,26 +95,12 @@ def require_on_search_path(folders: Iterable[str]) -> None:
             )
 
 
-def _is_misread(text: str) -> bool:
-    spelled = repr(text)
-    try:
-        kept = shlex.split(spelled) == [text]
-    except ValueError:  # a quote that nothing closes
-        kept = False
-    return not kept or (spelled.startswith('"') and not {"$", "`"}.isdisjoint(text))
-
-
 COMMANDS = re.compile(r"\b(sbatch|squeue|sacct|scancel|bsub|bjobs|bkill|qsub|qstat|qdel)\b")  # SLURM's, LSF's, PBS's
 OF_SLURM = "sbatch squeue scancel"  # what Snakemake's executor for SLURM calls
 
 
 def require_commands(executor: str, settings: str) -> None:
-    """Raises UserError where a command that an executor would call is not on this machine.
-
-    Args:
-        executor: by Snakemake's name.
-        settings: its settings as text, in which the commands stand.
-    """
+    """Raises UserError where a command that an executor would call, or its settings name, is not on this machine."""
     text = OF_SLURM if executor == "slurm" else settings
     missing = [name for name in dict.fromkeys(COMMANDS.findall(text)) if shutil.which(name) is None]
     if missing:
