@@ -4,8 +4,9 @@ import ast
 import hashlib
 from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
+from typing import Any
 
 MEDBENCH = Path(__file__).parents[1]
 # How our modules of sections end: a stage gets their fields and validators as data; what else they hold is code.
@@ -50,14 +51,15 @@ def fingerprint(
 def _read(module: str, path: Path, shows: bool) -> tuple[list[str], str]:
     """What a module imports, and a hash of what it computes."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports: list[ast.Import | ast.ImportFrom] = []
-    ours = module.startswith("medbench.")
-    if ours and module.endswith(SECTIONS_END):
-        tree = _without_fields(tree)
-        _strip(tree, [], shows)
-    else:
-        _strip(tree, imports, shows)
-    return list(_names(imports, module)), hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    is_sections = module.startswith("medbench.") and module.endswith(SECTIONS_END)
+    if is_sections:
+        parts = [part for section in tree.body if isinstance(section, ast.ClassDef) for part in section.body]
+        tree.body = [part for part in parts if not _is_field(part)]
+    computing = _Computing(shows)
+    text = ast.dump(computing.visit(tree))
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    names = [] if is_sections else list(_names(computing.imports, package))
+    return names, hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
@@ -69,61 +71,39 @@ def _source(name: str) -> list[str]:
     """
     package, _, attribute = name.rpartition(".")
     path = _path(package)
-    tree = ast.parse(path.read_text(encoding="utf-8")) if path and path.name == "__init__.py" else ast.Module([], [])
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path and path.stem == "__init__" else ast.Module([], [])
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     return [node.module or "" for node in imports if attribute in ["*", *(alias.name for alias in node.names)]]
 
 
-def _names(imports: list[ast.Import | ast.ImportFrom], module: str) -> Iterator[str]:
+def _names(imports: list[ast.Import | ast.ImportFrom], package: str) -> Iterator[str]:
     """Full names of modules, and of what may be one."""
     for node in imports:
         if isinstance(node, ast.Import):
             yield from (name for alias in node.names for name in (alias.name, f"{alias.name}.*"))
         else:
-            for base in _bases(module, node.level):
-                source = ".".join(part for part in (base, node.module) if part)
-                yield source
-                yield from (f"{source}.{alias.name}{end}" for alias in node.names for end in ("", ".*"))
-
-
-def _bases(module: str, level: int) -> list[str]:
-    """Where an import of `level` dots starts: `from . import x` in a.b names a.x, in the __init__ of a package a.b.x.
-
-    Which of them it is does not matter: both are tried.
-    """
-    parts = module.split(".")
-    return [".".join(parts[: max(len(parts) - above, 0)]) for above in (level - 1, level)] if level else [""]
+            source = resolve_name("." * node.level + (node.module or ""), package)
+            yield source
+            yield from (f"{source}.{alias.name}{end}" for alias in node.names for end in ("", ".*"))
 
 
 @cache
 def _path(module: str) -> Path | None:
     """The file of a module, or None where the name is not a module but something in one."""
     package, *parts = module.split(".")
-    root = MEDBENCH if package == "medbench" else _package(package)
-    if root is None:
-        return None
-    below = root.joinpath(*parts)
-    candidates = (below.with_suffix(".py"), below / "__init__.py") if parts else (root / "__init__.py", root)
-    return next((path for path in candidates if path.is_file()), None)
+    below = (MEDBENCH if package == "medbench" else _root(package)).joinpath(*parts)
+    return next((path for path in (below.with_suffix(".py"), below / "__init__.py") if path.is_file()), None)
 
 
-def _package(name: str) -> Path | None:
-    """The folder of another package, or its file where it is a single module."""
-    spec = find_spec(name)
-    if spec is None:
-        return None
-    if spec.submodule_search_locations:  # also of a namespace package, which has no __init__
-        return Path(next(iter(spec.submodule_search_locations)))
-    return Path(spec.origin) if spec.origin else None
-
-
-def _without_fields(tree: ast.Module) -> ast.Module:
-    """Of a module of sections: methods and constants in capitals; those in lower case say what a kind is."""
-    parts = [part for section in tree.body if isinstance(section, ast.ClassDef) for part in section.body]
-    return ast.Module(body=[part for part in parts if not _is_field(part)], type_ignores=[])
+def _root(package: str) -> Path:
+    """The folder of another package, or its file without .py where it is a single module."""
+    spec = find_spec(package)
+    folders = spec.submodule_search_locations if spec else None  # a namespace package has them too, and no __init__
+    return Path(folders[0]) if folders else Path((spec and spec.origin) or package).with_suffix("")
 
 
 def _is_field(part: ast.stmt) -> bool:
+    """Of a class of a section, all but methods and constants in capitals; those in lower case say what a kind is."""
     if isinstance(part, ast.FunctionDef):
         return any("validator" in ast.unparse(decorator) for decorator in part.decorator_list)
     if isinstance(part, ast.Assign | ast.AnnAssign):
@@ -132,44 +112,35 @@ def _is_field(part: ast.stmt) -> bool:
     return False
 
 
-BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where statements hold other statements
-
-
-def _strip(node: ast.AST, imports: list[ast.Import | ast.ImportFrom], shows: bool) -> None:
+class _Computing(ast.NodeTransformer):
     """Removes docstrings, what an error says, and what goes to the log; collects the imports, also those in functions.
 
-    Of a raise the class stays, by which the error is caught. Only blocks are entered, as no expression holds a
-    statement: an entire tree takes five times as long, at every start of Snakemake.
+    Of a raise the class stays, by which the error is caught.
     """
-    for name in BLOCKS:
-        block = getattr(node, name, None)
-        if isinstance(block, list):
-            is_metric = _metric_of(node) is not None
-            block[:] = [_without_words(part) for part in block if (shows and is_metric) or not _is_word(part)]
-            imports += [part for part in block if isinstance(part, ast.Import | ast.ImportFrom)]
-            for part in block:
-                if registration := _metric_of(part):
-                    registration.keywords = [k for k in registration.keywords if shows or k.arg not in SHOWN]
-                _strip(part, imports, shows)
 
+    def __init__(self, shows: bool):
+        self.shows = shows
+        self.imports: list[ast.Import | ast.ImportFrom] = []
 
-def _metric_of(part: ast.AST) -> ast.Call | None:
-    """The call by which a function is registered as a metric, where it is one."""
-    decorators = part.decorator_list if isinstance(part, ast.FunctionDef) else []
-    calls = [each for each in decorators if isinstance(each, ast.Call) and ast.unparse(each.func).endswith("metric")]
-    return calls[0] if calls else None
+    def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            self.imports.append(node)
+        # No expression holds a statement, and to enter them takes long, at every start of Snakemake.
+        return node if isinstance(node, ast.expr) else super().visit(node)
 
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        is_docstring = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        is_for_log = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "say"
+        return None if is_docstring or is_for_log else node
 
-def _is_word(part: ast.AST) -> bool:
-    """Whether a statement is a docstring or a line of the log."""
-    if not isinstance(part, ast.Expr):
-        return False
-    if isinstance(part.value, ast.Call):
-        return ast.unparse(part.value.func) == "say"
-    return isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return ast.Raise(exc=node.exc.func if isinstance(node.exc, ast.Call) else node.exc, cause=None)
 
-
-def _without_words(part: ast.AST) -> ast.AST:
-    if not isinstance(part, ast.Raise):
-        return part
-    return ast.Raise(exc=part.exc.func if isinstance(part.exc, ast.Call) else part.exc, cause=None)
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        docstring = node.body[0]
+        self.generic_visit(node)
+        for call in node.decorator_list:
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("metric"):
+                call.keywords = [keyword for keyword in call.keywords if self.shows or keyword.arg not in SHOWN]
+                node.body[:0] = [docstring] if self.shows else []
+        return node
