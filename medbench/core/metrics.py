@@ -14,7 +14,7 @@ from medbench.core.errors import UserError
 Function = TypeVar("Function", bound=Callable[..., float])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     name: str  # in the column `metric` of every table
     better: Literal["lower", "higher"]
@@ -24,6 +24,10 @@ class Metric:
     function: Callable[..., float]
     floor: bool = False  # a distance that fidelity also takes between two sets of real images
     mean: bool = False  # of one class: utility also takes the mean over classes
+
+    @property
+    def place(self) -> str:
+        return f"{self.function.__module__}.{self.function.__qualname__}"
 
     @property
     def sentence(self) -> str:
@@ -38,8 +42,9 @@ class Metric:
         """
         value = self.function(**{name: given[name] for name in self.needs})
         if not np.isfinite(value):
-            place = ".".join(_place(self.function))
-            raise UserError(f"metric {self.name}: {place} gave {value}; let it raise UserError where it is not defined")
+            raise UserError(
+                f"metric {self.name}: {self.place} gave {value}; let it raise UserError where it is not defined"
+            )
         return value
 
     def between(self, real: np.ndarray, fake: np.ndarray) -> float:
@@ -56,30 +61,22 @@ OF_ONE_CLASS = {"positive", "negative", "score", "chosen", "decided"}
 GIVEN = (OF_FEATURES, OF_CLASSES, OF_GRADES, OF_ONE_CLASS)
 
 
-def metric(
-    name: str,
-    *,
-    better: Literal["lower", "higher"],
-    digits: int | None,
-    needs: tuple[str, ...],
-    source: str,
-    floor: bool = False,
-    mean: bool = False,
-) -> Callable[[Function], Function]:
-    """Registers a pure function whose arguments include all of `needs`; the other fields are those of Metric.
+def metric(name: str, **declared: Any) -> Callable[[Function], Function]:
+    """Registers a pure function whose arguments include all of `needs`; `declared` are the other fields of Metric.
 
     Raises:
         ValueError: the name is taken by another function, or no stage gives all that it needs.
     """
 
     def register(function: Function) -> Function:
-        if not any(set(needs) <= given for given in GIVEN):
+        declaration = Metric(name=name, function=function, **declared)
+        if not any(set(declaration.needs) <= given for given in GIVEN):
             stages = "; or ".join(", ".join(sorted(given)) for given in GIVEN)
-            raise ValueError(f"metric {name!r}: no stage gives all of {', '.join(needs)} (given: {stages})")
-        known = REGISTERED.get(name)
-        if known and _place(known.function) != _place(function):
-            raise ValueError(f"metric {name!r}: registered by {'.'.join(_place(known.function))} too; choose another")
-        REGISTERED[name] = Metric(name, better, digits, needs, source, function, floor, mean)
+            raise ValueError(f"metric {name!r}: no stage gives all of {', '.join(declaration.needs)} (given: {stages})")
+        known = REGISTERED.setdefault(name, declaration)
+        if known.place != declaration.place:
+            raise ValueError(f"metric {name!r}: registered by {known.place} too; choose another")
+        REGISTERED[name] = declaration
         return function
 
     return register
@@ -93,17 +90,11 @@ def computable(given: Collection[str]) -> list[Metric]:
 
 def modules_in(package: str) -> list[str]:
     """Full names of a package and of all modules that lie in its folder, sorted."""
-    return [
-        package,
-        *sorted(f"{package}.{module.name}" for module in pkgutil.iter_modules(import_module(package).__path__)),
-    ]
+    folder = import_module(package).__path__
+    return [package, *sorted(f"{package}.{module.name}" for module in pkgutil.iter_modules(folder))]
 
 
 def register_all(package: str) -> None:
     """Imports every module of a folder of metrics, so that each registers its own."""
     for module in modules_in(package):
         import_module(module)
-
-
-def _place(function: Callable[..., float]) -> tuple[str, str]:
-    return function.__module__, function.__qualname__

@@ -14,11 +14,7 @@ DEVICE = "MEDBENCH_DEVICE"
 
 
 def take(gpus: int = 1, key: str = "the job") -> str:
-    """Leases GPUs for this process. To be called before CUDA is asked anything.
-
-    Args:
-        gpus: how many, all or none.
-        key: the place in the config that asks for so many.
+    """Leases GPUs for this process, all or none, before CUDA is asked anything; `key` of the config asks for so many.
 
     Returns:
         cuda, or cpu where the config says so, or says `auto` and there is no GPU.
@@ -31,28 +27,25 @@ def take(gpus: int = 1, key: str = "the job") -> str:
         raise UserError(f"{DEVICE}={requested}: is not a device; set it to auto, cuda or cpu")
     if requested == "cpu":
         return "cpu"
-    built = torch.backends.cuda.is_built()
-    if built:
+    if torch.backends.cuda.is_built():
         lease(gpus, key)
-    if not torch.cuda.is_available():
-        if requested == "cuda":
-            raise UserError(
-                f"device: cuda: {_reason(built)}; say device: auto or cpu in the config to compute on the CPU"
-            )
-        return "cpu"
-    available = torch.cuda.device_count()
-    if available < gpus:
-        raise UserError(f"{key}: asks for {gpus} GPUs, but this job is given {available}; ask for {available}")
-    return "cuda"
+    if torch.cuda.is_available():
+        available = torch.cuda.device_count()
+        if available < gpus:
+            raise UserError(f"{key}: asks for {gpus} GPUs, but this job is given {available}; ask for {available}")
+        return "cuda"
+    if requested == "cuda":
+        raise UserError(f"device: cuda: {_reason()}; say device: auto or cpu in the config to compute on the CPU")
+    return "cpu"
 
 
 def say_where(device: str) -> None:
     """Prints a line where a job that might have had a GPU computes on the CPU."""
     if device == "cpu" and os.environ.get(DEVICE) != "cpu":
-        built = torch.backends.cuda.is_built()
-        print(f"note: device auto: {_reason(built)}, computing on the CPU", file=sys.stderr, flush=True)
+        print(f"note: device auto: {_reason()}, computing on the CPU", file=sys.stderr, flush=True)
 
 
-def _reason(built: bool) -> str:
+def _reason() -> str:
     """Why this job cannot compute on a GPU."""
+    built = torch.backends.cuda.is_built()
     return "there is no GPU here (nvidia-smi lists those that work)" if built else "this torch is built without CUDA"

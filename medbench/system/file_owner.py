@@ -24,7 +24,9 @@ def require_trusted(path: Path) -> None:
     """
     file = Path(path).resolve(strict=True)
     for place in (file, *file.parents, *Path(path).absolute().parents):
-        if _is_open(place):
+        mode = place.stat().st_mode
+        is_sticky = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
+        if mode & stat.S_IWOTH and not is_sticky:
             raise UserError(
                 f"{path}: everybody can write {place}: chmod o-w {quote(str(place))}, or copy the file to a folder that"
                 " you alone can write and give its path"
@@ -36,11 +38,6 @@ def require_trusted(path: Path) -> None:
                 f"{path}: {place} belongs to {_name(owner)}, who may change it: copy the file to a folder of your own"
                 " and give its path"
             )
-
-
-def _is_open(place: Path) -> bool:
-    mode = place.stat().st_mode
-    return bool(mode & stat.S_IWOTH) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX)
 
 
 def _name(owner: int) -> str:

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
+
 from medbench.core.errors import UserError
 from medbench.system.signals import HANDLED, stop_on_signals
 
@@ -41,11 +43,9 @@ def is_follower() -> bool:
 
 
 def processes_for(gpus: int, key: str) -> int:
-    """How many processes this one is to start, now that it has leased the GPUs; 1: it trains by itself.
+    """How many processes this one is to start, now that it has leased as many GPUs as `key` of the config asks for.
 
-    Args:
-        gpus: what the augmenter's section asks for.
-        key: its place in the config, for errors.
+    1: it trains by itself.
 
     Raises:
         UserError: see medbench.system.device.take.
@@ -78,7 +78,6 @@ def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
     SIGTERM and SIGINT are passed on: all stop after the same step, and the first writes a checkpoint.
 
     Args:
-        processes: how many.
         command: arguments of Python; none: those of this process.
 
     Raises:
@@ -96,12 +95,13 @@ def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
                         process.send_signal(passed_on)
                 time.sleep(POLL)
             code = started[ended].returncode
-            _wait_for_all(started if code == 0 else [])
+            if code == 0:  # the others have nothing to write, and end with the first
+                psutil.wait_procs(started, ENDS_WITHIN)
         if code < 0 and stop:
             raise stop.interrupted()
         if ended == 0 and code >= 0:
             sys.exit(code)
-        raise UserError(_cause(f"process {ended + 1} of {processes}", code, _log_of(ended, folder)))
+        raise UserError(_cause(f"process {ended + 1} of {processes}", code, folder / str(ended)))
 
 
 @contextlib.contextmanager
@@ -115,7 +115,7 @@ def _started(command: Sequence[str], count: int, folder: Path) -> Iterator[list[
     try:
         for rank in range(count):
             environment = {**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            with open(_log_of(rank, folder), "wb") as file:
+            with open(folder / str(rank), "wb") as file:
                 output = file if rank else None
                 process = subprocess.Popen(
                     [sys.executable, *command],
@@ -141,13 +141,6 @@ def _first_to_end(started: Sequence[Process], agreed: Set[int]) -> int | None:
     return next((rank for rank, code in enumerate(codes) if code not in (None, *agreed)), None)
 
 
-def _wait_for_all(started: Sequence[Process]) -> None:
-    """The others have nothing to write, and end with the first."""
-    for process in started:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=ENDS_WITHIN)
-
-
 def _cause(who: str, code: int, log: Path) -> str:
     """Why a process has failed, in one line; a traceback goes to this one's output."""
     if code < 0:
@@ -159,7 +152,3 @@ def _cause(who: str, code: int, log: Path) -> str:
         return last.removeprefix("medbench: ")
     print(text, file=sys.stderr)
     return f"{who} failed: {last} (see above)"
-
-
-def _log_of(rank: int, folder: Path) -> Path:
-    return folder / f"process{rank}.log"

@@ -33,7 +33,9 @@ class Runtime:
 
     def conditions(self) -> dict[str, Any]:
         """Device, precision, threads, processes, versions: two runs that differ here may differ in the last digits."""
-        hardware = _gpus(self.processes) if self.device == "cuda" else platform.machine()
+        hardware = platform.machine()
+        if self.device == "cuda":  # of several GPUs alike, one name
+            hardware = ", ".join(dict.fromkeys(map(torch.cuda.get_device_name, range(self.processes))))
         return {**asdict(self), "hardware": hardware, "versions": {name: version(name) for name in PACKAGES}}
 
 
@@ -71,10 +73,3 @@ def _have_bf16(processes: int) -> bool:
     gpus = range(processes) if processes > 1 else []
     supported = torch.cuda.is_bf16_supported(including_emulation=False)
     return supported and all(torch.cuda.get_device_properties(gpu).major >= 8 for gpu in gpus)
-
-
-def _gpus(processes: int) -> str:
-    """Names of the GPUs that compute; of several alike, one name."""
-    if processes == 1:
-        return torch.cuda.get_device_name()
-    return ", ".join(dict.fromkeys(map(torch.cuda.get_device_name, range(processes))))
