@@ -1,32 +1,26 @@
 """The stage `fetch`: a published file is here, proved, and unpacked if it is an archive; a record says so."""
 
 from functools import partial
-from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medbench.core.errors import UserError
 from medbench.data.archive import extract
 from medbench.data.download import PLACED, mismatch, obtain
 from medbench.data.download.network import Network
 from medbench.data.download.transfer import Partial
-from medbench.data.published import Remote
-from medbench.data.record import Record, is_whole, read_manifest, write_manifest
+from medbench.data.fetched import Fetched, is_whole, read_manifest, write_manifest
+from medbench.data.published import Note, Remote
 from medbench.run.files import remove_stale, sha256_of
-from medbench.run.sealed_files import read_json, write_json
 from medbench.system.folder_lock import in_turn
 
 
-class Provenance(BaseModel):
+class Provenance(Note):
     """Where a file came from, in `<file>.from.json`: the record is deleted before each new fetch, this is not."""
-
-    model_config = ConfigDict(extra="forbid")
 
     address: str
     sha256: str  # of the file that came from there
 
 
-def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
+def fetch(remote: Remote, accept_changed: bool, network: Network) -> Fetched:
     """Downloads a file, or finds it where a user has put it, and writes its record.
 
     One process does all of it; another that wants the same file waits, and finds it fetched and unpacked.
@@ -46,8 +40,9 @@ def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
         address = obtain(wanted, network)
         problem = mismatch(remote, remote.path) if accept_changed else None  # else it was proved on its way
         proof = None if problem else remote.hash
-        sha256 = _sha256(remote, proof)
-        record = Record(
+        algorithm, _, digits = (proof or "").partition(":")
+        sha256 = digits if algorithm == "sha256" else sha256_of(remote.path)
+        record = Fetched(
             file=remote.file,
             size=remote.path.stat().st_size,
             sha256=sha256,
@@ -57,7 +52,7 @@ def fetch(remote: Remote, accept_changed: bool, network: Network) -> Record:
         )
         if remote.extract:
             record = record.model_copy(update=_unpacked(remote, sha256))
-        write_json(remote.record, record.model_dump(mode="json"))
+        record.write(remote.record)
     return record
 
 
@@ -68,31 +63,17 @@ def _remove_leftovers(remote: Remote) -> None:
             f"{remote.folder}: is in the way: {remote.file} is unpacked there, and without {remote.manifest.name}"
             " beside it this may be a folder of yours; move it away and run again"
         )
-    notes = Partial(remote.path).notes_path
-    for path in (remote.folder, remote.manifest, notes, _provenance_path(remote), remote.record):
+    for path in (remote.folder, remote.manifest, Partial(remote.path).note, remote.provenance, remote.record):
         remove_stale(path)
-
-
-def _sha256(remote: Remote, proof: str | None) -> str:
-    algorithm, _, digits = (proof or "").partition(":")
-    return digits if algorithm == "sha256" else sha256_of(remote.path)
 
 
 def _first_address(remote: Remote, address: str, sha256: str) -> str:
     """Where the file with this hash came from: just now, or else as noted when it came."""
-    path = _provenance_path(remote)
     if address != PLACED:
-        write_json(path, Provenance(address=address, sha256=sha256).model_dump(mode="json"))
+        Provenance(address=address, sha256=sha256).write(remote.provenance)
         return address
-    try:
-        provenance = Provenance.model_validate(read_json(path))
-    except (UserError, ValidationError):  # a user has put the file there
-        return PLACED
-    return provenance.address if provenance.sha256 == sha256 else PLACED
-
-
-def _provenance_path(remote: Remote) -> Path:
-    return remote.path.with_name(f"{remote.file}.from.json")
+    provenance = Provenance.read(remote.provenance)  # None: a user has put the file there
+    return provenance.address if provenance and provenance.sha256 == sha256 else PLACED
 
 
 def _unpacked(remote: Remote, sha256: str) -> dict[str, int | str]:

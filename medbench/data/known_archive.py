@@ -7,11 +7,11 @@ from pathlib import Path
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import SplitName
+from medbench.data.fetched import Fetched, check_contents, fetched
 from medbench.data.folders import ALIASES, Item, Listing
 from medbench.data.image_files import read_listing
 from medbench.data.prepare import Source
 from medbench.data.published import Facts
-from medbench.data.record import Record, check_contents, fetched
 from medbench.data.sections import ImageFilesDataset
 
 
@@ -74,7 +74,7 @@ def split_root(folder: Path) -> Path:
 Key = tuple[SplitName, str]  # split, class
 
 
-def differences(facts: Facts, items: Sequence[Item], record: Record, accepted: bool) -> list[str]:
+def differences(facts: Facts, items: Sequence[Item], record: Fetched, accepted: bool) -> list[str]:
     """How the files at hand are not the published ones, in sentences; none where they are.
 
     Args:

@@ -6,11 +6,11 @@ import numpy as np
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
+from medbench.data.fetched import fetched
 from medbench.data.known.medmnist import MULTI_LABEL
 from medbench.data.npz import from_arrays
 from medbench.data.prepare import Source
 from medbench.data.published import Facts
-from medbench.data.record import fetched
 from medbench.data.sections import MedMnistDataset, NpzDataset
 from medbench.run.sealed_files import read_npz
 

@@ -1,13 +1,15 @@
-"""Published files: where they are, and what is known of a dataset before it is here."""
+"""Published files: where they are, what is noted beside them, and what is known of a dataset before it is here."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import PositiveInt, StringConstraints
+from pydantic import PositiveInt, StringConstraints, ValidationError
 
+from medbench.core.errors import UserError
 from medbench.core.sections import Section
 from medbench.data.dataset import SplitName
+from medbench.run.sealed_files import read_json, write_json
 
 Hash = Annotated[str, StringConstraints(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 PlainName = Annotated[str, StringConstraints(pattern=r"^[\w][\w.-]*$")]
@@ -44,6 +46,26 @@ class Remote(Section):
     def manifest(self) -> Path:
         """What lists the files that were unpacked from an archive; a folder without one was not made by medbench."""
         return self.path.with_name(f"{self.file}.manifest.txt")
+
+    @property
+    def provenance(self) -> Path:
+        """What `fetch` knows a file by that it downloaded before."""
+        return self.path.with_name(f"{self.file}.from.json")
+
+
+class Note(Section):
+    """What is noted of a published file, in a small JSON file beside it."""
+
+    def write(self, path: Path) -> None:
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """None: there is none, or what is there is not one."""
+        try:
+            return cls.model_validate(read_json(path))
+        except (UserError, ValidationError):
+            return None
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from medbench.data.fetched import Fetched, write_manifest
 from medbench.data.published import Remote
-from medbench.data.record import Record, write_manifest
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import write_json
 
 
 def write_image(path: Path, seed: int, mode: str = "L", size: tuple[int, int] = (9, 8)) -> None:
@@ -36,7 +35,7 @@ def record(remote: Remote, differs: str | None = None, proved_by: str | None = N
         content |= {"size": 1, "sha256": "0" * 64, "members": members, "manifest": sha256_of(remote.manifest)}
     else:
         content |= {"size": remote.path.stat().st_size, "sha256": sha256_of(remote.path)}
-    write_json(remote.record, Record(**content).model_dump(mode="json"))
+    Fetched(**content).write(remote.record)
 
 
 def numbered(folders: dict[str, int], name: str = "{n}") -> list[str]:

@@ -45,7 +45,7 @@ class Network:
         """
         if self.mirror is None or (is_web(self.mirror) and self.offline):
             return None
-        base = self.mirror.rstrip("/") if is_web(self.mirror) else str(Path(self.mirror).expanduser())
+        base = os.path.expanduser(self.mirror).rstrip("/")
         if not is_web(base) and not Path(base).is_dir():
             expected = "expected a folder, or an address that starts with http:// or https://"
             raise UserError(f"MEDBENCH_MIRROR: no such folder: {base} ({expected})")

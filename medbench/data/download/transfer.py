@@ -1,10 +1,9 @@
 """The bytes of one file from one address: the web, asked with patience and gone on with after a break, or a folder."""
 
-import math
 import re
 import shutil
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from http.client import IncompleteRead, responses
@@ -13,47 +12,30 @@ from pathlib import Path
 from time import sleep
 
 import requests
-from pydantic import NonNegativeInt, ValidationError
+from pydantic import NonNegativeInt
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, TimeoutError
 from urllib3.util import Retry
 
 from medbench.core.errors import UserError
-from medbench.core.sections import Section
 from medbench.data.download.network import Network, kaggle_auth, shown
-from medbench.data.published import Remote
+from medbench.data.published import Note, Remote
 from medbench.run.logs import Progress, say
-from medbench.run.sealed_files import read_json, write_json
 
 CHUNK = 2**16  # bytes: what a broken connection loses at most
 MIB = 2**20
 FEW_RETRIES = 3  # where no host ever answered
 LONGEST_WAIT = 300.0  # seconds that a server may ask for
-TRY_LATER = (408, 425, 429)
+TRY_LATER = (408, 425, 429, *range(500, 1000))
 PAGE = re.compile(rb"[\s\xef\xbb\xbf]*<(!doctype\s+html|html)", re.IGNORECASE)
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-[0-9]{1,15}/([0-9]{1,15}|\*)")
 NO_NETWORK = "without a network set MEDBENCH_OFFLINE=1, or set MEDBENCH_MIRROR to a copy that can be reached"
-# The closest first: urllib3 counts all failed connects as time-outs.
-REASONS: dict[type[Exception], str] = {
-    requests.TooManyRedirects: "redirects in a loop",
-    ssl.SSLCertVerificationError: "its certificate is not accepted",
-    requests.exceptions.ProxyError: "the proxy does not answer",
-    NameResolutionError: "host not found",
-    ConnectionRefusedError: "connection refused",
-    ConnectionResetError: "connection reset",
-    NewConnectionError: "cannot connect",
-    TimeoutError: "timed out",
-    IncompleteRead: "the body was cut short",
-    ssl.SSLError: "the encrypted connection broke",
-}
-PERMANENT = requests.TooManyRedirects, ssl.SSLCertVerificationError  # no second try helps
-UNREACHABLE = NameResolutionError, ConnectionRefusedError, NewConnectionError  # there may be no network at all
 
 
 class Refused(Exception):
     """This address does not give the file; `advice`: what else to do about it."""
 
-    def __init__(self, reason: str, advice: Sequence[str] = ()):
+    def __init__(self, reason: str, advice: str = ""):
         super().__init__(reason)
         self.advice = advice
 
@@ -61,9 +43,24 @@ class Refused(Exception):
 class Transient(Refused):
     """This address may give the file on another try, not sooner than `after` seconds from now."""
 
-    def __init__(self, reason: str, after: float = 0.0, unreachable: bool = False):
-        super().__init__(reason, [NO_NETWORK] if unreachable else [])
-        self.after, self.unreachable = after, unreachable
+    def __init__(self, reason: str, advice: str = "", after: float = 0.0):
+        super().__init__(reason, advice)
+        self.after = after
+
+
+# The closest first: urllib3 counts all failed connects as time-outs.
+MEANINGS: dict[type[Exception], Callable[[], Refused]] = {
+    requests.TooManyRedirects: partial(Refused, "redirects in a loop"),
+    ssl.SSLCertVerificationError: partial(Refused, "its certificate is not accepted"),
+    requests.exceptions.ProxyError: partial(Transient, "the proxy does not answer"),
+    NameResolutionError: partial(Transient, "host not found", NO_NETWORK),
+    ConnectionRefusedError: partial(Transient, "connection refused", NO_NETWORK),
+    ConnectionResetError: partial(Transient, "connection reset"),
+    NewConnectionError: partial(Transient, "cannot connect", NO_NETWORK),
+    TimeoutError: partial(Transient, "timed out"),
+    IncompleteRead: partial(Transient, "the body was cut short"),
+    ssl.SSLError: partial(Transient, "the encrypted connection broke"),
+}
 
 
 def failure(error: Exception) -> Refused:
@@ -76,13 +73,11 @@ def failure(error: Exception) -> Refused:
     for link in links:  # which grows by those that it wraps
         inner = [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
         links += [other for other in inner if isinstance(other, BaseException) and id(other) not in map(id, links)]
-    for kind, reason in REASONS.items():
-        if any(isinstance(link, kind) for link in links):
-            return Refused(reason) if kind in PERMANENT else Transient(reason, unreachable=kind in UNREACHABLE)
-    return Transient("the connection broke")
+    kinds = (kind for kind in MEANINGS if any(isinstance(link, kind) for link in links))
+    return MEANINGS.get(next(kinds, Exception), partial(Transient, "the connection broke"))()
 
 
-class Notes(Section):
+class Version(Note):
     """Which version of which address the bytes of a partial file belong to."""
 
     url: str
@@ -96,37 +91,35 @@ class Partial:
     def __init__(self, file: Path):
         self.file = file
         self.path = file.with_name(f"{file.name}.part")
-        self.notes_path = file.with_name(f"{file.name}.part.json")
+        self.note = file.with_name(f"{file.name}.part.json")
 
     @property
     def size(self) -> int:
         """Bytes that are here."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
-    def notes(self, url: str) -> Notes | None:
-        """Of bytes that a download from `url` can go on from, or that are all of it; None: start at zero."""
-        try:
-            notes = Notes.model_validate(read_json(self.notes_path))
-        except (UserError, ValidationError):  # there are none, or a crash left them damaged
-            return None
-        usable = self.size == notes.total or (notes.validator and self.size < (notes.total or math.inf))
-        return notes if usable and self.size and notes.url == url else None
+    def version(self, url: str) -> Version | None:
+        """Of the bytes that are here, where they came from `url`; None: start at zero."""
+        version = Version.read(self.note)
+        return version if version and version.url == url and self.size else None
 
-    def write(self, chunks: Iterable[bytes], total: int | None, notes: Notes | None = None, anew: bool = True) -> None:
-        """Starts at zero or, not `anew`, goes on towards `total` bytes; by `notes` a later run may go on.
+    def clear(self, version: Version | None = None) -> None:
+        """Starts at zero, with bytes of `version`, by which a later run may go on."""
+        self.note.unlink(missing_ok=True)  # first: a crash never leaves bytes beside the note of another version
+        self.path.unlink(missing_ok=True)
+        if version:
+            version.write(self.note)
+
+    def write(self, chunks: Iterable[bytes], total: int | None) -> None:
+        """Goes on towards `total` bytes.
 
         Raises:
-            UserError: the disk has no room. What is here is not counted, as a new start makes room for as much.
+            UserError: the disk has no room.
         """
         needed, free = (total or 0) - self.size, shutil.disk_usage(self.path.parent).free
         if needed > free:
             room = f"needs {needed / MIB:.1f} MiB more, and the disk has {free / MIB:.1f} MiB free"
             raise UserError(f"{self.file}: {room}; free some and run again")
-        if anew:  # in this order, so that a crash never leaves bytes beside the notes of another version
-            self.forget()
-            self.path.write_bytes(b"")
-            if notes:
-                write_json(self.notes_path, notes.model_dump())
         done = self.size
         with closing(Progress(str(self.file), total, "B", done)) as progress, open(self.path, "ab") as file:
             for chunk in chunks:
@@ -134,20 +127,12 @@ class Partial:
                 done += len(chunk)
                 progress.update(done)
 
-    def forget(self) -> None:
-        """Makes the next download start at zero."""
-        self.notes_path.unlink(missing_ok=True)
-
 
 def from_folder(source: Path, part: Partial) -> None:
-    """Copies a mirror's file.
-
-    Raises:
-        Refused: it is not there, or cannot be read.
-        UserError: the disk has no room for it.
-    """
+    """Copies a mirror's file; raises Refused where it is not there, or cannot be read."""
     if not source.is_file():
         raise Refused("no such file")
+    part.clear()
     part.write(_chunks(source), source.stat().st_size)
 
 
@@ -174,7 +159,7 @@ def from_web(url: str, remote: Remote, part: Partial, network: Network) -> None:
         except Transient as refusal:
             if part.size > reached:
                 retries, reached = 0, part.size
-            few = refusal.unreachable and part.size == began
+            few = refusal.advice == NO_NETWORK and part.size == began
             waits = network.waits[: FEW_RETRIES if few else None]
             if retries == len(waits):
                 raise
@@ -186,44 +171,44 @@ def from_web(url: str, remote: Remote, part: Partial, network: Network) -> None:
 
 def _ask(url: str, remote: Remote, part: Partial, timeout: tuple[float, float], auth: AuthBase | None) -> None:
     """Asks once for what `part` lacks (RFC 9110: Range, If-Range, Content-Range) and appends it."""
-    notes = part.notes(shown(url))
-    if notes and notes.total == part.size:
+    version = part.version(shown(url))
+    if version and version.total == part.size:
         return  # a crash came between the last byte and its verification
     headers = {"Accept-Encoding": "identity"}  # compressed on the way, sizes and ranges would mean something else
-    if notes and notes.validator:
-        headers |= {"Range": f"bytes={part.size}-", "If-Range": notes.validator}
+    if version and version.validator:
+        headers |= {"Range": f"bytes={part.size}-", "If-Range": version.validator}
     try:
         with requests.get(url, headers=headers, timeout=timeout, auth=auth, stream=True) as response:
-            if notes and response.status_code in (206, 416):
-                total = _go_on(response, notes, part)
+            if version and response.status_code in (206, 416):
+                _go_on(response, version, part)
             else:
-                total = _start(response, shown(url), remote, part)
+                _start(response, shown(url), remote, part)
     except (OSError, ValueError, HTTPError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # of the disk: requests' own have no number
         raise failure(error) from error
-    if total not in (None, part.size):
+
+
+def _go_on(response: requests.Response, version: Version, part: Partial) -> None:
+    """Appends the rest of this version of the file."""
+    span = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    total = int(span[2]) if span and span[2] != "*" else version.total
+    same = _validator(response) in (None, version.validator) and version.total in (None, total)
+    if not same or span is None or int(span[1]) != part.size or _packed(response):  # it may know Range, not If-Range
+        part.clear()
+        raise Transient("does not go on from what is here")
+    part.write(response.iter_content(CHUNK), total)
+    if total not in (None, part.size):  # urllib3 notices where the answer says how long it is itself
         raise Transient("the body was cut short")
 
 
-def _go_on(response: requests.Response, notes: Notes, part: Partial) -> int | None:
-    """Appends the rest of the file, of which `notes` tell the version; returns the bytes of the whole."""
-    span = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
-    total = int(span[2]) if span and span[2] != "*" else notes.total
-    same = _validator(response) in (None, notes.validator) and notes.total in (None, total)
-    if not same or span is None or int(span[1]) != part.size or _packed(response):  # it may know Range, not If-Range
-        part.forget()
-        raise Transient("does not go on from what is here")
-    part.write(response.iter_content(CHUNK), total, anew=False)
-    return total
-
-
-def _start(response: requests.Response, url: str, remote: Remote, part: Partial) -> int | None:
-    """Writes the file from its first byte; returns how many it should have, None where the server does not say."""
-    status, packed = response.status_code, _packed(response)
-    if status != 200:
-        reason, later = f"HTTP {status} {responses.get(status, '')}".rstrip(), status in TRY_LATER or status >= 500
-        raise Transient(reason, _retry_after(response)) if later else Refused(reason)
+def _start(response: requests.Response, url: str, remote: Remote, part: Partial) -> None:
+    """Writes the file from its first byte."""
+    if (status := response.status_code) != 200:
+        reason = f"HTTP {status} {responses.get(status, '')}".rstrip()
+        raise Transient(reason, after=_retry_after(response)) if status in TRY_LATER else Refused(reason)
+    # Of a packed body a range would count other bytes than those that are here.
+    packed = _packed(response)
     total = None if packed else response.raw.length_remaining
     if remote.size and total not in (None, remote.size):
         raise Refused(f"has {total} bytes, expected {remote.size}")
@@ -231,10 +216,8 @@ def _start(response: requests.Response, url: str, remote: Remote, part: Partial)
     first = next(chunks, b"")
     if PAGE.match(first) or response.headers.get("Content-Type", "").lower().startswith("text/html"):
         raise Refused("sent an HTML page, not the file")
-    # Of a packed body a range would count other bytes than those that are here.
-    notes = None if packed else Notes(url=url, validator=_validator(response), total=total)
-    part.write(chain([first], chunks), total or remote.size, notes)
-    return total
+    part.clear(None if packed else Version(url=url, validator=_validator(response), total=total))
+    part.write(chain([first], chunks), total or remote.size)
 
 
 def _retry_after(response: requests.Response) -> float:

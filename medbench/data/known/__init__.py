@@ -5,12 +5,12 @@ from typing import get_args
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
+from medbench.data.fetched import fetched
 from medbench.data.known import medmnist
 from medbench.data.known.chest_ct import CHEST_CT
 from medbench.data.known.chest_xray import CHEST_XRAY
 from medbench.data.known.tongue import TONGUE, TONGUEXPERT_LABELS
 from medbench.data.published import Facts
-from medbench.data.record import fetched
 
 HEADINGS = ("name", "task", "classes", "train/val/test", "side, pixels", "licence", "to get", "here")
 

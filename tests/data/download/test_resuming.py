@@ -168,11 +168,11 @@ def test_an_md5_is_checked_as_one(server, remote, network):
         obtain(remote(hash=f"md5:{'0' * 32}"), network)
 
 
-@pytest.mark.parametrize(("file", "kind"), [("data.zip", "zip"), ("data.npz", "zip"), ("data.tar.gz", "tar")])
-def test_without_a_hash_an_archive_must_be_one(server, remote, network, file, kind):
+@pytest.mark.parametrize(("file", "extract"), [("data.zip", True), ("data.npz", False), ("data.tar.gz", True)])
+def test_without_a_hash_an_archive_must_be_one(server, remote, network, file, extract):
     server.plan("/file", File())
-    with pytest.raises(UserError, match=rf"is not a readable {kind} archive; kept as resources/test/{file}\.wrong-"):
-        obtain(remote(file=file, hash=None), network)
+    with pytest.raises(UserError, match=rf"is not a readable archive; kept as resources/test/{file}\.wrong-"):
+        obtain(remote(file=file, hash=None, extract=extract), network)
     assert not Path("resources/test", file).exists()
 
 

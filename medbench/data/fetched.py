@@ -7,21 +7,18 @@ count.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import NamedTuple
 
 from medbench.core.errors import UserError
-from medbench.data.published import Hash, Remote
+from medbench.data.published import Hash, Note, Remote
 from medbench.run.files import files_below, is_litter, sha256_of, write_text
-from medbench.run.sealed_files import read_json
 
 
-class Record(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Fetched(Note):
+    """The record of a file that was fetched, beside it."""
 
-    file: str  # beside this record
+    file: str
     size: int  # in bytes
     sha256: str
     address: str  # where it came from, as it was asked for
@@ -31,43 +28,35 @@ class Record(BaseModel):
     manifest: str | None = None  # sha256 of the list of these files
 
 
-def fetched(remote: Remote, quick: bool = False) -> Record:
-    """The record of a file that was fetched.
+def fetched(remote: Remote, quick: bool = False) -> Fetched:
+    """The record of a file.
 
     Args:
         remote: the file.
         quick: trusts the size of a file instead of reading it. Of a folder only names and sizes are ever compared.
 
     Raises:
-        UserError: it was not, or what lies here now is not what was fetched.
+        UserError: it was not fetched, or what lies here now is not what was.
     """
     if not remote.record.is_file():
         raise UserError(f"{remote.path}: is not fetched yet (snakemake fetch_all --cores 1)")
-    record, advice = _read_record(remote), _run_again(remote)
+    record = Fetched.read(remote.record)
+    if record is None:
+        raise UserError(f"{remote.record}: is not a record of a fetched file; {_run_again(remote)}")
     problem = _folder_problem(remote, record) if remote.extract else _file_problem(remote, record, quick)
     if problem:
-        raise UserError(f"{problem}; {advice}")
+        raise UserError(f"{problem}; {_run_again(remote)}")
     return record
 
 
-def _read_record(remote: Remote) -> Record:
-    try:
-        record = Record.model_validate(read_json(remote.record))
-    except ValidationError as error:
-        raise UserError(f"{remote.record}: is not a record of a fetched file; {_run_again(remote)}") from error
-    if remote.extract and record.manifest is None:
-        raise UserError(f"{remote.record}: does not say what was unpacked; {_run_again(remote)}")
-    return record
-
-
-def _file_problem(remote: Remote, record: Record, quick: bool) -> str | None:
+def _file_problem(remote: Remote, record: Fetched, quick: bool) -> str | None:
     same_size = remote.path.is_file() and remote.path.stat().st_size == record.size
     if same_size and (quick or sha256_of(remote.path) == record.sha256):
         return None
     return f"{remote.path}: is gone or was changed since it was fetched"
 
 
-def _folder_problem(remote: Remote, record: Record) -> str | None:
+def _folder_problem(remote: Remote, record: Fetched) -> str | None:
     manifest = remote.manifest
     if not manifest.is_file() or sha256_of(manifest) != record.manifest:
         return f"{manifest}: is gone or was changed since {remote.file} was unpacked"
@@ -82,14 +71,12 @@ def _run_again(remote: Remote) -> str:
 # The manifest of an archive --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     sha256: str
     size: int  # in bytes
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     archive: str  # sha256 of the archive
     files: dict[str, Entry]  # name below the folder, with slashes
 
