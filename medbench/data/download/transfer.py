@@ -60,28 +60,27 @@ MEANINGS: dict[type[Exception], Callable[[], Refused]] = {
     TimeoutError: partial(Transient, "timed out"),
     IncompleteRead: partial(Transient, "the body was cut short"),
     ssl.SSLError: partial(Transient, "the encrypted connection broke"),
+    ValueError: partial(Refused, "not a valid web address, or it redirects to one that is not"),
 }
 
 
 def failure(error: Exception) -> Refused:
     """What an exception of requests means. Its text may name redirected addresses with signatures, and is not shown."""
-    if isinstance(error, ValueError):
-        return Refused("not a valid web address, or it redirects to one that is not")
     if type(error) is OSError:
         return Refused(str(error))  # REQUESTS_CA_BUNDLE names no file
     links: list[BaseException] = [error]
     for link in links:  # which grows by those that it wraps
-        inner = [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
-        links += [other for other in inner if isinstance(other, BaseException) and id(other) not in map(id, links)]
+        inner = (*link.args, getattr(link, "reason", None), link.__cause__, link.__context__)
+        links += [other for other in inner if isinstance(other, BaseException) and other not in links]
     kinds = (kind for kind in MEANINGS if any(isinstance(link, kind) for link in links))
     return MEANINGS.get(next(kinds, Exception), partial(Transient, "the connection broke"))()
 
 
 class Version(Note):
-    """Which version of which address the bytes of a partial file belong to."""
+    """Which version of which address the bytes of a partial file belong to, where they can be gone on with."""
 
     url: str
-    validator: str | None = None  # for If-Range; None: they cannot be gone on with
+    validator: str  # for If-Range
     total: NonNegativeInt | None = None  # bytes of the whole file; None: the server did not say
 
 
@@ -149,7 +148,6 @@ def from_web(url: str, remote: Remote, part: Partial, network: Network) -> None:
 
     Raises:
         Refused: the address does not have it, or `network.waits` ran out without a new byte.
-        UserError: the disk has no room for it.
     """
     began = reached = part.size
     retries, auth = 0, kaggle_auth(url)  # requests drops it where a redirect leaves the host
@@ -175,7 +173,7 @@ def _ask(url: str, remote: Remote, part: Partial, timeout: tuple[float, float], 
     if version and version.total == part.size:
         return  # a crash came between the last byte and its verification
     headers = {"Accept-Encoding": "identity"}  # compressed on the way, sizes and ranges would mean something else
-    if version and version.validator:
+    if version:
         headers |= {"Range": f"bytes={part.size}-", "If-Range": version.validator}
     try:
         with requests.get(url, headers=headers, timeout=timeout, auth=auth, stream=True) as response:
@@ -194,7 +192,7 @@ def _go_on(response: requests.Response, version: Version, part: Partial) -> None
     span = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     total = int(span[2]) if span and span[2] != "*" else version.total
     same = _validator(response) in (None, version.validator) and version.total in (None, total)
-    if not same or span is None or int(span[1]) != part.size or _packed(response):  # it may know Range, not If-Range
+    if not same or span is None or int(span[1]) != part.size:  # it may know Range, not If-Range
         part.clear()
         raise Transient("does not go on from what is here")
     part.write(response.iter_content(CHUNK), total)
@@ -207,8 +205,8 @@ def _start(response: requests.Response, url: str, remote: Remote, part: Partial)
     if (status := response.status_code) != 200:
         reason = f"HTTP {status} {responses.get(status, '')}".rstrip()
         raise Transient(reason, after=_retry_after(response)) if status in TRY_LATER else Refused(reason)
-    # Of a packed body a range would count other bytes than those that are here.
-    packed = _packed(response)
+    # Of a body that is compressed all the same, a range would count other bytes than those that are here.
+    packed = response.headers.get("Content-Encoding", "identity").lower() != "identity"
     total = None if packed else response.raw.length_remaining
     if remote.size and total not in (None, remote.size):
         raise Refused(f"has {total} bytes, expected {remote.size}")
@@ -216,7 +214,8 @@ def _start(response: requests.Response, url: str, remote: Remote, part: Partial)
     first = next(chunks, b"")
     if PAGE.match(first) or response.headers.get("Content-Type", "").lower().startswith("text/html"):
         raise Refused("sent an HTML page, not the file")
-    part.clear(None if packed else Version(url=url, validator=_validator(response), total=total))
+    validator = None if packed else _validator(response)
+    part.clear(Version(url=url, validator=validator, total=total) if validator else None)
     part.write(chain([first], chunks), total or remote.size)
 
 
@@ -232,8 +231,3 @@ def _validator(response: requests.Response) -> str | None:
     """What If-Range may be given: a weak ETag promises equal meaning, not equal bytes (RFC 9110, 13.1.5)."""
     etag = response.headers.get("ETag")
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
-
-
-def _packed(response: requests.Response) -> bool:
-    """Whether the body is compressed on the way, though it was asked not to be."""
-    return response.headers.get("Content-Encoding", "identity").lower() != "identity"
