@@ -5,16 +5,19 @@ import io
 import pickle
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
 
 from medbench.core.errors import UserError
 from medbench.system.file_owner import require_trusted
 
-if TYPE_CHECKING:
-    from torch import Tensor
+UNREADABLE = SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError
 
 
-def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
+def load_state(path: Path, sha256: str, what: str) -> dict[str, Tensor]:
     """The state dict in a `.safetensors` or a `.pth` file.
 
     Args:
@@ -40,38 +43,20 @@ def load_state(path: Path, sha256: str, what: str) -> "dict[str, Tensor]":
             f"{path}: sha256 is {actual}, expected {sha256}; "
             "remove the file and fetch it again, or give the hash of the file you mean"
         )
-    return _state_in(content, path, what)
-
-
-def _state_in(content: bytes, path: Path, what: str) -> "dict[str, Tensor]":
-    import torch
-
-    if path.suffix == ".safetensors":
-        return _safetensors_in(content, path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of an odd pickle, which is refused in one line below
-            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        state = load(content) if path.suffix == ".safetensors" else _unpickled(content)
+    except UNREADABLE as error:
+        problem = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"{path}: cannot be loaded as plain tensors ({_first_line(error)}); give a state dict that torch.save wrote"
+            f"{path}: cannot be loaded as plain tensors ({problem}); give a state dict in a .safetensors file, or one that"
+            " torch.save wrote"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no state dict of tensors (expected {what})")
     return state
 
 
-def _safetensors_in(content: bytes, path: Path) -> "dict[str, Tensor]":
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        return load(content)
-    except SafetensorError as error:
-        raise UserError(
-            f"{path}: is not a readable safetensors file ({_first_line(error)}); give the file of a state dict"
-        ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _unpickled(content: bytes) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of an odd pickle, which is refused in one line
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -27,7 +27,7 @@ def test_another_hash_is_refused(tmp_path):
 def test_a_damaged_safetensors_file_is_refused_in_one_line(tmp_path, content):
     file = tmp_path / "w.safetensors"
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"w.safetensors: is not a readable safetensors file \(.+\); give") as refused:
+    with pytest.raises(UserError, match=r"w.safetensors: cannot be loaded as plain tensors \(.+\); give") as refused:
         load_state(file, sha256_of(file), "weights")
     assert "\n" not in str(refused.value)
 
