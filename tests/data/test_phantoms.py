@@ -41,7 +41,7 @@ def test_bytes_are_fixed(subject):
 @pytest.mark.parametrize("size", [28, 65])
 def test_shape_and_range(subject, size):
     images, labels = draw(subject, size=size)
-    colour = (3,) if SUBJECTS[subject].channels == 3 else ()
+    colour = (3,) if subject == "tongue" else ()
     assert images.shape == (len(labels), size, size, *colour)
     assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
     assert all(image.min() < 60 and image.max() > 150 for image in images), "an image without dark or bright parts"

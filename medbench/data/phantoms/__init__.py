@@ -1,8 +1,6 @@
 """Procedural stand-ins for the studies' images: drawn, not recorded, so they need no download and no licence."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,70 +8,43 @@ from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Split, SplitName
 from medbench.data.digest import origins_of
 from medbench.data.images import convert_all
-from medbench.data.phantoms import ct, tongue, xray
+from medbench.data.phantoms.ct import ChestCt
+from medbench.data.phantoms.drawing import Phantom
+from medbench.data.phantoms.tongue import Tongue
+from medbench.data.phantoms.xray import ChestXray
 from medbench.data.prepare import Source
 from medbench.data.sections import PhantomDataset
 
-
-@dataclass(frozen=True)
-class Subject:
-    """What can be drawn: `render(label, rng, size)` gives one image, uint8 (size, size) or (size, size, 3)."""
-
-    title: str
-    classes: list[str]  # label k is classes[k], as in the dataset that the subject imitates
-    channels: Literal[1, 3]
-    horizontal_flip: bool  # whether mirroring an image keeps its meaning
-    render: Callable[[int, np.random.RandomState, int], np.ndarray]
-
-
-SUBJECTS: dict[str, Subject] = {
-    "ct": Subject("Chest CT phantom", ct.CLASSES, 1, False, ct.render),
-    "xray": Subject("Chest X-ray phantom", xray.CLASSES, 1, False, xray.render),
-    "tongue": Subject("Tongue phantom", tongue.CLASSES, 3, True, tongue.render),
-}
+SUBJECTS: dict[str, type[Phantom]] = {"ct": ChestCt, "xray": ChestXray, "tongue": Tongue}
 
 
 def render_split(
     subject: str, split: str, counts: Sequence[int], size: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One split of a phantom dataset, its classes shuffled together.
+    """One split, shuffled: images (N, size, size) or (N, size, size, 3) uint8, labels (N,) int64.
 
     Image i of class k depends on (seed, subject, split, k, i) alone: a larger split holds the images of a smaller one,
-    and no two splits share an image.
-
-    Args:
-        subject: a key of `SUBJECTS`.
-        split: its name, part of every image's seed.
-        counts: images to draw, by class.
-        size: height and width in pixels; 28 to 256 look right.
-        seed: the dataset's seed.
-
-    Returns:
-        images (N, size, size) or (N, size, size, 3) uint8, labels (N,) int64.
+    and no two splits share an image. The counts are by class; sizes of 28 to 256 look right.
     """
-    render = SUBJECTS[subject].render
     pairs = [(label, number) for label, count in enumerate(counts) for number in range(count)]
     order = numpy_rng(seed, "phantom", subject, split, "order").permutation(len(pairs))
-    shape = (size, size, 3) if SUBJECTS[subject].channels == 3 else (size, size)
-    images, labels = np.empty((len(pairs), *shape), np.uint8), np.empty(len(pairs), np.int64)
-    for row, (label, number) in enumerate(pairs[place] for place in order):
-        images[row] = render(label, numpy_rng(seed, "phantom", subject, split, label, number), size)
-        labels[row] = label
-    return images, labels
+    pairs = [pairs[place] for place in order]
+    images = [
+        SUBJECTS[subject].render(label, numpy_rng(seed, "phantom", subject, split, label, number), size)
+        for label, number in pairs
+    ]
+    return np.array(images, np.uint8), np.array([label for label, _ in pairs], np.int64)
 
 
 def load_phantom(section: PhantomDataset, seed: int) -> Source:
     """Draws the images; each is a group of its own."""
-    subject = SUBJECTS[section.subject]
-    n_classes, counts = len(subject.classes), {"train": section.train, "val": section.val, "test": section.test}
-    splits: dict[SplitName, Split] = {}
-    first_group = 0
+    subject, splits = SUBJECTS[section.subject], dict[SplitName, Split]()
     for name in SPLITS:
-        images, labels = render_split(section.subject, name, [counts[name]] * n_classes, section.image_size, seed)
-        groups = np.arange(first_group, first_group + len(labels))
+        counts = [getattr(section, name)] * len(subject.classes)
+        images, labels = render_split(section.subject, name, counts, section.image_size, seed)
+        groups = np.arange(len(labels)) + sum(map(len, splits.values()))
         origins = origins_of(images, [f"{name} {row}" for row in range(len(labels))])
         splits[name] = Split(convert_all(images, None, section.fit, section.channels), labels, groups, origins)
-        first_group += len(labels)
     return Source(
         splits,
         subject.classes,
