@@ -94,6 +94,6 @@ def _side(section: DatasetSection) -> int:
 def _stored(section: DatasetSection) -> float:
     """MB of a published npz's pixels; of others, which are kept at their final size, nothing to speak of."""
     facts = section.facts
-    if not isinstance(section, MedMnistDataset) or facts is None or facts.totals is None:
+    if not isinstance(section, MedMnistDataset) or facts is None:
         return 0
     return sum(facts.totals.values()) * section.size**2 * facts.channels / 1e6

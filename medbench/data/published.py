@@ -1,5 +1,6 @@
 """Published files: where they are, what is noted beside them, and what is known of a dataset before it is here."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
@@ -13,7 +14,7 @@ from medbench.run.sealed_files import read_json, write_json
 
 Hash = Annotated[str, StringConstraints(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 PlainName = Annotated[str, StringConstraints(pattern=r"^[\w][\w.-]*$")]
-Counts = dict[SplitName, dict[str, int]]  # images per split and class
+Counts = dict[SplitName, dict[str, int]]  # images per split and class; of class "" where classes are not counted
 
 
 class Remote(Section):
@@ -79,10 +80,52 @@ class Facts:
     licence: str
     citation: str
     counts: Counts | None = None  # None: not published
-    totals: dict[SplitName, int] | None = None  # images per split, where only these are published
     channels: int = 3
     sizes: str = "varying"  # sides of the images in pixels
     horizontal_flip: bool = False  # whether a mirror keeps the meaning: our judgement
     hue_shift: bool = False  # whether another hue does: our judgement
     restricted: bool = False  # whether the licence must be accepted by name
     notes: tuple[str, ...] = ()  # what a reader of any number made with it must know
+
+    @property
+    def totals(self) -> dict[SplitName, int]:
+        """Images per split; empty: not published."""
+        return {split: sum(classes.values()) for split, classes in (self.counts or {}).items()}
+
+    def differences(self, present: Mapping[tuple[SplitName, str], int], differs: str | None, accept: bool) -> list[str]:
+        """How what is here is not what was published, in sentences; none where it is.
+
+        Args:
+            present: images per split and class, as in `counts`. Without these the file's own hash is the only proof.
+            differs: how the file is not the published one, by its record.
+            accept: whether the config says `accept: changed`.
+
+        Raises:
+            UserError: it differs and that was not accepted: a table of expected against present counts.
+        """
+        expected = {(split, cls): n for split, classes in (self.counts or {}).items() for cls, n in classes.items()}
+        keys = dict.fromkeys([*expected, *sorted(present)] if expected else [])
+        rows = [(split, cls, expected.get((split, cls), 0), present.get((split, cls), 0)) for split, cls in keys]
+        wrong = [row for row in rows if row[2] != row[3]]
+        if (wrong or differs) and not accept:
+            what = f" ({differs})" if differs else ""
+            problem = (
+                f"{self.remote.path}: is not what was published{what}; fetch it again, or go on with it by"
+                " accept: changed, which every table will state"
+            )
+            raise UserError("\n".join([problem, *(_table(rows) if wrong else [])]))
+        sentences = [f"{differs} (accepted)"] if differs else []
+        for split, cls, published, here in wrong:
+            of_class = f" of {cls}" if cls else ""
+            sentences.append(f"{here} images{of_class} in {split}, published are {published} (accepted)")
+        return sentences
+
+
+def _table(rows: Sequence[tuple[SplitName, str, int, int]]) -> list[str]:
+    """Every class and split, those that differ marked."""
+    width = max(len("class"), *(len(cls) for _, cls, *_ in rows))
+    lines = [f"  {'split':<5}  {'class':<{width}}  expected   found"]
+    for split, cls, published, here in rows:
+        mark = "  differs" if published != here else ""
+        lines.append(f"  {split:<5}  {cls:<{width}}  {published:>8}  {here:>6}{mark}")
+    return lines

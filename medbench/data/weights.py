@@ -48,8 +48,8 @@ def load_state(path: Path, sha256: str, what: str) -> dict[str, Tensor]:
     except UNREADABLE as error:
         problem = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"{path}: cannot be loaded as plain tensors ({problem}); give a state dict in a .safetensors file, or one that"
-            " torch.save wrote"
+            f"{path}: cannot be loaded as plain tensors ({problem}); give a state dict in a .safetensors file, or one"
+            " that torch.save wrote"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no state dict of tensors (expected {what})")

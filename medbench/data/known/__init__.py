@@ -12,6 +12,7 @@ from medbench.data.known.chest_xray import CHEST_XRAY
 from medbench.data.known.tongue import TONGUE, TONGUEXPERT_LABELS
 from medbench.data.published import Facts
 
+JUDGED = {True: "yes (our judgement)", False: "no (our judgement)"}
 HEADINGS = ("name", "task", "classes", "train/val/test", "side, pixels", "licence", "to get", "here")
 
 
@@ -40,27 +41,30 @@ def show_known(name: str) -> str:
         raise UserError(f"{name}: is no known dataset (known: {', '.join(known())})")
     sizes = known()[name]
     facts = sizes[0]
-    lines = [
-        facts.title,
-        *_field("task", facts.task),
-        *_field("classes", *(f"{label} {cls}" for label, cls in enumerate(facts.classes))),
-        *_field("images", *_counts(facts)),
-        *_field("side, pixels", ", ".join(size.sizes for size in sizes)),
-        *_field("a mirror keeps the meaning", _judged(facts.horizontal_flip)),
-        *_field("another hue keeps the meaning", _judged(facts.hue_shift)),
-        *_field("licence", facts.licence + (" (to be accepted by accept_licence)" if facts.restricted else "")),
-        *_field("citation", facts.citation),
-        *_field("know before use", *facts.notes),
-        *_field("in a config", *(size.section for size in sizes)),
-        *_field("how to get it", *_way_to_get(facts)),
-        *_field("file", *(f"{size.remote.path}: {_state(size)}" for size in sizes)),
-        *_field("proved by", *(f"{size.remote.file}: {_proof(size)}" for size in sizes)),
-    ]
+    by_itself = "by itself when a study reaches it (snakemake fetch_all: all of them at once); or by hand from"
+    by_hand = f"by hand from {facts.remote.page}, to the place below"
+    fields: dict[str, Sequence[str]] = {
+        "task": [facts.task],
+        "classes": [f"{label} {cls}" for label, cls in enumerate(facts.classes)],
+        "images": _counts(facts),
+        "side, pixels": [", ".join(size.sizes for size in sizes)],
+        "a mirror keeps the meaning": [JUDGED[facts.horizontal_flip]],
+        "another hue keeps the meaning": [JUDGED[facts.hue_shift]],
+        "licence": [facts.licence + (" (to be accepted by accept_licence)" if facts.restricted else "")],
+        "citation": [facts.citation],
+        "know before use": facts.notes,
+        "in a config": [size.section for size in sizes],
+        "how to get it": [by_itself, str(facts.remote.page)] if facts.remote.urls else [by_hand],
+        "file": [f"{size.remote.path}: {_state(size)}" for size in sizes],
+        "proved by": [f"{size.remote.file}: {_proof(size)}" for size in sizes],
+    }
+    lines = [facts.title]
+    for field, values in fields.items():
+        if len(values) == 1:
+            lines.append(f"  {field}: {values[0]}")
+        elif values:
+            lines += [f"  {field}:", *(f"    {value}" for value in values)]
     return "\n".join(lines)
-
-
-def _judged(keeps: bool) -> str:
-    return f"{'yes' if keeps else 'no'} (our judgement)"
 
 
 def _row(sizes: Sequence[Facts]) -> tuple[str, ...]:
@@ -70,7 +74,7 @@ def _row(sizes: Sequence[Facts]) -> tuple[str, ...]:
         facts.name,
         facts.task,
         str(len(facts.classes)),
-        "/".join(_totals(facts)) or "not published",
+        "/".join(str(facts.totals.get(split, "-")) for split in SPLITS) if facts.counts else "not published",
         ", ".join(size.sizes for size in sizes),
         facts.licence.partition(",")[0] + (" (restricted)" if facts.restricted else ""),
         "download" if facts.remote.urls else "by hand",
@@ -78,30 +82,12 @@ def _row(sizes: Sequence[Facts]) -> tuple[str, ...]:
     )
 
 
-def _totals(facts: Facts) -> list[str]:
-    """Images of train, val and test; a dash where a split is not published, nothing where no count is."""
-    totals = facts.totals or {split: sum(counts.values()) for split, counts in (facts.counts or {}).items()}
-    return [str(totals.get(split, "-")) for split in SPLITS] if totals else []
-
-
 def _counts(facts: Facts) -> list[str]:
-    if facts.totals:
-        return [f"{split} {count}" for split, count in facts.totals.items()]
-    if not facts.counts:
-        return ["not published"]
-    return [
-        f"{split} {sum(counts.values())}: {', '.join(f'{cls} {count}' for cls, count in counts.items())}"
-        for split, counts in facts.counts.items()
-    ]
-
-
-def _way_to_get(facts: Facts) -> list[str]:
-    if facts.remote.urls:
-        return [
-            "by itself when a study reaches it (snakemake fetch_all: all of them at once); or by hand from",
-            str(facts.remote.page),
-        ]
-    return [f"by hand from {facts.remote.page}, to the place below"]
+    lines = []
+    for split, classes in (facts.counts or {}).items():
+        named = ", ".join(f"{cls} {count}" for cls, count in classes.items() if cls)
+        lines.append(f"{split} {facts.totals[split]}" + (f": {named}" if named else ""))
+    return lines or ["not published"]
 
 
 def _is_here(facts: Facts) -> bool:
@@ -132,10 +118,3 @@ def _proof(facts: Facts) -> str:
         return remote.hash
     size = f"{remote.size} bytes, and " if remote.size else ""
     return f"{size}its images per class and split (no hash is published)"
-
-
-def _field(name: str, *values: str) -> list[str]:
-    """One line, or one line per value below the name."""
-    if len(values) == 1:
-        return [f"  {name}: {values[0]}"]
-    return [f"  {name}:", *(f"    {value}" for value in values)] if values else []

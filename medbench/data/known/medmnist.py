@@ -63,7 +63,7 @@ def facts(name: str, size: int) -> Facts:
         ),
         licence=licence,
         citation=CITATION,
-        totals=info["n_samples"],
+        counts={split: {"": count} for split, count in info["n_samples"].items()},
         channels=info["n_channels"],
         sizes=f"{size}",
         horizontal_flip=name in MIRRORED,

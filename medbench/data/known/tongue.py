@@ -1,6 +1,8 @@
 """Tongues: public stand-ins for MedIENet's own set, which its abstract does not identify."""
 
-from medbench.data.published import Counts, Facts, Remote
+from medbench.data.published import Facts, Remote
+
+STAND_IN = "a public stand-in: the abstract of MedIENet does not identify its tongue set"
 
 TONGUE = Facts(
     name="tongue_tri_dhat",
@@ -20,7 +22,7 @@ TONGUE = Facts(
     citation="Tongue image dataset for Tri-Dhat classification in traditional Thai medicine, Zenodo,"
     " doi 10.5281/zenodo.12525502",
     horizontal_flip=True,
-    notes=("a public stand-in: the abstract of MedIENet does not identify its tongue set",),
+    notes=(STAND_IN,),
 )
 
 # Labels given by hand; those of L2_Labels_Predict.txt are a model's predictions and are never used.
@@ -30,11 +32,8 @@ _LABELS: dict[str, tuple[str, dict[str, int]]] = {
     "labels_fissure": ("fissures", {"light": 306, "severe": 266}),
     "labels_tooth_mk": ("tooth marks", {"light": 430, "severe": 226}),
 }
-
-
-def _tonguexpert(column: str, what: str, counts: dict[str, int]) -> Facts:
-    whole: Counts = {"train": counts}  # published without splits
-    return Facts(
+TONGUEXPERT_LABELS = {
+    column: Facts(
         name=f"tonguexpert_{column}",
         section=f"{{kind: tongue, publisher: tonguexpert, labels: {column}, image_size: 64}}",
         title=f"TonguExpert, {what}",
@@ -48,10 +47,9 @@ def _tonguexpert(column: str, what: str, counts: dict[str, int]) -> Facts:
         ),
         licence="not stated",
         citation="Li et al. 2025 (TonguExpert), doi 10.1007/s43657-024-00210-9",
-        counts=whole,
+        counts={"train": counts},  # published without splits
         horizontal_flip=True,
-        notes=("a public stand-in: the abstract of MedIENet does not identify its tongue set",),
+        notes=(STAND_IN,),
     )
-
-
-TONGUEXPERT_LABELS = {column: _tonguexpert(column, *known) for column, known in _LABELS.items()}
+    for column, (what, counts) in _LABELS.items()
+}
