@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from medbench.core.errors import UserError
 from medbench.run.files import replacing
@@ -41,9 +41,17 @@ DAMAGED = *BAD_BYTES, EOFError, OSError, OverflowError, RuntimeError, ValueError
 BY_HAND = "unpack it yourself for a dataset of kind: folder"
 DISTRUST = f"fetch it again from its publisher, or {BY_HAND}"
 DOWNLOAD = "remove it and download it again"
+ANOTHER = f"{DOWNLOAD}, or choose another file"
 
 SHORT = reprlib.Repr()  # what could move a terminal's cursor is escaped, and the middle of a long name is left out
 SHORT.maxstring = 80
+
+
+class _Unfit(Exception):
+    """What is wrong with an archive, a member by which it shows, and what to do."""
+
+    def __init__(self, what: str, name: str | None = None, todo: str = DISTRUST):
+        super().__init__(f"{what}{'' if name is None else f', e.g. {SHORT.repr(name)}'}; {todo}")
 
 
 @dataclass(frozen=True)
@@ -67,20 +75,21 @@ def extract(archive: Path, folder: Path, limits: Limits = Limits(), seal: Seal |
     with contextlib.ExitStack() as stack:
         with _reading(archive):
             packed = stack.enter_context(open(archive, "rb"))
-        judge = _Judge(archive, archive.stat().st_size, limits)
-        for member in _members(archive, packed, limits):
-            judge.take(member)
-        size = sum(member.size for member, _ in judge.files)
-        _check_room(archive, folder, len(judge.files), size)
+            contents = _Contents(archive.stat().st_size, limits)
+            for member in _members(packed, limits):
+                contents.take(member)
+            if not contents.files:
+                raise _Unfit("holds no file", todo=ANOTHER)
+        size = sum(member.size for member, _ in contents.files)
+        _check_room(archive, folder, size)
         with replacing(folder) as temporary:
-            _unpack(archive, judge, temporary)
+            _unpack(archive, contents, temporary)
             if seal:
                 seal(temporary)
-    return len(judge.files), size
+    return len(contents.files), size
 
 
-@dataclass(frozen=True)
-class _Member:
+class _Member(NamedTuple):
     """size and packed in bytes, as its header states them; packed is None in a tar, which packs all files together."""
 
     name: str
@@ -91,10 +100,9 @@ class _Member:
 
 
 @dataclass
-class _Judge:
+class _Contents:
     """Takes the members one by one and refuses the first that makes the archive unfit."""
 
-    archive: Path
     packed: int  # bytes of the archive
     limits: Limits
     members: int = 0
@@ -103,7 +111,7 @@ class _Judge:
     places: dict[str, tuple[str, bool]] = field(default_factory=dict)  # by folded path: path, is it a folder
 
     def take(self, member: _Member) -> None:
-        parts = _parts(self.archive, member)
+        parts = _parts(member)
         self._check_amount(member)
         # A folder may be the root itself; litter is judged like the rest, but not written.
         if not parts or any(part in ("__MACOSX", ".DS_Store") or part.startswith("._") for part in parts):
@@ -119,13 +127,13 @@ class _Judge:
         self.bytes += member.size
         limits = self.limits
         if self.members > limits.members:
-            raise _refusal(self.archive, f"holds more than {limits.members} members", member.name)
+            raise _Unfit(f"holds more than {limits.members} members", member.name)
         if member.size < 0 or self.bytes > limits.bytes:
-            raise _refusal(self.archive, f"unpacks to more than {limits.bytes / 2**20:,.1f} MiB", member.name)
+            raise _Unfit(f"unpacks to more than {limits.bytes / 2**20:,.1f} MiB", member.name)
         for size, packed in ((self.bytes, self.packed), (member.size, member.packed)):
             if packed is not None and size > max(SMALL, limits.ratio * packed):
                 what = f"unpacks to more than {limits.ratio:g} times its size, as a zip bomb does"
-                raise _refusal(self.archive, what, member.name)
+                raise _Unfit(what, member.name)
 
     def _place(self, path: str, folder: bool, member: _Member) -> None:
         """Refuses a path that would meet another one, on this file system or on one that ignores case."""
@@ -139,35 +147,33 @@ class _Judge:
             what = "uses one name for a file and for a folder"
         elif known[0] != path:
             what = f"holds two names that differ only in case or in their Unicode form ({SHORT.repr(known[0])})"
-        raise _refusal(self.archive, what, member.name)
+        raise _Unfit(what, member.name)
 
 
-def _parts(archive: Path, member: _Member) -> list[str]:
+def _parts(member: _Member) -> list[str]:
     """The parts of a name that is safe to join to a folder. Zips made on Windows may have backslashes in it."""
     path = member.name.replace("\\", "/")
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    longest = max((len(os.fsencode(part)) for part in parts), default=0)
     problems = {
-        "holds a name with a NUL": "\0" in path,
-        "holds an absolute name": path.startswith("/") or re.match("[A-Za-z]:", path) is not None,
-        "holds a name that leads out of its folder": ".." in map(str.strip, parts),
-        "holds an empty name": not path or not (parts or member.folder),
-        f"holds a name with a part of more than {LONGEST_PART} bytes": longest > LONGEST_PART,
-        f"holds a name of more than {MOST_PARTS} parts": len(parts) > MOST_PARTS,
+        "a name with a NUL": "\0" in path,
+        "an absolute name": path.startswith("/") or re.match("[A-Za-z]:", path),
+        "a name that leads out of its folder": ".." in map(str.strip, parts),
+        "an empty name": not path or not (parts or member.folder),
+        f"a name with a part of more than {LONGEST_PART} bytes": any(len(os.fsencode(p)) > LONGEST_PART for p in parts),
+        f"a name of more than {MOST_PARTS} parts": len(parts) > MOST_PARTS,
     }
-    if True in problems.values():
-        raise _refusal(archive, next(what for what, holds in problems.items() if holds), member.name)
+    for what, holds in problems.items():
+        if holds:
+            raise _Unfit(f"holds {what}", member.name)
     return parts
 
 
-def _members(archive: Path, packed: io.BufferedReader, limits: Limits) -> Iterator[_Member]:
-    with _reading(archive):
-        start = packed.peek(16)[:16]
-        if start.startswith(ZIP_STARTS):
-            yield from _zip_members(archive, _Rationed(packed), limits)
-        else:
-            opener = next((opener for magic, opener in OPENERS.items() if start.startswith(magic)), None)
-            yield from _tar_members(archive, _Rationed(opener(packed) if opener else packed), start)
+def _members(packed: io.BufferedReader, limits: Limits) -> Iterator[_Member]:
+    start = packed.peek(16)[:16]
+    if start.startswith(ZIP_STARTS):
+        return _zip_members(_Rationed(packed), limits)
+    opener = next((opener for magic, opener in OPENERS.items() if start.startswith(magic)), None)
+    return _tar_members(_Rationed(opener(packed) if opener else packed), start)
 
 
 class _Rationed(io.BufferedReader):
@@ -186,70 +192,60 @@ class _Rationed(io.BufferedReader):
         return data
 
 
-def _zip_members(archive: Path, file: _Rationed, limits: Limits) -> Iterator[_Member]:
+def _zip_members(file: _Rationed, limits: Limits) -> Iterator[_Member]:
     file.ration = LISTING_BYTES[0] + LISTING_BYTES[1] * limits.members
     opened = zipfile.ZipFile(file)
     file.ration = None
     for info in opened.infolist():
         mode = info.external_attr >> 16  # of Unix; 0 where the zip was made elsewhere
         if info.flag_bits & 1:
-            raise _refusal(archive, "is locked with a password", info.filename, BY_HAND)
+            raise _Unfit("is locked with a password", info.filename, BY_HAND)
         if (method := info.compress_type) not in ZIP_METHODS:
-            raise _refusal(archive, f"is compressed by method {method}, which is not read here", info.filename, BY_HAND)
+            raise _Unfit(f"is compressed by method {method}, which is not read here", info.filename, BY_HAND)
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            what = "a symbolic link" if stat.S_ISLNK(mode) else "a device or a pipe"
-            raise _refusal(archive, f"holds {what}", info.filename)
+            raise _Unfit(f"holds {'a symbolic link' if stat.S_ISLNK(mode) else 'a device or a pipe'}", info.filename)
         name = info.orig_filename if "\0" in info.orig_filename else info.filename  # which zipfile cuts at a NUL
         folder = name.endswith(("/", "\\")) or stat.S_ISDIR(mode)
         yield _Member(name, folder, info.file_size, info.compress_size, partial(opened.open, info))
 
 
-def _tar_members(archive: Path, file: _Rationed, start: bytes) -> Iterator[_Member]:
+def _tar_members(file: _Rationed, start: bytes) -> Iterator[_Member]:
     file.ration = LISTING_BYTES[0]
     try:
         opened = tarfile.TarFile(fileobj=file)
     except tarfile.ReadError as error:
-        what = f"is not a zip or tar archive (it begins with {start!r})"
-        raise UserError(f"{archive}: {what}; {DOWNLOAD}, or choose another file") from error
+        raise _Unfit(f"is not a zip or tar archive (it begins with {start!r})", todo=ANOTHER) from error
     while (info := opened.next()) is not None:
         vars(opened)["members"].clear()  # tarfile would keep them all (and its type stubs do not know the list)
         if not (info.isdir() or info.isfile()) or info.issparse():
-            what = TAR_LINKS.get(info.type, "a device, a pipe or a sparse file")
-            raise _refusal(archive, f"holds {what}", info.name)
+            raise _Unfit(f"holds {TAR_LINKS.get(info.type, 'a device, a pipe or a sparse file')}", info.name)
         info.pax_headers = {}  # which may be long, and are kept with the members that are to be opened
         size = info.size if info.isfile() else 0
         yield _Member(info.name, info.isdir(), size, None, partial(tarfile.ExFileObject, opened, info))
         file.ration = min((file.ration or 0) + LISTING_BYTES[2], LISTING_BYTES[0])
     file.ration = None
-    _check_end(file, opened.offset)
-
-
-def _check_end(file: io.BufferedReader, end: int) -> None:
-    """After the last member: tarfile takes a damaged header for the end, and reads no check sum that comes later."""
-    file.seek(end)
+    # After the last member: tarfile takes a damaged header for the end, and reads no check sum that comes later.
+    file.seek(opened.offset)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise ValueError("no end mark after the last member that can be read")
     if sum(len(file.read(CHUNK)) for _ in range(64)) == 64 * CHUNK:
         raise ValueError("it goes on after its end mark")
 
 
-def _check_room(archive: Path, folder: Path, files: int, size: int) -> None:
-    if not files:
-        raise UserError(f"{archive}: holds no file; {DOWNLOAD}, or choose another file")
+def _check_room(archive: Path, folder: Path, size: int) -> None:
     parent = next(parent for parent in folder.absolute().parents if parent.is_dir())
     if size > (free := shutil.disk_usage(parent).free):
         what = f"unpacks to {size / 2**20:,.1f} MiB, but {parent} has {free / 2**20:,.1f} MiB left"
         raise UserError(f"{archive}: {what}; free the disk or choose another folder")
 
 
-def _unpack(archive: Path, judge: _Judge, folder: Path) -> None:
-    for path in ["", *(path for path, is_folder in judge.places.values() if is_folder)]:
+def _unpack(archive: Path, contents: _Contents, folder: Path) -> None:
+    for path in ["", *(path for path, is_folder in contents.places.values() if is_folder)]:
         (folder / path).mkdir()
-    with contextlib.closing(Progress(f"unpacking {archive.name}", len(judge.files), "file")) as progress:
-        for done, (member, path) in enumerate(judge.files, 1):
+    with contextlib.closing(Progress(f"unpacking {archive.name}", len(contents.files), "file")) as progress:
+        for done, (member, path) in enumerate(contents.files, 1):
             with open(folder / path, "xb") as file:  # x: nothing is ever written over
-                for chunk in _chunks(archive, member):
-                    file.write(chunk)
+                file.writelines(_chunks(archive, member))
             progress.update(done)
 
 
@@ -260,9 +256,9 @@ def _chunks(archive: Path, member: _Member) -> Iterator[bytes]:
         while chunk := content.read(CHUNK):
             count += len(chunk)
             yield chunk
-    if count != member.size:
-        what = f"is damaged or lies: a member unpacks to {count} bytes and not to the {member.size} that it states"
-        raise _refusal(archive, what, member.name, DOWNLOAD)
+        if count != member.size:
+            what = f"is damaged or lies: a member unpacks to {count} bytes and not to the {member.size} that it states"
+            raise _Unfit(what, member.name, DOWNLOAD)
 
 
 @contextlib.contextmanager
@@ -270,13 +266,11 @@ def _reading(archive: Path, name: str | None = None) -> Iterator[None]:
     """Says in one line what reading `archive`, or its member `name`, ran into."""
     try:
         yield
+    except _Unfit as error:
+        raise UserError(f"{archive}: {error}") from error
     except DAMAGED as error:
         # EINVAL: a damaged listing sent the reader to a place before the file's beginning.
         if isinstance(error, OSError) and error.strerror and error.errno != errno.EINVAL:
             raise UserError(f"{archive}: cannot be read: {error.strerror}; check its path and the disk") from error
         what = f"is damaged or cut off ({SHORT.repr(str(error) or type(error).__name__)})"
-        raise _refusal(archive, what, name, DOWNLOAD) from error
-
-
-def _refusal(archive: Path, what: str, name: str | None, todo: str = DISTRUST) -> UserError:
-    return UserError(f"{archive}: {what}{'' if name is None else f', e.g. {SHORT.repr(name)}'}; {todo}")
+        raise UserError(f"{archive}: {_Unfit(what, name, DOWNLOAD)}") from error
