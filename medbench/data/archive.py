@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from medbench.core.errors import UserError
-from medbench.run.files import replacing
 from medbench.run.logs import Progress
 
 CHUNK = 2**20  # bytes held in memory at a time
@@ -31,7 +30,6 @@ MOST_PARTS, LONGEST_PART = 64, 255  # parts of a name (Python cannot remove a th
 LISTING_BYTES = 2**20, 256, 4096  # that a listing may take: in any case, and for each member of a zip or of a tar
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # a member, or the end of an empty archive
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without a bound on what one read yields
-Seal = Callable[[Path], object]
 OPENERS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 TAR_LINKS = {tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link"}
 
@@ -63,14 +61,14 @@ class Limits:
     ratio: float = 200.0  # unpacked to packed size, of the archive and of every member of a zip
 
 
-def extract(archive: Path, folder: Path, limits: Limits = Limits(), seal: Seal | None = None) -> tuple[int, int]:
-    """Unpacks a zip or tar (plain, gz, bz2 or xz, by its content) into `folder`, which is replaced whole.
+def extract(archive: Path, folder: Path, limits: Limits = Limits()) -> tuple[int, int]:
+    """Unpacks a zip or tar (plain, gz, bz2 or xz, by its content) into a new folder.
 
-    Modes and times in it are not applied, what macOS adds (`__MACOSX`, `.DS_Store`, `._*`) is left out, and `seal` is
-    called with what was unpacked before that takes its place. Returns files and bytes written.
+    Modes and times in it are not applied, what macOS adds (`__MACOSX`, `.DS_Store`, `._*`) is left out. Returns files
+    and bytes written.
 
     Raises:
-        UserError: the archive is unsafe, too big, locked or damaged, or the disk has no room; `folder` is untouched.
+        UserError: the archive is unsafe, too big, locked or damaged, or the disk has no room.
     """
     with contextlib.ExitStack() as stack:
         with _reading(archive):
@@ -81,11 +79,10 @@ def extract(archive: Path, folder: Path, limits: Limits = Limits(), seal: Seal |
             if not contents.files:
                 raise _Unfit("holds no file", todo=ANOTHER)
         size = sum(member.size for member, _ in contents.files)
-        _check_room(archive, folder, size)
-        with replacing(folder) as temporary:
-            _unpack(archive, contents, temporary)
-            if seal:
-                seal(temporary)
+        if size > (free := shutil.disk_usage(folder.absolute().parent).free):
+            what = f"unpacks to {size / 2**20:,.1f} MiB, but the disk has {free / 2**20:,.1f} MiB left"
+            raise UserError(f"{archive}: {what}; free the disk or choose another folder")
+        _unpack(archive, contents, folder)
     return len(contents.files), size
 
 
@@ -230,13 +227,6 @@ def _tar_members(file: _Rationed, start: bytes) -> Iterator[_Member]:
         raise ValueError("no end mark after the last member that can be read")
     if sum(len(file.read(CHUNK)) for _ in range(64)) == 64 * CHUNK:
         raise ValueError("it goes on after its end mark")
-
-
-def _check_room(archive: Path, folder: Path, size: int) -> None:
-    parent = next(parent for parent in folder.absolute().parents if parent.is_dir())
-    if size > (free := shutil.disk_usage(parent).free):
-        what = f"unpacks to {size / 2**20:,.1f} MiB, but {parent} has {free / 2**20:,.1f} MiB left"
-        raise UserError(f"{archive}: {what}; free the disk or choose another folder")
 
 
 def _unpack(archive: Path, contents: _Contents, folder: Path) -> None:

@@ -1,7 +1,5 @@
 """The stage `fetch`: a published file is here, proved, and unpacked if it is an archive; a record says so."""
 
-from functools import partial
-
 from medbench.core.errors import UserError
 from medbench.data.archive import extract
 from medbench.data.download import PLACED, mismatch, obtain
@@ -9,7 +7,7 @@ from medbench.data.download.network import Network
 from medbench.data.download.transfer import Partial
 from medbench.data.fetched import Fetched, is_whole, read_manifest, write_manifest
 from medbench.data.published import Note, Remote
-from medbench.run.files import remove_stale, sha256_of
+from medbench.run.files import remove_stale, replacing, sha256_of
 from medbench.system.folder_lock import in_turn
 
 
@@ -79,6 +77,7 @@ def _first_address(remote: Remote, address: str, sha256: str) -> str:
 def _unpacked(remote: Remote, sha256: str) -> dict[str, int | str]:
     """Unpacks the archive, unless that was done before and nothing has changed since."""
     if not is_whole(remote, sha256):
-        # The manifest comes first: a folder never lies here without one.
-        extract(remote.path, remote.folder, seal=partial(write_manifest, remote, archive=sha256))
+        with replacing(remote.folder) as folder:
+            extract(remote.path, folder)
+            write_manifest(remote, folder, sha256)  # first: a folder never lies here without one
     return {"members": len(read_manifest(remote).files), "manifest": sha256_of(remote.manifest)}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from medbench.core.errors import UserError
 from medbench.data.published import Hash, Note, Remote
-from medbench.run.files import files_below, is_litter, sha256_of, write_text
+from medbench.run.files import files_below, sha256_of, write_text
 
 
 class Fetched(Note):
@@ -41,27 +41,26 @@ def fetched(remote: Remote, quick: bool = False) -> Fetched:
     if not remote.record.is_file():
         raise UserError(f"{remote.path}: is not fetched yet (snakemake fetch_all --cores 1)")
     record = Fetched.read(remote.record)
-    if record is None:
-        raise UserError(f"{remote.record}: is not a record of a fetched file; {_run_again(remote)}")
-    problem = _folder_problem(remote, record) if remote.extract else _file_problem(remote, record, quick)
-    if problem:
-        raise UserError(f"{problem}; {_run_again(remote)}")
-    return record
+    problem = f"{remote.record}: is not a record of a fetched file"
+    if record:
+        problem = _folder_problem(remote, record) if remote.extract else _file_problem(remote, record, quick)
+        if not problem:
+            return record
+    raise UserError(f"{problem}; {_run_again(remote)}")
 
 
-def _file_problem(remote: Remote, record: Fetched, quick: bool) -> str | None:
+def _file_problem(remote: Remote, record: Fetched, quick: bool) -> str:
     same_size = remote.path.is_file() and remote.path.stat().st_size == record.size
-    if same_size and (quick or sha256_of(remote.path) == record.sha256):
-        return None
-    return f"{remote.path}: is gone or was changed since it was fetched"
+    same = same_size and (quick or sha256_of(remote.path) == record.sha256)
+    return "" if same else f"{remote.path}: is gone or was changed since it was fetched"
 
 
-def _folder_problem(remote: Remote, record: Fetched) -> str | None:
+def _folder_problem(remote: Remote, record: Fetched) -> str:
     manifest = remote.manifest
     if not manifest.is_file() or sha256_of(manifest) != record.manifest:
         return f"{manifest}: is gone or was changed since {remote.file} was unpacked"
     difference = _first_difference(remote)
-    return f"{remote.folder}: {difference}: it is not what was unpacked from {remote.file}" if difference else None
+    return f"{remote.folder}: {difference}: it is not what was unpacked from {remote.file}" if difference else ""
 
 
 def _run_again(remote: Remote) -> str:
@@ -85,7 +84,8 @@ def write_manifest(remote: Remote, folder: Path, archive: str) -> None:
     """Of the files in `folder`, unpacked from the archive with the sha256 `archive`."""
     lines = [f"# {remote.file} sha256:{archive}"]
     for name, path in files_below(folder):
-        lines.append(f"{sha256_of(path)}  {path.stat().st_size}  {_quoted(name)}")
+        plain = name.isprintable() and not name.startswith('"')  # else it may break the line, or be no UTF-8
+        lines.append(f"{sha256_of(path)}  {path.stat().st_size}  {name if plain else json.dumps(name)}")
     write_text(remote.manifest, "\n".join(lines) + "\n")
 
 
@@ -97,12 +97,12 @@ def read_manifest(remote: Remote) -> Manifest:
     """
     try:
         first, *lines = remote.manifest.read_text(encoding="utf-8").splitlines()
-        rows = [line.split("  ", 2) for line in lines]
-        files = {_unquoted(name): Entry(sha256, int(size)) for sha256, size, name in rows}
-        files = {name: entry for name, entry in files.items() if not any(map(is_litter, name.split("/")))}
-        return Manifest(first.rpartition("sha256:")[2], files)
+        files = {}
+        for sha256, size, name in (line.split("  ", 2) for line in lines):
+            files[json.loads(name) if name.startswith('"') else name] = Entry(sha256, int(size))
     except (OSError, ValueError) as error:
         raise UserError(f"{remote.manifest}: is gone or is no manifest; {_run_again(remote)}") from error
+    return Manifest(first.rpartition("sha256:")[2], files)
 
 
 def check_contents(remote: Remote, paths: Iterable[Path]) -> dict[Path, str]:
@@ -131,24 +131,14 @@ def is_whole(remote: Remote, archive: str) -> bool:
     return True
 
 
-def _first_difference(remote: Remote) -> str | None:
-    """How names or sizes in the folder are not those that were unpacked, of the first such file; None: they are."""
+def _first_difference(remote: Remote) -> str:
+    """How names or sizes in the folder are not those that were unpacked, of the first such file; else nothing."""
     unpacked = {name: entry.size for name, entry in read_manifest(remote).files.items()}
     present = {name: path.stat().st_size for name, path in files_below(remote.folder)}
-    for name in sorted(unpacked | present):
-        if name not in present:
-            return f"{name} is missing"
-        if name not in unpacked:
-            return f"{name} was added"
-        if present[name] != unpacked[name]:
-            return f"{name} has {present[name]} bytes, expected {unpacked[name]}"
-    return None
-
-
-def _quoted(name: str) -> str:
-    """As it is, unless it would break the line or cannot be written as UTF-8."""
-    return name if name.isprintable() and not name.startswith('"') else json.dumps(name)
-
-
-def _unquoted(name: str) -> str:
-    return str(json.loads(name)) if name.startswith('"') else name
+    differing = sorted({name for name, _ in unpacked.items() ^ present.items()})
+    if not differing:
+        return ""
+    name = differing[0]
+    if name not in present:
+        return f"{name} is missing"
+    return f"{name} has {present[name]} bytes, expected {unpacked[name]}" if name in unpacked else f"{name} was added"

@@ -15,6 +15,7 @@ import pytest
 from medbench.core.errors import UserError
 from medbench.data import archive as module
 from medbench.data.archive import Limits, extract
+from medbench.run.files import replacing
 from tests.helpers.archives import CENTRAL, listed, patched, special, tar_of, zip_entry, zip_of
 
 NOISE = random.Random(0).randbytes(1_200_000)  # hard to compress, and more than one chunk
@@ -22,6 +23,12 @@ GOOD = {"set/ill/1.png": b"one", "set/well/2.png": NOISE, "set/läsion.csv": b""
 NO_MORE = Limits()
 FLAGS, CRC, SIZE = 8, 16, 24  # where its fields begin
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")
+
+
+def unpack(archive: Path, folder: Path, limits: Limits = NO_MORE) -> tuple[int, int]:
+    """In place of what was there, as `fetch` does."""
+    with replacing(folder) as temporary:
+        return extract(archive, temporary, limits)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -40,8 +47,8 @@ def refused(tmp_path, monkeypatch):
         before = tree(tmp_path)
         with monkeypatch.context() as patch, pytest.raises(UserError, match=message) as caught:
             if judged:
-                patch.setattr(module, "replacing", lambda folder: pytest.fail("it was going to be written"))
-            extract(archive, tmp_path / "out", limits)
+                patch.setattr(module, "_unpack", lambda *arguments: pytest.fail("it was going to be written"))
+            unpack(archive, tmp_path / "out", limits)
         assert tree(tmp_path) == before
         text = str(caught.value)
         assert text.startswith(f"{archive}: ") and text.isprintable() and "; " in text
@@ -60,7 +67,7 @@ def test_a_zip_gives_its_bytes(tmp_path, method):
     (folder / "set").mkdir(parents=True)
     (folder / "set" / "old.png").write_bytes(b"old")  # the folder is replaced whole
     archive = zip_of(tmp_path / "a.bin", ("set/", b""), ("set/none/", b""), *GOOD.items(), method=method)
-    assert extract(archive, folder) == (4, sum(map(len, GOOD.values())))
+    assert unpack(archive, folder) == (4, sum(map(len, GOOD.values())))
     assert files_of(folder) == GOOD
     assert (folder / "set" / "none").is_dir()
 
@@ -73,7 +80,7 @@ def test_a_tar_gives_its_bytes(tmp_path, packing, form, monkeypatch):
     monkeypatch.setattr(tarfile.TarFile, "format", form)
     members = [(f"./{name}", content) for name, content in GOOD.items()]
     archive = tar_of(tmp_path / "a.bin", (special("./", tarfile.DIRTYPE), b""), *members, packing=packing)
-    assert extract(archive, tmp_path / "out") == (4, sum(map(len, GOOD.values())))
+    assert unpack(archive, tmp_path / "out") == (4, sum(map(len, GOOD.values())))
     assert files_of(tmp_path / "out") == GOOD
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "out"]
 
@@ -81,7 +88,7 @@ def test_a_tar_gives_its_bytes(tmp_path, packing, form, monkeypatch):
 def test_modes_and_times_of_the_archive_are_not_applied(tmp_path):
     info = special("run.sh", tarfile.REGTYPE)
     info.mode, info.mtime = 0o4777, 1
-    extract(tar_of(tmp_path / "a.tar", (info, b"x")), tmp_path / "out")
+    unpack(tar_of(tmp_path / "a.tar", (info, b"x")), tmp_path / "out")
     (tmp_path / "plain").touch()
     written, plain = (tmp_path / "out" / "run.sh").stat(), (tmp_path / "plain").stat()
     assert written.st_mode == plain.st_mode and written.st_mtime > 1e9
@@ -91,24 +98,17 @@ def test_modes_and_times_of_the_archive_are_not_applied(tmp_path):
 def test_what_macos_adds_is_left_out(tmp_path, make):
     litter = "__MACOSX/set/._1.png", ".DS_Store", "set/.DS_Store", "set/._1.png", "__MACOSX/SET/._1.png"
     archive = make(tmp_path / "a", *[(name, b"litter") for name in litter], ("set/1.png", b"image"))
-    assert extract(archive, tmp_path / "out") == (1, 5)
+    assert unpack(archive, tmp_path / "out") == (1, 5)
     assert tree(tmp_path / "out") == {"set": b"", "set/1.png": b"image"}
 
 
 def test_a_zip_made_on_windows_gets_folders(tmp_path):
-    extract(zip_of(tmp_path / "a.zip", ("set\\", b""), ("set\\ill\\1.png", b"one")), tmp_path / "out")
+    unpack(zip_of(tmp_path / "a.zip", ("set\\", b""), ("set\\ill\\1.png", b"one")), tmp_path / "out")
     assert files_of(tmp_path / "out") == {"set/ill/1.png": b"one"}
 
 
-def test_a_seal_sees_all_files_before_they_take_their_place(tmp_path, capsys):
-    sealed = []
-
-    def seal(folder):
-        assert not (tmp_path / "out").exists()
-        sealed.append(files_of(folder))
-
-    extract(zip_of(tmp_path / "a.zip", *GOOD.items()), tmp_path / "out", seal=seal)
-    assert sealed == [GOOD]
+def test_a_log_tells_how_far_it_is(tmp_path, capsys):
+    unpack(zip_of(tmp_path / "a.zip", *GOOD.items()), tmp_path / "out")
     assert capsys.readouterr().err.splitlines()[-1].startswith("unpacking a.zip: 4/4 files, ")
 
 
@@ -186,10 +186,10 @@ def test_names_that_meet_are_refused(tmp_path, refused, make, names, message):
 @pytest.mark.parametrize("make", [zip_of, tar_of])
 def test_too_many_members_or_bytes_are_refused(tmp_path, make):
     archive = make(tmp_path / "a", *[(f"{number}.png", bytes(100)) for number in range(4)])
-    assert extract(archive, tmp_path / "out", Limits(members=4, bytes=400)) == (4, 400)
+    assert unpack(archive, tmp_path / "out", Limits(members=4, bytes=400)) == (4, 400)
     for limits, what in ((Limits(members=3), "holds more than 3 members"), (Limits(bytes=399), "unpacks to more than")):
         with pytest.raises(UserError, match=f"{what}.*, e.g. '3.png'; "):
-            extract(archive, tmp_path / "other", limits)
+            unpack(archive, tmp_path / "other", limits)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "out"]
 
 
@@ -204,7 +204,7 @@ def test_a_bomb_is_known_by_its_ratio(tmp_path, refused, packing, noise):
 def test_small_or_allowed_ratios_pass(tmp_path):
     for size, limits in ((2**20, Limits()), (2**21, Limits(ratio=2000))):
         archive = zip_of(tmp_path / "a.zip", ("zeros", bytes(size)))
-        assert extract(archive, tmp_path / "out", limits) == (1, size)
+        assert unpack(archive, tmp_path / "out", limits) == (1, size)
 
 
 def test_members_that_share_their_packed_bytes_are_a_bomb(tmp_path, refused):
@@ -258,7 +258,7 @@ def test_a_size_is_counted_not_believed(tmp_path, refused, stated, problem, meth
 def test_no_member_unpacks_to_more_than_it_states(tmp_path, method):
     archive = zip_of(tmp_path / "a.zip", ("liar", NOISE), method=method)
     listed(listed(archive, SIZE, struct.pack("<L", 10)), CRC, struct.pack("<L", zlib.crc32(NOISE[:10])))
-    assert extract(archive, tmp_path / "out") == (1, 10)
+    assert unpack(archive, tmp_path / "out") == (1, 10)
     assert files_of(tmp_path / "out") == {"liar": NOISE[:10]}
 
 
@@ -342,7 +342,7 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "open", opened, raising=False)
     archive = zip_of(tmp_path / "a.zip", *GOOD.items())
     with pytest.raises(UserError, match=r"out: cannot be written: No space left on device \(free the disk"):
-        extract(archive, tmp_path / "out")
+        unpack(archive, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
@@ -351,7 +351,7 @@ def test_members_are_streamed(tmp_path, make):
     archive = make(tmp_path / "a", ("large.bin", NOISE * 12))
     tracemalloc.start()
     try:
-        assert extract(archive, tmp_path / "out") == (1, 14_400_000)
+        assert unpack(archive, tmp_path / "out") == (1, 14_400_000)
         assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
     finally:
         tracemalloc.stop()

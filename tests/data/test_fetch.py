@@ -13,7 +13,7 @@ import pytest
 from medbench.core.errors import UserError
 from medbench.data.download.network import Network
 from medbench.data.fetch import fetch
-from medbench.data.fetched import check_contents, fetched, read_manifest
+from medbench.data.fetched import check_contents, fetched, read_manifest, write_manifest
 from medbench.data.published import Remote
 from medbench.run.files import sha256_of
 from medbench.run.sealed_files import read_json, write_json
@@ -126,6 +126,20 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(mirror):
         folder.mkdir(parents=True)
     fetch_from(mirror)
     assert (left.exists(), other.exists(), hidden.exists()) == (False, True, True)
+
+
+def test_a_folder_never_lies_here_without_its_manifest(mirror, monkeypatch):
+    def killed(*arguments):
+        write_manifest(*arguments)
+        assert not FOLDER.exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("medbench.data.fetch.write_manifest", killed)
+        fetch_from(mirror)
+    assert X.manifest.exists() and not FOLDER.exists()
+    fetch_from(mirror)
+    assert (FOLDER / "a/1.png").exists()
 
 
 def test_what_lies_unpacked_is_not_unpacked_again_unless_it_changed(mirror):
