@@ -2,12 +2,11 @@
 
 from medbench.core.errors import UserError
 from medbench.data.archive import extract
-from medbench.data.download import PLACED, mismatch, obtain
+from medbench.data.download import PLACED, obtain
 from medbench.data.download.network import Network
-from medbench.data.download.transfer import Partial
 from medbench.data.fetched import Fetched, is_whole, read_manifest, write_manifest
 from medbench.data.published import Note, Remote
-from medbench.run.files import remove_stale, replacing, sha256_of
+from medbench.run.files import remove_all_stale, replacing, sha256_of
 from medbench.system.folder_lock import in_turn
 
 
@@ -36,7 +35,7 @@ def fetch(remote: Remote, accept_changed: bool, network: Network) -> Fetched:
         _remove_leftovers(remote)
         wanted = remote.model_copy(update={"hash": None, "size": None}) if accept_changed else remote
         address = obtain(wanted, network)
-        problem = mismatch(remote, remote.path) if accept_changed else None  # else it was proved on its way
+        problem = remote.mismatch(remote.path) if accept_changed else None  # else it was proved on its way
         proof = None if problem else remote.hash
         algorithm, _, digits = (proof or "").partition(":")
         sha256 = digits if algorithm == "sha256" else sha256_of(remote.path)
@@ -61,8 +60,7 @@ def _remove_leftovers(remote: Remote) -> None:
             f"{remote.folder}: is in the way: {remote.file} is unpacked there, and without {remote.manifest.name}"
             " beside it this may be a folder of yours; move it away and run again"
         )
-    for path in (remote.folder, remote.manifest, Partial(remote.path).note, remote.provenance, remote.record):
-        remove_stale(path)
+    remove_all_stale(remote.path.parent)
 
 
 def _first_address(remote: Remote, address: str, sha256: str) -> str:

@@ -1,5 +1,9 @@
-"""Published files: where they are, what is noted beside them, and what is known of a dataset before it is here."""
+"""Published files: where they are, how they are known, and what is known of a dataset before it is here."""
 
+import contextlib
+import hashlib
+import tarfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +56,33 @@ class Remote(Section):
     def provenance(self) -> Path:
         """What `fetch` knows a file by that it downloaded before."""
         return self.path.with_name(f"{self.file}.from.json")
+
+    def mismatch(self, path: Path) -> str | None:
+        """What is wrong with the file at `path`, present against expected; None: it is the published one.
+
+        Its hash decides. Where the publisher gives none, size and kind are all that a file alone can prove.
+        """
+        if not path.is_file():
+            return "is not a file"
+        try:
+            if not self.hash:
+                return self._wrong_size_or_kind(path)
+            algorithm = self.hash.partition(":")[0]
+            with open(path, "rb") as file:
+                actual = f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+        return None if actual == self.hash else f"has {actual}, expected {self.hash}"
+
+    def _wrong_size_or_kind(self, path: Path) -> str | None:
+        size = path.stat().st_size
+        if size != (self.size or size) or size == 0:
+            return f"has {size} bytes, expected {self.size or 'some'}"
+        with contextlib.suppress(EOFError):  # a compressed tar that was cut short
+            is_archive = self.extract or self.path.suffix == ".npz"
+            if not is_archive or zipfile.is_zipfile(path) or tarfile.is_tarfile(path):
+                return None
+        return "is not a readable archive"
 
 
 class Note(Section):

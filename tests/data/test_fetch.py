@@ -121,11 +121,12 @@ def test_a_folder_that_a_user_made_is_never_removed(mirror):
 
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(mirror):
-    left, other, hidden = (Path("resources/set", name) for name in (".x.a1b2c3_4", ".y.a1b2c3_4", ".x.settings"))
-    for folder in (left / "x" / "a", other / "y", hidden / "mine"):
+    names = ".x.a1b2c3_4", ".y.a1b2c3_4", ".x.settings"
+    left, others, hidden = (Path("resources/set", name) for name in names)
+    for folder in (left / "x" / "a", others / "mine", hidden / "mine"):
         folder.mkdir(parents=True)
     fetch_from(mirror)
-    assert (left.exists(), other.exists(), hidden.exists()) == (False, True, True)
+    assert (left.exists(), others.exists(), hidden.exists()) == (False, True, True)
 
 
 def test_a_folder_never_lies_here_without_its_manifest(mirror, monkeypatch):

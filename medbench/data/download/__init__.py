@@ -1,11 +1,7 @@
 """Published files: fetched once, resumed after a break, proved before they are used."""
 
-import hashlib
 import os
-import tarfile
-import zipfile
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from medbench.core.errors import UserError
@@ -29,7 +25,7 @@ def obtain(remote: Remote, network: Network) -> str:
         UserError: what is there is not the file (it is left alone), no address gives it, or the disk is full.
     """
     if remote.path.exists():
-        if problem := mismatch(remote, remote.path):
+        if problem := remote.mismatch(remote.path):
             raise _refusal(remote, f"{problem}; move it away and run again, or", [REBUILT])
         return PLACED
     addresses = network.mirrored(remote)
@@ -48,7 +44,7 @@ def _cached(remote: Remote) -> list[str]:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     checkpoints = os.path.join(os.environ.get("TORCH_HOME") or f"{cache}/torch", "hub/checkpoints")
     paths = [os.path.expanduser(f"{folder}/{remote.file}") for folder in ("~/.medmnist", checkpoints)]
-    return [path for path in paths if remote.hash and not mismatch(remote, Path(path))]
+    return [path for path in paths if remote.hash and not remote.mismatch(Path(path))]
 
 
 def _download(addresses: list[str], remote: Remote, network: Network) -> str:
@@ -72,7 +68,7 @@ def _download(addresses: list[str], remote: Remote, network: Network) -> str:
 
 def _prove(remote: Remote, part: Partial) -> None:
     """Puts a whole file in its place; a wrong one goes to `<file>.wrong-<first 8 digits of its sha256>`."""
-    problem, place = mismatch(remote, part.path), remote.path
+    problem, place = remote.mismatch(part.path), remote.path
     if problem:
         place = place.with_name(f"{remote.file}.wrong-{sha256_of(part.path)[:8]}")
     os.replace(part.path, place)
@@ -89,33 +85,3 @@ def _refusal(remote: Remote, problem: str, advice: Iterable[str] = ()) -> UserEr
     # What was never described cannot have been rebuilt.
     more = [text for text in dict.fromkeys(advice) if text and (facts or text != REBUILT)]
     return UserError("; ".join([f"{remote.path}: {problem} {by_hand}", *more]))
-
-
-def mismatch(remote: Remote, path: Path) -> str | None:
-    """What is wrong with the file at `path`, present against expected; None: it is the published one.
-
-    Its hash decides. Where the publisher gives none, size and kind of archive are all that a file alone can prove.
-    """
-    if not path.is_file():
-        return "is not a file"
-    try:
-        if not remote.hash:
-            return _wrong_size_or_kind(remote, path)
-        algorithm = remote.hash.partition(":")[0]
-        with open(path, "rb") as file:
-            actual = f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
-    return None if actual == remote.hash else f"has {actual}, expected {remote.hash}"
-
-
-def _wrong_size_or_kind(remote: Remote, path: Path) -> str | None:
-    size = path.stat().st_size
-    if size != (remote.size or size) or size == 0:
-        return f"has {size} bytes, expected {remote.size or 'some'}"
-    if not remote.extract and remote.path.suffix != ".npz":
-        return None
-    with suppress(EOFError):  # a compressed tar that was cut short
-        if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):
-            return None
-    return "is not a readable archive"
