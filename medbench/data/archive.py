@@ -15,8 +15,8 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -73,17 +73,19 @@ def extract(archive: Path, folder: Path, limits: Limits = Limits()) -> tuple[int
     with contextlib.ExitStack() as stack:
         with _reading(archive):
             packed = stack.enter_context(open(archive, "rb"))
-            contents = _Contents(archive.stat().st_size, limits)
-            for member in _members(packed, limits):
-                contents.take(member)
-            if not contents.files:
-                raise _Unfit("holds no file", todo=ANOTHER)
-        size = sum(member.size for member, _ in contents.files)
+            files, folders = _judged(_members(packed, limits), archive.stat().st_size, limits)
+        size = sum(member.size for member in files.values())
         if size > (free := shutil.disk_usage(folder.absolute().parent).free):
             what = f"unpacks to {size / 2**20:,.1f} MiB, but the disk has {free / 2**20:,.1f} MiB left"
             raise UserError(f"{archive}: {what}; free the disk or choose another folder")
-        _unpack(archive, contents, folder)
-    return len(contents.files), size
+        for path in ["", *folders]:
+            (folder / path).mkdir()
+        with contextlib.closing(Progress(f"unpacking {archive.name}", len(files), "file")) as progress:
+            for done, (path, member) in enumerate(files.items(), 1):
+                with open(folder / path, "xb") as file:  # x: nothing is ever written over
+                    file.writelines(_chunks(archive, member))
+                progress.update(done)
+    return len(files), size
 
 
 class _Member(NamedTuple):
@@ -96,55 +98,54 @@ class _Member(NamedTuple):
     open: Callable[[], IO[bytes]]
 
 
-@dataclass
-class _Contents:
-    """Takes the members one by one and refuses the first that makes the archive unfit."""
+def _judged(members: Iterable[_Member], packed: int, limits: Limits) -> tuple[dict[str, _Member], list[str]]:
+    """Files by path, and folders above them first; refuses the first member that makes the archive unfit.
 
-    packed: int  # bytes of the archive
-    limits: Limits
-    members: int = 0
-    bytes: int = 0
-    files: list[tuple[_Member, str]] = field(default_factory=list)  # with the path below the folder
-    places: dict[str, tuple[str, bool]] = field(default_factory=dict)  # by folded path: path, is it a folder
-
-    def take(self, member: _Member) -> None:
+    `packed` are the bytes of the archive.
+    """
+    files: dict[str, _Member] = {}
+    places: dict[str, tuple[str, bool]] = {}  # by folded path: path, is it a folder
+    unpacked = 0
+    for count, member in enumerate(members, 1):
         parts = _parts(member)
-        self._check_amount(member)
+        unpacked += member.size
+        _check_amount(member, count, unpacked, packed, limits)
         # A folder may be the root itself; litter is judged like the rest, but not written.
         if not parts or any(part in ("__MACOSX", ".DS_Store") or part.startswith("._") for part in parts):
-            return
+            continue
         for end in range(1, len(parts)):
-            self._place("/".join(parts[:end]), True, member)
-        self._place("/".join(parts), member.folder, member)
+            _place(places, "/".join(parts[:end]), True, member)
+        _place(places, "/".join(parts), member.folder, member)
         if not member.folder:
-            self.files.append((member, "/".join(parts)))
+            files["/".join(parts)] = member
+    if not files:
+        raise _Unfit("holds no file", todo=ANOTHER)
+    return files, [path for path, is_folder in places.values() if is_folder]
 
-    def _check_amount(self, member: _Member) -> None:
-        self.members += 1
-        self.bytes += member.size
-        limits = self.limits
-        if self.members > limits.members:
-            raise _Unfit(f"holds more than {limits.members} members", member.name)
-        if member.size < 0 or self.bytes > limits.bytes:
-            raise _Unfit(f"unpacks to more than {limits.bytes / 2**20:,.1f} MiB", member.name)
-        for size, packed in ((self.bytes, self.packed), (member.size, member.packed)):
-            if packed is not None and size > max(SMALL, limits.ratio * packed):
-                what = f"unpacks to more than {limits.ratio:g} times its size, as a zip bomb does"
-                raise _Unfit(what, member.name)
 
-    def _place(self, path: str, folder: bool, member: _Member) -> None:
-        """Refuses a path that would meet another one, on this file system or on one that ignores case."""
-        entry = path, folder
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
-        known = self.places.setdefault(folded, entry)
-        if known is entry or (known == entry and folder):
-            return
-        what = "holds two files of one name"
-        if known[1] != folder:
-            what = "uses one name for a file and for a folder"
-        elif known[0] != path:
-            what = f"holds two names that differ only in case or in their Unicode form ({SHORT.repr(known[0])})"
-        raise _Unfit(what, member.name)
+def _check_amount(member: _Member, count: int, unpacked: int, packed: int, limits: Limits) -> None:
+    if count > limits.members:
+        raise _Unfit(f"holds more than {limits.members} members", member.name)
+    if member.size < 0 or unpacked > limits.bytes:
+        raise _Unfit(f"unpacks to more than {limits.bytes / 2**20:,.1f} MiB", member.name)
+    ratios = ((unpacked, packed), (member.size, member.packed))
+    if any(size > max(SMALL, limits.ratio * small) for size, small in ratios if small is not None):
+        raise _Unfit(f"unpacks to more than {limits.ratio:g} times its size, as a zip bomb does", member.name)
+
+
+def _place(places: dict[str, tuple[str, bool]], path: str, folder: bool, member: _Member) -> None:
+    """Refuses a path that would meet another one, on this file system or on one that ignores case."""
+    entry = path, folder
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+    known = places.setdefault(folded, entry)
+    if known is entry or (known == entry and folder):
+        return
+    what = "holds two files of one name"
+    if known[1] != folder:
+        what = "uses one name for a file and for a folder"
+    elif known[0] != path:
+        what = f"holds two names that differ only in case or in their Unicode form ({SHORT.repr(known[0])})"
+    raise _Unfit(what, member.name)
 
 
 def _parts(member: _Member) -> list[str]:
@@ -227,16 +228,6 @@ def _tar_members(file: _Rationed, start: bytes) -> Iterator[_Member]:
         raise ValueError("no end mark after the last member that can be read")
     if sum(len(file.read(CHUNK)) for _ in range(64)) == 64 * CHUNK:
         raise ValueError("it goes on after its end mark")
-
-
-def _unpack(archive: Path, contents: _Contents, folder: Path) -> None:
-    for path in ["", *(path for path, is_folder in contents.places.values() if is_folder)]:
-        (folder / path).mkdir()
-    with contextlib.closing(Progress(f"unpacking {archive.name}", len(contents.files), "file")) as progress:
-        for done, (member, path) in enumerate(contents.files, 1):
-            with open(folder / path, "xb") as file:  # x: nothing is ever written over
-                file.writelines(_chunks(archive, member))
-            progress.update(done)
 
 
 def _chunks(archive: Path, member: _Member) -> Iterator[bytes]:

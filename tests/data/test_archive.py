@@ -47,7 +47,7 @@ def refused(tmp_path, monkeypatch):
         before = tree(tmp_path)
         with monkeypatch.context() as patch, pytest.raises(UserError, match=message) as caught:
             if judged:
-                patch.setattr(module, "_unpack", lambda *arguments: pytest.fail("it was going to be written"))
+                patch.setattr(module, "_chunks", lambda *arguments: pytest.fail("it was going to be written"))
             unpack(archive, tmp_path / "out", limits)
         assert tree(tmp_path) == before
         text = str(caught.value)
