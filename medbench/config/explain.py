@@ -10,10 +10,8 @@ from medbench.core.sections import NAME
 
 def explain(error: ValidationError, raw: Any) -> str:
     """The first of the errors that `raw` caused, and how many more there are."""
-    errors = [
-        item for item in error.errors() if item["type"] != "default_factory_not_called"
-    ]  # which follows from others
-    first, *others = errors
+    # A default that could not be made follows from other errors.
+    first, *others = [item for item in error.errors() if item["type"] != "default_factory_not_called"]
     where = ".".join(_written_location(first["loc"], raw))
     match first["type"]:
         case "value_error":
@@ -42,18 +40,13 @@ def _written_location(location: Sequence[str | int], raw: Any) -> list[str]:
     """Pydantic's location without the tags that it adds for unions, which the user never wrote."""
     written, here = [], raw
     for position, part in enumerate(location):
-        if _is_tag(part, here, position == len(location) - 1):
+        is_key = isinstance(here, Mapping) and part in here
+        # A validator's function, or a kind; but what stands last may be a missing key.
+        is_last = position == len(location) - 1
+        is_kind = isinstance(here, Mapping) and not is_key and (not is_last or part == here.get("kind"))
+        if "[" in str(part) or is_kind:
             continue
         written.append(str(part) if str(part).isprintable() else repr(part))
-        inside = isinstance(here, list) and isinstance(part, int) and part < len(here)
-        here = here[part] if inside or (isinstance(here, Mapping) and part in here) else None
+        is_item = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        here = here[part] if is_key or is_item else None
     return written
-
-
-def _is_tag(part: str | int, here: Any, last: bool) -> bool:
-    """Whether a part of a location is a validator's function or a kind; what stands last may be a missing key."""
-    if "[" in str(part):
-        return True
-    if not isinstance(here, Mapping) or part in here:
-        return False
-    return not last or part == here.get("kind")

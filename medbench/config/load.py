@@ -94,23 +94,20 @@ def load(raw: Mapping[str, Any]) -> Config:
 
 def as_written(raw: Mapping[str, Any]) -> Config:
     """The same with every `${VARIABLE}` as it stands: what may be shown to others."""
-    return _validated(Config, raw, "config")
+    return parse(Config, raw, "config", fill=False)
 
 
-def parse(model: type[ModelT], raw: Any, where: str) -> ModelT:
+def parse(model: type[ModelT], raw: Any, where: str, fill: bool = True) -> ModelT:
     """`raw` checked against a section's model, environment variables filled in.
 
     Raises:
         UserError: the first thing that is wrong, in one line.
     """
-    return _validated(model, _expand(raw), where)
-
-
-def _validated(model: type[ModelT], raw: Any, where: str) -> ModelT:
+    filled = _expand(raw) if fill else raw
     try:
-        return model.model_validate(raw)
+        return model.model_validate(filled)
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, raw)}") from error
+        raise UserError(f"{where}: {explain(error, filled)}") from error
 
 
 def parse_text(model: type[ModelT], text: str, where: str) -> ModelT:
@@ -130,28 +127,6 @@ def _section_in(path: Path) -> Any:
     return read_json(path) if b'"seal": "' in content else yaml.safe_load(content.decode())
 
 
-def _require_seeded(config: Config) -> None:
-    """Images that are the same for every generator seed would count as if they were made anew."""
-    for where, study in config.reached.items():
-        unseeded = [name for name in study.augmenters if not config.augmenters[name].SEEDED]
-        if unseeded and len(study.generator_seeds) > 1:
-            raise UserError(
-                f"config: studies.{where}.generator_seeds: the images of {unseeded[0]} are the same for every seed;"
-                " list it in a study with one generator seed"
-            )
-
-
-def _require_licences(config: Config) -> None:
-    """Before a download starts."""
-    for name in config.reached_datasets:
-        licence = config.datasets[name].licence_to_accept
-        if licence:
-            raise UserError(
-                f"config: datasets.{name}: may be used under {licence} alone; if you agree, say"
-                f" accept_licence: {licence}"
-            )
-
-
 def _require_variables(config: Config) -> None:
     wanted: dict[str, Section] = {}
     for study in config.reached.values():
@@ -164,6 +139,25 @@ def _require_variables(config: Config) -> None:
         unset = UNSET_VARIABLE.search(section.model_dump_json())
         if unset:
             raise UserError(f"config: {where}: the environment variable {unset[1]} is not set (export {unset[1]}=...)")
+
+
+def _require_licences(config: Config) -> None:
+    """Before a download starts."""
+    for name in config.reached_datasets:
+        if licence := config.datasets[name].licence_to_accept:
+            what = f"may be used under {licence} alone; if you agree, say accept_licence: {licence}"
+            raise UserError(f"config: datasets.{name}: {what}")
+
+
+def _require_seeded(config: Config) -> None:
+    """Images that are the same for every generator seed would count as if they were made anew."""
+    for where, study in config.reached.items():
+        unseeded = [name for name in study.augmenters if not config.augmenters[name].SEEDED]
+        if unseeded and len(study.generator_seeds) > 1:
+            raise UserError(
+                f"config: studies.{where}.generator_seeds: the images of {unseeded[0]} are the same for every seed;"
+                " list it in a study with one generator seed"
+            )
 
 
 def _expand(value: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from medbench.augmenters.any_augmenter import AnyAugmenter, require_same_training, with_models_settings
+from medbench.config.stage_code import MODULES
 from medbench.core.arms import Arm, ArmName
 from medbench.core.sections import Budget, Device, Name, Precision, Section, Seed, require_once
 from medbench.data.sections import AnyDataset
@@ -13,41 +14,19 @@ from medbench.fidelity.sections import FidelitySection
 from medbench.utility.sections import UtilitySection
 
 # Each study is a Snakemake target beside these.
-RULES = {
-    "all",
-    "fetch",
-    "fetch_all",
-    "prepare",
-    "audit",
-    "audit_page",
-    "train",
-    "sample",
-    "features_real",
-    "features_generated",
-    "fidelity",
-    "neighbours",
-    "neighbours_page",
-    "utility",
-    "section",
-    "tables",
-    "figures",
-    "report",
-}
+RULES = {*MODULES, "all", "fetch_all", "features_real", "features_generated", "section"}
 
 
 def _require(where: str, used: Sequence[str], defined: Mapping[str, Any], section: str) -> None:
     for name in used:
         if name not in defined:
-            raise ValueError(
-                f"{where}: {name!r} is not defined under {section} (defined: {', '.join(sorted(defined))})"
-            )
+            known = ", ".join(sorted(defined))
+            raise ValueError(f"{where}: {name!r} is not defined under {section} (defined: {known})")
     require_once(where, used)
 
 
 def _as_list(papers: Any) -> Any:
-    if papers is None:
-        return []
-    return [papers] if isinstance(papers, str) else papers
+    return [] if papers is None else [papers] if isinstance(papers, str) else papers
 
 
 PaperKey = Literal["cao2025", "medienet2025"]
@@ -146,18 +125,17 @@ class Config(Section):
     @model_validator(mode="after")
     def _augmenters_fit_together(self) -> "Config":
         for name, section in self.augmenters.items():
-            where = f"augmenters.{name}"
             if section.model is not None:
-                require_same_training(where, section, self.augmenters[section.model])
-            needed = section.reads_model
-            if needed is not None:
-                _require(f"{where}.first_stage", [needed], self.augmenters, "augmenters")
-                if self.augmenters[needed].model is not None:
-                    raise ValueError(f"{where}.first_stage: {needed} has no model of its own; name the one it samples")
-                if self.augmenters[needed].role != "first_stage":
-                    raise ValueError(
-                        f"{where}.first_stage: {needed} is no autoencoder ({self.augmenters[needed].kind})"
-                    )
+                require_same_training(f"augmenters.{name}", section, self.augmenters[section.model])
+            needed, where = section.reads_model, f"augmenters.{name}.first_stage"
+            if needed is None:
+                continue
+            _require(where, [needed], self.augmenters, "augmenters")
+            first_stage = self.augmenters[needed]
+            if first_stage.model is not None:
+                raise ValueError(f"{where}: {needed} has no model of its own; name the one it samples")
+            if first_stage.role != "first_stage":
+                raise ValueError(f"{where}: {needed} is no autoencoder ({first_stage.kind})")
         return self
 
     @model_validator(mode="after")

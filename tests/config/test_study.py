@@ -228,7 +228,7 @@ def test_no_study_has_the_name_of_a_rule(root):
             re.M,
         )
     )
-    assert rules | {"all"} == RULES
+    assert rules | {"all", "features"} == RULES
     raw = changed("studies.train", MINIMAL["studies"]["s"])
     with pytest.raises(UserError, match=r"studies\.train: is the name of a rule"):
         load(raw)
