@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy.stats import ks_2samp
 
 from medbench.audit.pool import HELD_OUT, Pool
 from medbench.audit.results import FlatImages, Intensities, IntensityDifference, Sizes, Spread
@@ -20,9 +21,9 @@ MOST_LISTED = 50  # flat images
 
 
 def sizes(pool: Pool, split: SplitName) -> Sizes:
-    width_height = pool.origins.sizes[pool.split == SPLITS.index(split)]
-    width, height = map(_spread, width_height.T)
-    return Sizes(width=width, height=height, distinct=len(np.unique(width_height, axis=0)))
+    sizes = pool.origins.sizes[pool.split == SPLITS.index(split)]
+    width, height = map(_spread, sizes.T)
+    return Sizes(width=width, height=height, distinct=len(np.unique(sizes, axis=0)))
 
 
 def _spread(values: np.ndarray) -> Spread:
@@ -47,29 +48,25 @@ def intensities(raw: Dataset, split: SplitName) -> Intensities:
 
 
 def intensity_differences(pool: Pool, levels: np.ndarray) -> list[IntensityDifference]:
-    """Whether images of two splits are equally bright, all together and class by class.
-
-    Args:
-        levels: (N,) as of `mean_levels`.
-    """
+    """Whether images of two splits are equally bright, all together and class by class; levels as of `mean_levels`."""
     return [_difference(pool, levels, split, other) for split, other in HELD_OUT]
 
 
 def _difference(pool: Pool, levels: np.ndarray, split: SplitName, other: SplitName) -> IntensityDifference:
-    whole = _distinct(pool, split), _distinct(pool, other)
-    of_class = {}
+    classes = {}
     for label, name in enumerate(pool.classes):
-        rows = _distinct(pool, split, label), _distinct(pool, other, label)
-        if _enough(rows):
-            of_class[name] = _distance(levels, rows)
-    distance, enough = _distance(levels, whole), _enough(whole)
+        first, second = (levels[_distinct(pool, each, label)] for each in (split, other))
+        if min(len(first), len(second)) >= LEAST_IMAGES:
+            classes[name] = _distance(first, second)
+    first, second = (levels[_distinct(pool, each)] for each in (split, other))
+    distance, enough = _distance(first, second), min(len(first), len(second)) >= LEAST_IMAGES
     return IntensityDifference(
         split=split,
         other=other,
         distance=distance,
         enough=enough,
-        classes=dict(sorted(of_class.items(), key=lambda item: -item[1])),
-        strong=max([*of_class.values(), distance if enough else 0.0]) >= STRONG_DISTANCE,
+        classes=dict(sorted(classes.items(), key=lambda item: -item[1])),
+        strong=max([*classes.values(), distance if enough else 0.0]) >= STRONG_DISTANCE,
     )
 
 
@@ -80,16 +77,9 @@ def _distinct(pool: Pool, split: SplitName, label: int | None = None) -> np.ndar
     return rows[np.unique(pool.distinct[rows], return_index=True)[1]]
 
 
-def _enough(rows: tuple[np.ndarray, np.ndarray]) -> bool:
-    return min(map(len, rows)) >= LEAST_IMAGES
-
-
-def _distance(levels: np.ndarray, rows: tuple[np.ndarray, np.ndarray]) -> float:
+def _distance(first: np.ndarray, second: np.ndarray) -> float:
     """Kolmogorov and Smirnov's, without a p value: that would take slices of one patient for independent."""
-    first, second = (np.sort(levels[of_split]) for of_split in rows)
-    at = np.concatenate([first, second])
-    up_to = [np.searchsorted(values, at, side="right") / len(values) for values in (first, second)]
-    return round(float(np.abs(up_to[0] - up_to[1]).max()), 3)
+    return round(float(ks_2samp(first, second, method="asymp").statistic), 3)
 
 
 def deviations(pool: Pool) -> np.ndarray:
@@ -105,7 +95,7 @@ def mean_levels(pool: Pool) -> np.ndarray:
 def _over_content(pool: Pool, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """(N,) what `measure` makes of images, (n, values) uint8 -> (n,)."""
     rows = np.arange(len(pool))
-    measured = np.concatenate([measure(pool.images(block).reshape(len(block), -1)) for block in pool.blocks(rows)])
+    measured = np.concatenate([measure(images.reshape(len(images), -1)) for images in pool.blocks(rows)])
     height, width = pool.stacks[0].shape[1:3]
     sizes = pool.origins.sizes  # width, height
     for i in np.flatnonzero(sizes[:, 0] * height != sizes[:, 1] * width):

@@ -61,8 +61,8 @@ def near_duplicates(pool: Pool, flat: np.ndarray, after: np.ndarray) -> NearDupl
     """Pairs of distinct images that show the same.
 
     Args:
-        after: (K, 3) bool: in which of SPLITS a distinct image stands once the protocol is applied.
         flat: (N,) bool: images to leave out, as those without content all look alike.
+        after: (K, 3) bool: in which of SPLITS a distinct image stands once the protocol is applied.
     """
     pairs = near_pairs(pool, flat)
     labels = pool.labels[pool.kept]
@@ -86,8 +86,7 @@ def near_pairs(pool: Pool, flat: np.ndarray) -> Pairs:
     compared = np.flatnonzero(~flat[pool.kept])
     close = candidates(pool.origins.phashes[pool.kept[compared]], MAX_BITS)
     seen, place = np.unique([close.first, close.second], return_inverse=True)
-    rows = pool.kept[compared[seen]]
-    looks = [details(pool.images(block)) for block in pool.blocks(rows)]
+    looks = [details(images) for images in pool.blocks(pool.kept[compared[seen]])]
     alike = correlations(np.concatenate(looks), *place.reshape(2, -1)) if looks else np.empty(0)
     sure = alike >= MIN_CORRELATION
     first, second = compared[close.first[sure]], compared[close.second[sure]]
@@ -177,13 +176,11 @@ def band_masks(n_bands: int) -> list[np.uint64]:
     return [np.uint64((1 << high) - (1 << low)) for low, high in pairwise(edges)]
 
 
-def _buckets(keys: np.ndarray) -> Iterator[np.ndarray]:
+def _buckets(keys: np.ndarray) -> list[np.ndarray]:
     """Indices of the hashes with equal keys, where there are at least two."""
     order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.diff(keys[order], prepend=keys[order[:1]] ^ np.uint64(1)))
-    sizes = np.diff(starts, append=len(keys))
-    for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
-        yield order[start : start + size]
+    buckets = np.split(order, np.flatnonzero(np.diff(keys[order])) + 1)
+    return [bucket for bucket in buckets if len(bucket) > 1]
 
 
 def _close(

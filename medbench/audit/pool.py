@@ -49,18 +49,15 @@ class Pool:
 
     def standing(self, dataset: Dataset) -> np.ndarray:
         """(K, 3) bool: in which of SPLITS of a dataset, made of the pool's images alone, a distinct image stands."""
-        standing = np.zeros((len(self.kept), len(SPLITS)), dtype=bool)
-        known = self.origins.digests[self.kept]  # sorted, as distinct images are numbered in the order of digests
-        for number, name in enumerate(SPLITS):
-            if origins := dataset.splits[name].origins:
-                standing[np.searchsorted(known, origins.digests), number] = True
-        return standing
+        known = self.origins.digests[self.kept]
+        origins = [dataset.splits[name].origins for name in SPLITS]
+        return np.stack([np.isin(known, of_split.digests if of_split else []) for of_split in origins], axis=1)
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """`rows` in parts, whose images together are small enough to be held as floats."""
+        """The images of some rows in parts, small enough to be held as floats."""
         step = max(1, BLOCK // math.prod(self.stacks[0].shape[1:]))
         for start in range(0, len(rows), step):
-            yield rows[start : start + step]
+            yield self.images(rows[start : start + step])
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Images (n, H, W) or (n, H, W, 3) uint8 of the pool's `rows`, (n,) indices."""

@@ -47,14 +47,12 @@ def apply_protocol(raw: Dataset, protocol: Protocol, seed: int) -> tuple[Dataset
         splits = {name: raw.splits[name].rows(pool.row[rows[pool.split[rows] == k]]) for k, name in enumerate(SPLITS)}
     else:
         splits = _drawn(pool, rows, seed)
-    notes = [_note(pool, protocol, removals, seed)]
-    return _checked(raw, splits, protocol, notes), removals
+    return _checked(raw, splits, protocol, _note(pool, protocol, removals, seed)), removals
 
 
 def list_removals(pool: Pool) -> list[Removal]:
     """What `clean` and `resplit` take out."""
-    two_labels = pool.two_labels[pool.distinct]
-    copy = pool.kept[pool.distinct]
+    two_labels, copy = pool.two_labels[pool.distinct], pool.kept[pool.distinct]
     removals = []
     for i in range(len(pool)):
         if two_labels[i]:
@@ -84,11 +82,11 @@ def _drawn(pool: Pool, rows: np.ndarray, seed: int) -> dict[SplitName, Split]:
     groups = merged_groups(pool)[rows]
     # No dataset name in the axis: entries that differ only in size share their test images.
     names = hold_out(pool.labels[rows], groups, val, test, numpy_rng(seed, "dataset", "resplit"))
-    return {name: _taken(pool, rows[names == name], groups[names == name]) for name in SPLITS}
-
-
-def _taken(pool: Pool, rows: np.ndarray, groups: np.ndarray) -> Split:
-    return Split(pool.images(rows), pool.labels[rows], groups, pool.origins.rows(rows))
+    drawn = {name: (rows[names == name], groups[names == name]) for name in SPLITS}
+    return {
+        name: Split(pool.images(of_split), pool.labels[of_split], groups_of_split, pool.origins.rows(of_split))
+        for name, (of_split, groups_of_split) in drawn.items()
+    }
 
 
 def _note(pool: Pool, protocol: Protocol, removals: list[Removal], seed: int) -> str:
@@ -102,7 +100,7 @@ def _note(pool: Pool, protocol: Protocol, removals: list[Removal], seed: int) ->
     return taken
 
 
-def _checked(raw: Dataset, splits: Mapping[SplitName, Split], protocol: Protocol, notes: list[str]) -> Dataset:
+def _checked(raw: Dataset, splits: Mapping[SplitName, Split], protocol: Protocol, note: str) -> Dataset:
     card, where = raw.card, f"datasets.{raw.card.name}.protocol: {protocol}"
     for name in SPLITS:
         if len(splits[name]) == 0:
@@ -113,5 +111,5 @@ def _checked(raw: Dataset, splits: Mapping[SplitName, Split], protocol: Protocol
             raise UserError(
                 f"{where}: leaves class {cls!r} without a training image; choose as_published or give it more images"
             )
-    changed = card.model_copy(update={"counts": counts, "protocol": protocol, "notes": card.notes + notes})
+    changed = card.model_copy(update={"counts": counts, "protocol": protocol, "notes": [*card.notes, note]})
     return Dataset(dict(splits), changed)
