@@ -2,17 +2,16 @@
 
 import os
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from medbench.config.explain import explain
 from medbench.config.study import Config
 from medbench.core.errors import UserError
-from medbench.core.sections import Section
+from medbench.core.sections import NAME, Section
 from medbench.run.sealed_files import read_json
 
 DEFINED = ("datasets", "augmenters")  # where an entry with a `kind` is a definition of its own
@@ -107,7 +106,7 @@ def parse(model: type[ModelT], raw: Any, where: str, fill: bool = True) -> Model
     try:
         return model.model_validate(filled)
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, filled)}") from error
+        raise UserError(f"{where}: {_explained(error, filled)}") from error
 
 
 def parse_text(model: type[ModelT], text: str, where: str) -> ModelT:
@@ -125,6 +124,56 @@ def _section_in(path: Path) -> Any:
     """One that medbench wrote carries its hash, one written by hand does not."""
     content = path.read_bytes()
     return read_json(path) if b'"seal": "' in content else yaml.safe_load(content.decode())
+
+
+# One line for what is wrong ------------------------------------------------------------------------------------
+
+
+def _explained(error: ValidationError, raw: Any) -> str:
+    """The first of the errors that `raw` caused in one line, and how many more there are."""
+    # A default that could not be made follows from other errors.
+    first, *others = [item for item in error.errors() if item["type"] != "default_factory_not_called"]
+    where = ".".join(_written_location(first["loc"], raw))
+    match first["type"]:
+        case "value_error":
+            what = str(first["ctx"]["error"])
+        case "missing":
+            what = "is required"
+        case "string_pattern_mismatch" if first["ctx"]["pattern"] == NAME:
+            what = f"{first['input']!r} is no name (expected lower-case letters, digits and _)"
+        case "literal_error":
+            what = f"{first['input']!r} is not allowed (allowed: {first['ctx']['expected']})"
+        case "union_tag_invalid":
+            what = f"kind {first['ctx']['tag']!r} is not known (allowed: {first['ctx']['expected_tags']})"
+        case "union_tag_not_found":
+            what = "kind is required"
+        case "string_type":
+            what = f"{first['input']!r} is no text; put it in quotes: '{first['input']}'"
+        case "list_type" if isinstance(first["input"], str):
+            what = f"{first['input']!r} is no list; give [{first['input']}]"
+        case _:
+            what = f"{first['input']!r}: {first['msg']}"
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{where}: {what}{more}" if where else f"{what}{more}"
+
+
+def _written_location(location: Sequence[str | int], raw: Any) -> list[str]:
+    """Pydantic's location without the tags that it adds for unions, which the user never wrote."""
+    written, here = [], raw
+    for position, part in enumerate(location):
+        is_key = isinstance(here, Mapping) and part in here
+        # A validator's function, or a kind; but what stands last may be a missing key.
+        is_last = position == len(location) - 1
+        is_kind = isinstance(here, Mapping) and not is_key and (not is_last or part == here.get("kind"))
+        if "[" in str(part) or is_kind:
+            continue
+        written.append(str(part) if str(part).isprintable() else repr(part))
+        is_item = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        here = here[part] if is_key or is_item else None
+    return written
+
+
+# What only a run needs ------------------------------------------------------------------------------------------
 
 
 def _require_variables(config: Config) -> None:

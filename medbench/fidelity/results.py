@@ -1,6 +1,8 @@
 """What the fidelity stage writes, fidelity/<dataset>/<augmenter>/seed<n>.json, and the report reads."""
 
-from pydantic import ConfigDict, FiniteFloat
+from typing import Any
+
+from pydantic import FiniteFloat
 
 from medbench.run.sealed_files import Part
 
@@ -20,18 +22,7 @@ class FidelityRow(Part):
     n_generated: int
 
 
-class FidelityConditions(Part):
-    """How the features were made; the machine's (medbench.system.runtime) stand here too."""
-
-    model_config = ConfigDict(extra="allow")
-
-    extractor: str
-    resize: str
-    random_weights: bool
-    floor_draws: int
-
-
 class FidelityResult(Part):
     made_with: str  # Stage.made_with() of the section that asked for it
-    conditions: FidelityConditions
+    conditions: dict[str, Any]  # how the features were made, on which machine, and how often the floor was drawn
     rows: list[FidelityRow]

@@ -129,7 +129,7 @@ class StudyResults:
         rows = []
         for _, path in self._of_generators("fidelity", ".json"):
             result = read_model(path, FidelityResult)
-            conditions = flat(result.conditions.model_dump(), CONDITION)
+            conditions = flat(result.conditions, CONDITION)
             rows += [row.model_dump() | conditions for row in result.rows]
         return pd.DataFrame(rows, columns=None if rows else FID_COLUMNS)
 

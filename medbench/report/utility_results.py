@@ -43,7 +43,7 @@ def utility_rows(results: StudyResults) -> pd.DataFrame:
     for dataset, budget, arm, seed, path in _files(results):
         result = read_model(path, UtilityResult)
         run = {"dataset": dataset, "budget": budget, "arm": arm, "generator_seed": seed}
-        common = run | flat(result.conditions.model_dump(), CONDITION)
+        common = run | flat(result.conditions, CONDITION)
         rows += [row.model_dump(by_alias=True) | common for row in result.rows]
     return pd.DataFrame(rows, columns=None if rows else UTILITY_COLUMNS)
 
