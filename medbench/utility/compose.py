@@ -45,12 +45,9 @@ def training_set(
     arms differ in the images alone.
 
     Args:
-        dataset: its train split, and the classes.
-        arm: what to compose.
         generated: needed by an arm with an augmenter, unless that one mixes.
         rng: for the order in which real images are repeated.
-        mixing: whether the arm's extra images are mixed of real ones in the classifier's loop, so that the set is the
-            real one.
+        mixing: whether the extra images are mixed of real ones in the classifier's loop: then the set is the real one.
 
     Raises:
         UserError: generated images are missing, too few, of another size, or with labels that are not the dataset's; or
@@ -88,24 +85,22 @@ def _generated_rows(dataset: Dataset, arm: Arm, generated: Generated | None, n: 
 
 def _require_fit(dataset: Dataset, generated: Generated) -> None:
     """Raises UserError for images that cannot stand beside the dataset's."""
-    card, path = dataset.card, generated.path
+    card, path, images, labels = dataset.card, generated.path, generated.images, generated.labels
     wanted = dataset.splits["train"].images.shape[1:]
-    if generated.images.dtype != np.uint8 or generated.images.shape[1:] != wanted:
+    if images.dtype != np.uint8 or images.shape[1:] != wanted:
         raise UserError(
-            f"{path}: images are {spelled_shape(generated.images.shape[1:])} {generated.images.dtype}, but those of"
-            f" {card.name} are {spelled_shape(wanted)} uint8; generate them for this dataset"
+            f"{path}: images are {spelled_shape(images.shape[1:])} {images.dtype}, but those of {card.name} are"
+            f" {spelled_shape(wanted)} uint8; generate them for this dataset"
         )
-    if generated.labels.ndim != 1:
-        shape = spelled_shape(generated.labels.shape)
-        raise UserError(
-            f"{path}: labels are an array of {shape}; expected one label an image ({len(generated.images)})"
-        )
-    labels = np.unique(generated.labels)
-    if len(labels) and labels[0] == -1:
+    if labels.ndim != 1:
+        shape = spelled_shape(labels.shape)
+        raise UserError(f"{path}: labels are an array of {shape}; expected one label an image ({len(images)})")
+    present = np.unique(labels)
+    if len(present) and present[0] == -1:
         raise UserError(f"{path}: holds images without labels; give the augmenter conditioning: label or class")
-    if not np.issubdtype(generated.labels.dtype, np.integer) or np.any((labels < 0) | (labels >= len(card.classes))):
+    if not np.issubdtype(labels.dtype, np.integer) or np.any((present < 0) | (present >= len(card.classes))):
         raise UserError(
-            f"{path}: holds labels {', '.join(map(str, labels[:8]))}, but {card.name} has the classes 0 to"
+            f"{path}: holds labels {', '.join(map(str, present[:8]))}, but {card.name} has the classes 0 to"
             f" {len(card.classes) - 1} ({', '.join(card.classes)})"
         )
 

@@ -1,6 +1,6 @@
 """What a classifier's probabilities on one split are worth: thresholds chosen on val, and every registered metric."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,16 @@ def score_rows(
     register_all(metrics.__name__)
     by_class = [_of_class(labels, scores, thresholds, k) for k in range(len(classes))]
     averaged = [by_class[k] for k in scored_classes(labels, len(classes))]
-    rows = [_row(metric, None, value) for metric, value in _of_all(labels, scores, averaged)]
+    of_all: dict[str, float] = {}
+    given = {"labels": labels, "scores": scores, "predicted": scores.argmax(axis=1)}
+    for metric in computable({*given, *OF_ONE_CLASS}):
+        if set(metric.needs) <= set(given):
+            of_all[metric.name] = metric.of(given)
+        elif metric.mean:
+            of_all[metric.name] = float(np.mean([values[metric.name] for values in averaged]))
+    rows = _rows(of_all, None)
     for name, values, threshold in zip(classes, by_class, thresholds, strict=True):
-        rows += [_row(metric, name, value) for metric, value in (values | {"threshold": threshold}).items()]
+        rows += _rows(values | {"threshold": float(threshold)}, name)
     return rows
 
 
@@ -71,8 +78,7 @@ def grade_rows(grades: np.ndarray, scores: np.ndarray, prefix: str = "") -> list
     _check(grades, scores)
     register_all(metrics.__name__)
     given = {"grades": grades, "scores": scores, "predicted": scores.argmax(axis=1)}
-    needed = [metric for metric in computable(given) if "grades" in metric.needs]
-    return [_row(prefix + metric.name, None, metric.of(given)) for metric in needed]
+    return _rows({prefix + each.name: each.of(given) for each in computable(given) if "grades" in each.needs}, None)
 
 
 def val_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -97,10 +103,10 @@ def val_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     if scores.shape[1] == 2:
         threshold = _youden(labels == 1, scores[:, 1])
         return np.array([1 - threshold, threshold])
-    present = set(labels.tolist())
-    return np.array(
-        [_youden(labels == k, scores[:, k]) if k in present else NO_THRESHOLD for k in range(scores.shape[1])]
-    )
+    thresholds = np.full(scores.shape[1], NO_THRESHOLD)
+    for k in np.unique(labels):
+        thresholds[k] = _youden(labels == k, scores[:, k])
+    return thresholds
 
 
 def _youden(positive: np.ndarray, scores: np.ndarray) -> float:
@@ -114,39 +120,18 @@ def _youden(positive: np.ndarray, scores: np.ndarray) -> float:
 
 
 def _of_class(labels: np.ndarray, scores: np.ndarray, thresholds: np.ndarray, k: int) -> dict[str, float]:
-    positive = labels == k
-    given = {
-        "negative": ~positive,
-        "score": scores[:, k],
-        "chosen": scores.argmax(axis=1) == k,
-        "decided": _decided(scores, thresholds)[:, k],
-    }
+    decided = scores >= np.asarray(thresholds, np.float64)
+    if scores.shape[1] == 2:
+        decided[:, 0] = ~decided[:, 1]  # two float32 probabilities need not sum to exactly 1
+    positive, chosen = labels == k, scores.argmax(axis=1) == k
+    given = {"negative": ~positive, "score": scores[:, k], "chosen": chosen, "decided": decided[:, k]}
     if positive.any():
         given["positive"] = positive
     return {metric.name: metric.of(given) for metric in computable(given)}
 
 
-def _decided(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """(N, K) whether each class is decided on, one against the rest."""
-    decided = scores >= np.asarray(thresholds, np.float64)
-    if scores.shape[1] == 2:
-        decided[:, 0] = ~decided[:, 1]  # two float32 probabilities need not sum to exactly 1
-    return decided
-
-
-def _of_all(
-    labels: np.ndarray, scores: np.ndarray, averaged: Sequence[dict[str, float]]
-) -> Iterator[tuple[str, float]]:
-    given = {"labels": labels, "scores": scores, "predicted": scores.argmax(axis=1)}
-    for metric in computable({*given, *OF_ONE_CLASS}):
-        if set(metric.needs) <= set(given):
-            yield metric.name, metric.of(given)
-        elif metric.mean:
-            yield metric.name, float(np.mean([values[metric.name] for values in averaged]))
-
-
-def _row(metric: str, name: str | None, value: float) -> dict[str, Any]:
-    return {"metric": metric, "class": name, "value": float(value)}
+def _rows(values: Mapping[str, float], name: str | None) -> list[dict[str, Any]]:
+    return [{"metric": metric, "class": name, "value": float(value)} for metric, value in values.items()]
 
 
 def _check(labels: np.ndarray, scores: np.ndarray) -> None:
