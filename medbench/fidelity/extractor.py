@@ -14,6 +14,8 @@ from medbench.core.rng import numpy_rng, seed_for
 
 EXTRACTOR_NAME = "inception-v3-compat"
 DIMENSIONS = (64, 192, 768, 2048)
+CALIBRATION_IMAGES = 16
+CALIBRATION_SIZE = 64  # pixels; the network enlarges them
 
 
 class InceptionExtractor:
@@ -42,7 +44,9 @@ class InceptionExtractor:
         if not self.dimensions or not set(self.dimensions) <= set(DIMENSIONS):
             raise UserError(f"dimensions: {list(dimensions)} (allowed: one or more of {list(DIMENSIONS)})")
         self.device = torch.device(device)
-        network = _without_weights(self.dimensions)
+        with torch.device("meta"):  # layers take no memory and no random numbers from the global generator
+            network = _Network([str(dim) for dim in self.dimensions])
+        network = network.to_empty(device="cpu")
         if state is None:
             self.description = f"{EXTRACTOR_NAME}, RANDOM weights (seed {seed})"
             set_random_weights(network, seed)
@@ -72,26 +76,21 @@ class InceptionExtractor:
             batch = images[start : start + batch_size]
             outputs = self.network(_three_channels(batch).to(self.device))
             for (key, array), output in zip(arrays.items(), outputs, strict=True):
-                array[start : start + len(batch)] = self._finite(key, output).cpu().numpy()
+                if not torch.isfinite(output).all():
+                    raise UserError(
+                        f"features at dimension {key} are NaN or infinite ({self.description}): the weights file is"
+                        f" probably truncated or damaged; give a whole one, or do not ask for dimension {key}"
+                    )
+                array[start : start + len(batch)] = output.cpu().numpy()
             if progress:
                 progress(start + len(batch), len(images))
         return arrays
 
-    def _finite(self, key: str, output: Tensor) -> Tensor:
-        if not torch.isfinite(output).all():
-            raise UserError(
-                f"features at dimension {key} are NaN or infinite ({self.description}): the weights file is probably "
-                f"truncated or damaged; give a whole one, or do not ask for dimension {key}"
-            )
-        return output
-
 
 def _three_channels(images: np.ndarray) -> Tensor:
     """(B, 3, H, W) uint8, in memory as channels_last."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images))
-    if pixels.dim() == 3:
-        pixels = pixels[..., None].expand(-1, -1, -1, 3)
-    return pixels.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+    pixels = torch.from_numpy(np.ascontiguousarray(images if images.ndim == 4 else images[..., None]))
+    return pixels.expand(-1, -1, -1, 3).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
 class _Network(FeatureExtractorInceptionV3):
@@ -111,23 +110,12 @@ class _Network(FeatureExtractorInceptionV3):
         return super().load_state_dict(state_dict, strict=strict and bool(state_dict), assign=assign)
 
 
-def _without_weights(dimensions: Sequence[int]) -> _Network:
-    # On the meta device layers take no memory and no random numbers from the global generator.
-    with torch.device("meta"):
-        network = _Network([str(dim) for dim in dimensions])
-    return network.to_empty(device="cpu")
-
-
 def _fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         problem = " ".join(str(error).split())[:200]
         raise UserError(f"the weights do not fit {EXTRACTOR_NAME}: {problem}; give torch-fidelity's file") from error
-
-
-CALIBRATION_IMAGES = 16
-CALIBRATION_SIZE = 64  # pixels; the network enlarges them
 
 
 def set_random_weights(network: nn.Module, seed: int) -> None:
@@ -146,21 +134,16 @@ def set_random_weights(network: nn.Module, seed: int) -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
             module.momentum = 1.0  # the running statistics become those of the one batch that follows
+    rng = numpy_rng(seed, "inception", "images")
+    images = np.stack([_calibration_image(rng, 1 if i % 2 else 3) for i in range(CALIBRATION_IMAGES)])
     network.train()
     with torch.no_grad():
-        network(calibration_images(seed))
+        network(torch.from_numpy(images))
     network.eval()
 
 
-def calibration_images(seed: int) -> Tensor:
-    """Blobs, one edge and noise, gray and coloured by turns: uint8 (CALIBRATION_IMAGES, 3, size, size)."""
-    rng = numpy_rng(seed, "inception", "images")
-    images = np.stack([_draw(rng, 1 if i % 2 else 3) for i in range(CALIBRATION_IMAGES)])
-    return torch.from_numpy(images)
-
-
-def _draw(rng: np.random.RandomState, channels: int) -> np.ndarray:
-    """(3, size, size) uint8."""
+def _calibration_image(rng: np.random.RandomState, channels: int) -> np.ndarray:
+    """Blobs, one edge and noise, gray or coloured: (3, size, size) uint8."""
     y, x = np.mgrid[-1 : 1 : CALIBRATION_SIZE * 1j, -1 : 1 : CALIBRATION_SIZE * 1j]
     image = np.full((channels, CALIBRATION_SIZE, CALIBRATION_SIZE), rng.uniform(20, 160))
     for _ in range(rng.randint(2, 7)):

@@ -60,21 +60,16 @@ def resized(data: TrainingData, size: int) -> TrainingData:
 def to_network_range(images: Tensor) -> Tensor:
     """uint8 (B, 1 or 3, H, W) -> float32 (B, 3, H, W), normalised; gray is repeated."""
     scaled = images.expand(-1, 3, -1, -1).float() / 255
-    mean, std = (torch.tensor(values, device=images.device)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return ((scaled - mean) / std).contiguous(memory_format=torch.channels_last)
+    normalised: Tensor = transforms.normalize(scaled, IMAGENET_MEAN, IMAGENET_STD)
+    return normalised.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)
 class Mixing:
-    """Mixes a batch with itself, now and then.
+    """Mixes a batch with itself, now and then."""
 
-    Args:
-        transform: torchvision's MixUp or CutMix.
-        probability: of a batch to be mixed.
-    """
-
-    transform: nn.Module
-    probability: float
+    transform: nn.Module  # torchvision's MixUp or CutMix
+    probability: float  # of a batch to be mixed
 
     @staticmethod
     def of(section: MixingSection | None, arm: Arm, n_classes: int) -> "Mixing | None":
@@ -113,8 +108,7 @@ class Classification(Task):
         mixing: Mixing | None = None,
     ):
         self.networks, self.losses = {"classifier": network}, {"classifier": self.loss}
-        self.section, self.horizontal_flip = section, horizontal_flip
-        self.val, self.mixing = val, mixing
+        self.section, self.horizontal_flip, self.val, self.mixing = section, horizontal_flip, val, mixing
         self.best: dict[str, Any] = {"key": [-math.inf, -math.inf], "weights": {}}
 
     @property
