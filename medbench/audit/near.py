@@ -58,11 +58,9 @@ class Pairs:
 
 
 def near_duplicates(pool: Pool, flat: np.ndarray, after: np.ndarray) -> NearDuplicates:
-    """Pairs of distinct images that show the same.
+    """Pairs of distinct images that show the same, without `flat` images (N,), as those without content all look alike.
 
-    Args:
-        flat: (N,) bool: images to leave out, as those without content all look alike.
-        after: (K, 3) bool: in which of SPLITS a distinct image stands once the protocol is applied.
+    `after`, (K, 3) bool, says in which of SPLITS a distinct image stands once the protocol is applied.
     """
     pairs = near_pairs(pool, flat)
     labels = pool.labels[pool.kept]
@@ -138,15 +136,12 @@ class Candidates:
 def candidates(
     hashes: np.ndarray, max_bits: int, most_in_bucket: int = MOST_IN_BUCKET, most_pairs: int = MOST_PAIRS
 ) -> Candidates:
-    """Every pair that differs in at most `max_bits` bits, once, sorted; but for buckets that are too full.
+    """Every pair of uint64 hashes that differ in at most `max_bits`, once, sorted; but for buckets that are too full.
 
     By the pigeonhole principle two hashes that differ in at most T bits agree in one of T + 1 bands of bits. Only
     hashes in one bucket, with equal bits in a band, are compared: of small chest X-rays, which look much alike, a
     fiftieth of all pairs. A bucket is too full with more than `most_in_bucket` hashes, or with more pairs than are left
     of `most_pairs`.
-
-    Args:
-        hashes: (N,) uint64.
     """
     masks, room = band_masks(max_bits + 1), most_pairs
     pairs = [np.empty((2, 0), dtype=np.int64)]
@@ -197,10 +192,7 @@ def _close(
 
 
 def details(images: np.ndarray) -> np.ndarray:
-    """What is left of each image without its coarse shapes, which all images of one organ share.
-
-    Args:
-        images: (N, H, W) or (N, H, W, 3) uint8.
+    """What is left of each image (H, W) or (H, W, 3) without its coarse shapes, which all images of one organ share.
 
     Returns:
         (N, D) float16 of mean 0 and norm 1, so that a scalar product is a correlation; zeros for a flat image.

@@ -112,9 +112,7 @@ def _kept(distinct: np.ndarray, split: np.ndarray) -> np.ndarray:
 def crossings(pool: Pool, known: np.ndarray) -> list[Crossing]:
     """Of each pair of splits, the images of the first that are known in the second.
 
-    Args:
-        pool: N images, K distinct ones.
-        known: (K, 3) bool: whether a distinct image counts as standing in each of SPLITS.
+    `known`, (K, 3) bool, says whether a distinct image counts as standing in each of SPLITS.
     """
     listed = []
     for split, other in HELD_OUT:

@@ -26,12 +26,9 @@ ONE_COPY = "one copy of each distinct image kept, in test before val before trai
 def apply_protocol(raw: Dataset, protocol: Protocol, seed: int) -> tuple[Dataset, list[Removal]]:
     """The dataset under a protocol, and every image that it took out, in the order train, val, test.
 
-    Args:
-        raw: with origins.
-        protocol: `as_published` changes nothing. `clean` keeps of each distinct image the first copy in test, val or
-            train, and none whose copies carry different labels. `resplit` pools what `clean` keeps and draws splits of
-            the published proportions, stratified by class; groups that shared an image, or nearly so, are one.
-        seed: the study's; `resplit` alone draws with it.
+    `as_published` changes nothing. `clean` keeps of each distinct image the first copy in test, val or train, and none
+    whose copies carry different labels. `resplit` pools what `clean` keeps and draws splits of the published
+    proportions with the study's seed, stratified by class; groups that shared an image, or nearly so, are one.
 
     Raises:
         UserError: a split would be empty, or a class without a training image.

@@ -77,9 +77,6 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 def load(raw: Mapping[str, Any]) -> Config:
     """The checked config.
 
-    Args:
-        raw: what Snakemake merged from config.yaml, presets and `--config`.
-
     Raises:
         UserError: an unknown key, a wrong type, an impossible value, an undefined name, or a `${VARIABLE}` that is not
             set although a study in `run` needs it.

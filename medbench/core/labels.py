@@ -6,15 +6,10 @@ from medbench.core.errors import UserError
 
 
 def proportional_labels(counts: np.ndarray, n: int) -> np.ndarray:
-    """The first n labels of the one fixed sequence that belongs to these class counts.
+    """The first n labels (n,) int64 of the one fixed sequence that belongs to the training images per class (K,).
 
-    Args:
-        counts: training images per class (K,), not all zero.
-        n: how many labels.
-
-    Returns:
-        (n,) int64. In every prefix of m labels, class k occurs m·counts[k]/Σcounts times to within less than 1, so a
-        smaller n (or a smaller mixing ratio) is a prefix.
+    In every prefix of m labels, class k occurs m·counts[k]/Σcounts times to within less than 1, so a smaller n (or a
+    smaller mixing ratio) is a prefix.
 
     Source: Tijdeman 1980, "The chairman assignment problem", Discrete Mathematics 32.
     """
@@ -36,15 +31,9 @@ def proportional_labels(counts: np.ndarray, n: int) -> np.ndarray:
 
 
 def real_rows(labels: np.ndarray, available: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """A real image for each label: in random order, every image as often as any other of its class, or once more.
+    """Rows (N,) of the `available` real images, one per label: in random order, each equally often, or once more.
 
-    Args:
-        labels: the wanted labels (N,).
-        available: labels (M,) of the real images.
-        rng: for the order.
-
-    Returns:
-        (N,) int64 rows of `available`; with an equal rng, the first labels alone would get the same rows.
+    With an equal rng, the first labels alone would get the same rows.
 
     Raises:
         UserError: no real image has a wanted label.

@@ -23,10 +23,8 @@ class InceptionExtractor:
 
     Args:
         dimensions: of 64, 192, 768, 2048; the forward pass ends with the deepest.
-        state: a state dict in torch-fidelity's naming; None for seeded random weights, for demonstrations only.
+        state: a state dict in torch-fidelity's naming; None for weights drawn with `seed`, for demonstrations only.
         weights_sha256: of the file that `state` came from, for the description.
-        seed: of the random weights.
-        device: where the network runs.
 
     Raises:
         UserError: a dimension that Inception has not, or a state dict of another network.
@@ -59,12 +57,9 @@ class InceptionExtractor:
     def features(
         self, images: np.ndarray, batch_size: int = 32, progress: Callable[[int, int], None] | None = None
     ) -> dict[str, np.ndarray]:
-        """One float32 array (N, D) per dimension D, under the key str(D).
+        """One float32 array (N, D) per dimension D, under the key str(D), of uint8 images (N, H, W) or (N, H, W, 3).
 
-        Args:
-            images: uint8, (N, H, W) or (N, H, W, 3); gray ones are repeated to three channels.
-            batch_size: changes speed and memory only.
-            progress: called with (images done, images in all) after each batch.
+        `progress` is called with (images done, images in all) after each batch, whose size changes speed alone.
 
         Raises:
             UserError: images of another shape or type, or a feature that is NaN or infinite.

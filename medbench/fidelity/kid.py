@@ -24,10 +24,8 @@ def kernels(real: np.ndarray, fake: np.ndarray) -> Kernels:
 def kid(values: Kernels, real_weights: np.ndarray | None = None, fake_weights: np.ndarray | None = None) -> float:
     """The unbiased squared maximum mean discrepancy (Gretton et al. 2012, eq. 3); may fall below 0.
 
-    Args:
-        values: as from `kernels`.
-        real_weights, fake_weights: how often each image counts (N,), (M,), as in a bootstrap sample; None: once each.
-            A pair of an image with itself never counts, so that repeats bring no bias.
+    Weights (N,), (M,) say how often each image counts, as in a bootstrap sample; None: once each. A pair of an image
+    with itself never counts, so that repeats bring no bias.
     """
     p = np.ones(len(values.real)) if real_weights is None else real_weights
     q = np.ones(len(values.fake)) if fake_weights is None else fake_weights

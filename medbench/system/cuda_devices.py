@@ -15,10 +15,7 @@ def devices_of(library: Any) -> list[str]:
     """An id for each GPU, or MIG instance, that CUDA shows, in the order of its indices; empty: none.
 
     The id names the physical device: its UUID as 32 hexadecimal digits, or its place on the PCI bus where the driver
-    knows no UUID.
-
-    Args:
-        library: the CUDA driver, libcuda. No context is created on any device.
+    knows no UUID. No context is created on any device.
 
     Raises:
         RuntimeError: the driver counts a device that it cannot name.

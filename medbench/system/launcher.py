@@ -45,8 +45,6 @@ def is_follower() -> bool:
 def processes_for(gpus: int, key: str) -> int:
     """How many processes this one is to start, now that it has leased as many GPUs as `key` of the config asks for.
 
-    1: it trains by itself.
-
     Raises:
         UserError: see medbench.system.device.take.
     """
@@ -73,12 +71,9 @@ def end_with_launcher() -> None:
 
 
 def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
-    """Runs a command in several processes and ends as the first of them, which speaks for all.
+    """Runs a command of Python, by default this process's, in several ones and ends as the first, which speaks for all.
 
     SIGTERM and SIGINT are passed on: all stop after the same step, and the first writes a checkpoint.
-
-    Args:
-        command: arguments of Python; none: those of this process.
 
     Raises:
         UserError: one was killed, or another than the first failed.

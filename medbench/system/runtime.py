@@ -42,12 +42,8 @@ class Runtime:
 def start(section: RuntimeStage, computes: bool = True, join: Callable[[str], int] = lambda device: 1) -> Runtime:
     """Applies the section to this process, which gets a GPU for itself where there is one (medbench.system.gpu_lock).
 
-    `auto` precision follows the hardware's capability, never a timing.
-
-    Args:
-        section: of the stage.
-        computes: whether it computes anything that a GPU would be wanted for.
-        join: meets the other processes that train together, given cpu or cuda, and returns how many there are.
+    `auto` precision follows the hardware's capability, never a timing. `join` meets the other processes that train
+    together, given cpu or cuda, and returns how many there are.
 
     Raises:
         UserError: see medbench.system.device.take.

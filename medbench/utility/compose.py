@@ -41,13 +41,8 @@ def training_set(
 ) -> Split:
     """The rows that a classifier of this arm learns from: real ones first, then the extra ones.
 
-    The extra images have the labels that `proportional_labels` gives, whether they are generated or repeated, so that
-    arms differ in the images alone.
-
-    Args:
-        generated: needed by an arm with an augmenter, unless that one mixes.
-        rng: for the order in which real images are repeated.
-        mixing: whether the extra images are mixed of real ones in the classifier's loop: then the set is the real one.
+    The extra images have the labels that `proportional_labels` gives, whether they are generated or real ones repeated,
+    drawn with `rng`: arms differ in the images alone. Where the classifier's loop mixes, the set is the real one.
 
     Raises:
         UserError: generated images are missing, too few, of another size, or with labels that are not the dataset's; or

@@ -26,16 +26,10 @@ NULL_RATES = {2: 13, 3: 8}
 
 
 def image_weights(labels: np.ndarray, groups: np.ndarray, draws: int, rng: np.random.RandomState) -> np.ndarray:
-    """How often each image stands in each resample: whole groups, drawn with replacement among those of their class.
+    """How often each image stands in each resample, (B, N) int32: whole groups, drawn among those of their class.
 
-    Args:
-        labels: (N,) integer.
-        groups: (N,) integer, equal for the images of one patient. A group's class is that of its first image.
-        draws: resamples B.
-        rng: draws them, one after the other: more draws leave the first ones as they are.
-
-    Returns:
-        (B, N) int32. The number of groups of each class is the same in every draw.
+    The number of groups of each class is the same in every draw. The class of a group, as of one patient's images, is
+    that of its first image. More draws leave the first ones as they are.
     """
     _, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
     class_of = labels[first]
@@ -57,16 +51,10 @@ def _resample(n: int, rng: np.random.RandomState) -> np.ndarray:
 
 
 def weighted_auroc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUROC under many weightings of the same images.
+    """AUROC (B,) of scores (N,) under B weightings (B, N), ≥ 0, of the same images.
 
-    Args:
-        positive: (N,) bool.
-        scores: (N,).
-        weights: (B, N), ≥ 0.
-
-    Returns:
-        (B,) the weighted share of pairs in which the positive image has the higher score, ties counting half. NaN
-        where all positive or all negative images have weight 0.
+    It is the weighted share of pairs in which the positive image has the higher score, ties counting half; NaN where
+    all positive or all negative images have weight 0.
 
     Source: Mann and Whitney 1947; Hanley and McNeil 1982.
     """
@@ -94,15 +82,9 @@ def _share(
 
 
 def image_draws(labels: np.ndarray, scores: np.ndarray, image_weights: np.ndarray) -> np.ndarray:
-    """The AUROC of each run on each draw of images, as `macro_auroc`.
+    """The AUROC (R, B), as `macro_auroc`, of the scores (R, N, K) of each run on each draw of images (B, N).
 
-    Args:
-        labels: (N,) integer.
-        scores: (R, N, K) probabilities of R runs.
-        image_weights: (B, N).
-
-    Returns:
-        (R, B) NaN in a draw without any image of a class, which is one for all runs.
+    NaN in a draw without any image of a class, which is one for all runs.
     """
     classes = scored_classes(labels, scores.shape[2])
     return np.stack(
@@ -114,14 +96,9 @@ def image_draws(labels: np.ndarray, scores: np.ndarray, image_weights: np.ndarra
 
 
 def auroc_draws(of_images: np.ndarray, run_weights: np.ndarray) -> np.ndarray:
-    """The mean AUROC over runs in each draw of the bootstrap, of images and runs.
+    """The mean AUROC (B,) over runs in each draw, of images (R, B) as from `image_draws` and of runs (B, R).
 
-    Args:
-        of_images: (R, B) as from `image_draws`.
-        run_weights: (B, R); a run of weight 0 does not count.
-
-    Returns:
-        (B,) NaN in a draw without any run, or without any image of a class.
+    NaN in a draw without any run, or without any image of a class.
     """
     total, runs = (run_weights.T * of_images).sum(axis=0), run_weights.sum(axis=1)
     return np.divide(total, runs, out=np.full(len(runs), np.nan), where=runs > 0)
@@ -146,12 +123,11 @@ def difference_interval(differences: np.ndarray, image_draws: np.ndarray, level:
     Args:
         differences: (G, C) of AUROC, by generator and classifier seed. G = 1 without generators, and with a single one:
             then the interval does not cover how one training of a generator differs from another.
-        image_draws: (C, B) the same, as a mean over generators, on each bootstrap draw of the test images alone. A draw
-            that holds NaN is left out.
+        image_draws: (C, B) the same, as a mean over generators, on each bootstrap draw of the test images alone.
         level: how often the interval holds the difference; with few seeds a little less often, see NULL_RATES.
 
     Returns:
-        Its bounds; NaN with one classifier seed, or fewer than two draws.
+        Its bounds; NaN with one classifier seed, or fewer than two draws without NaN.
 
     Source: Obuchowski and Rockette 1995, v_I is their 2 (Cov2 − Cov3), at least 0; degrees of freedom of Hillis 2007,
     with generator seeds beside classifier seeds those of Satterthwaite 1946, of which Hillis' are a case.

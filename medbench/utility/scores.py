@@ -18,12 +18,8 @@ ORDINAL = "ordinal-regression"  # the task, on a card, of classes that have an o
 def macro_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     """AUROC of class 1 where there are two classes, else the mean of one-vs-rest AUROC over the classes in `labels`.
 
-    Args:
-        labels: (N,) integer.
-        scores: (N, K), higher for more likely.
-
     Raises:
-        UserError: a score is not finite, or `labels` holds one class only.
+        UserError: a score (N, K) is not finite, or `labels` (N,) holds one class only.
     """
     _check(labels, scores)
     return float(np.mean([auroc(labels == k, scores[:, k]) for k in scored_classes(labels, scores.shape[1])]))
@@ -39,15 +35,9 @@ def score_rows(
 ) -> list[dict[str, Any]]:
     """Every metric of one classifier on one split, in long form: what is registered, and each class's threshold.
 
-    Args:
-        labels: (N,) integer.
-        scores: (N, K) probabilities.
-        thresholds: (K,) as from `val_thresholds`, for what is decided class by class; the others decide by argmax.
-        classes: K names.
-
-    Returns:
-        {"metric", "class", "value"}; class None: of all classes, or a mean as in `scored_classes`. A class absent from
-        `labels` has no metric that needs images of it, and no part in any mean.
+    Those of one class decide by thresholds (K,) as from `val_thresholds`, the others by the largest of K scores. Class
+    None: of all classes, or a mean as in `scored_classes`. A class absent from `labels` has no metric that needs images
+    of it, and no part in any mean.
 
     Raises:
         UserError: as `macro_auroc`.
@@ -82,17 +72,11 @@ def grade_rows(grades: np.ndarray, scores: np.ndarray, prefix: str = "") -> list
 
 
 def val_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """One-vs-rest thresholds on the probability that maximise Youden's J = sensitivity + specificity − 1.
+    """One-vs-rest thresholds (K,) on the probability (N, K) that maximise Youden's J = sensitivity + specificity − 1.
 
-    Each lies midway between two neighbouring scores (0 and 1 count as scores), so that it is no image's own. Of equal
-    J, the one nearest 0.5. With two classes the threshold of class 0 is 1 minus that of class 1: one decision.
-
-    Args:
-        labels: (N,) integer, of val.
-        scores: (N, K) probabilities.
-
-    Returns:
-        (K,) float64; a class is decided on where its probability is at least that. 0.5 for a class absent from val.
+    Each lies midway between two neighbouring scores (0 and 1 count as scores), so that it is no image's own; a class is
+    decided on where its probability is at least that. Of equal J, the one nearest 0.5, which is also that of a class
+    absent from val. With two classes the threshold of class 0 is 1 minus that of class 1: one decision.
 
     Raises:
         UserError: as `macro_auroc`.
