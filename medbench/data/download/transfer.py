@@ -60,12 +60,13 @@ MEANINGS: dict[type[Exception], Callable[[], Refused]] = {
     TimeoutError: partial(Transient, "timed out"),
     IncompleteRead: partial(Transient, "the body was cut short"),
     ssl.SSLError: partial(Transient, "the encrypted connection broke"),
-    ValueError: partial(Refused, "not a valid web address, or it redirects to one that is not"),
 }
 
 
 def failure(error: Exception) -> Refused:
     """What an exception of requests means. Its text may name redirected addresses with signatures, and is not shown."""
+    if isinstance(error, ValueError):
+        return Refused("not a valid web address, or it redirects to one that is not")
     if type(error) is OSError:
         return Refused(str(error))  # REQUESTS_CA_BUNDLE names no file
     links: list[BaseException] = [error]

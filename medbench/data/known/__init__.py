@@ -12,6 +12,7 @@ from medbench.data.known.chest_xray import CHEST_XRAY
 from medbench.data.known.tongue import TONGUE, TONGUEXPERT_LABELS
 from medbench.data.published import Facts
 
+ABSENT = "not here"
 JUDGED = {True: "yes (our judgement)", False: "no (our judgement)"}
 HEADINGS = ("name", "task", "classes", "train/val/test", "side, pixels", "licence", "to get", "here")
 
@@ -69,7 +70,7 @@ def show_known(name: str) -> str:
 
 def _row(sizes: Sequence[Facts]) -> tuple[str, ...]:
     facts = sizes[0]
-    here = [f"{size.sizes}: {_state(size)}" if len(sizes) > 1 else _state(size) for size in sizes if _is_here(size)]
+    here = [(f"{size.sizes}: " if len(sizes) > 1 else "") + _state(size) for size in sizes if _state(size) != ABSENT]
     return (
         facts.name,
         facts.task,
@@ -90,15 +91,9 @@ def _counts(facts: Facts) -> list[str]:
     return lines or ["not published"]
 
 
-def _is_here(facts: Facts) -> bool:
-    return facts.remote.path.exists() or facts.remote.record.exists()
-
-
 def _state(facts: Facts) -> str:
-    if not _is_here(facts):
-        return "not here"
     if not facts.remote.record.exists():
-        return "here, not verified yet"
+        return "here, not verified yet" if facts.remote.path.exists() else ABSENT
     try:
         record = fetched(facts.remote, quick=True)
     except UserError:

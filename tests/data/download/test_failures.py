@@ -66,8 +66,9 @@ def test_a_server_that_does_not_encrypt_is_a_plain_reason(server, remote, networ
         (Status(206, {"Content-Range": "bytes 0-1/2"}), "HTTP 206 Partial Content"),
         (Status(999, {"Retry-After": "9" * 5000}), "HTTP 999"),
         (lambda handler: handler.wfile.write(b"\0\xff\r\n\r\n"), "the connection broke"),
+        (lambda handler: handler.wfile.write(b"HTTP/1.1 many OK\r\n\r\n"), "the connection broke"),
     ],
-    ids=["not packed", "not chunked", "many headers", "a piece", "no status", "no answer"],
+    ids=["not packed", "not chunked", "many headers", "a piece", "no status", "no answer", "no number"],
 )
 def test_an_answer_against_all_rules_is_a_plain_reason(server, remote, network, answer, reason):
     server.plan("/file", answer)
