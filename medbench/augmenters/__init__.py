@@ -1,9 +1,9 @@
 """Augmenters by kind, and what a package that brings one imports. Listing kinds imports none of them."""
 
 from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
-
-from medbench.core.registry import imported, plugged_in
 
 # ruff: noqa: F401  # the names below, for type checkers and for the hash of a plug-in's code
 if TYPE_CHECKING:
@@ -84,18 +84,23 @@ def built_in() -> list[str]:
     return sorted({*SECTIONS, *KINDS})
 
 
+def plugged_in() -> dict[str, str]:
+    """Kinds that other installed packages bring, by their entry points."""
+    return {point.name: point.value for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+
+
 def entry_of(kind: str) -> str:
     """The "module:Class" of a kind that makes images.
 
     Raises:
         KeyError: neither medbench nor an installed package brings it.
     """
-    return KINDS.get(kind) or plugged_in(GROUP)[kind]
+    return KINDS.get(kind) or plugged_in()[kind]
 
 
 def augmenter_class(kind: str) -> "type[Augmenter]":
     """The class behind a kind that the config has accepted."""
-    augmenter: type[Augmenter] = imported(entry_of(kind))
+    augmenter: type[Augmenter] = resolve_name(entry_of(kind))
     return augmenter
 
 
@@ -105,5 +110,7 @@ def section_class(kind: str) -> "type[AugmenterSection]":
     Raises:
         KeyError: neither medbench nor an installed package brings it.
     """
-    section: type[AugmenterSection] = imported(SECTIONS[kind]) if kind in SECTIONS else augmenter_class(kind).Section
+    section: type[AugmenterSection] = (
+        resolve_name(SECTIONS[kind]) if kind in SECTIONS else augmenter_class(kind).Section
+    )
     return section

@@ -7,9 +7,8 @@ from pydantic import GetJsonSchemaHandler, PlainValidator, SerializeAsAny, TypeA
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from medbench.augmenters import GROUP, KINDS, SECTIONS, built_in, entry_of, section_class
+from medbench.augmenters import GROUP, KINDS, SECTIONS, built_in, entry_of, plugged_in, section_class
 from medbench.augmenters.sections import AugmenterSection
-from medbench.core.registry import plugged_in
 
 
 def _of_its_kind(value: Any) -> AugmenterSection:
@@ -24,7 +23,7 @@ def _of_its_kind(value: Any) -> AugmenterSection:
 
 
 def _section_class(kind: Any) -> type[AugmenterSection]:
-    plug_ins = plugged_in(GROUP)
+    plug_ins = plugged_in()
     if not isinstance(kind, str) or kind not in {*built_in(), *plug_ins}:
         allowed = ", ".join(dict.fromkeys([*built_in(), *plug_ins]))
         raise ValueError(

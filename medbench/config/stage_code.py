@@ -5,7 +5,6 @@ from functools import cache
 from medbench import augmenters, data
 from medbench.core.fingerprint import fingerprint
 from medbench.core.metrics import modules_in
-from medbench.core.registry import module_of, plugged_in
 
 MODULES = {
     "fetch": "medbench.data.fetch",
@@ -46,7 +45,6 @@ IGNORED = {
     "medbench.system.gpu_lock",
     "medbench.system.file_owner",
     "medbench.run.logs",
-    "medbench.core.registry",
     "medbench.system.folder_lock",
     "medbench.run.seals",
     "medbench.system.launcher",
@@ -62,7 +60,7 @@ def code_of(stage: str, kind: str | None = None) -> str:
     modules = [MODULES[stage], *sorted(ALWAYS)]
     modules += [module for folder in FOLDERS.get(stage, []) for module in modules_in(folder)]
     if kind:
-        kinds = data.KINDS if stage == "prepare" else plugged_in(augmenters.GROUP) | augmenters.KINDS
-        modules.append(module_of(kinds[kind]))
+        kinds = data.KINDS if stage == "prepare" else augmenters.plugged_in() | augmenters.KINDS
+        modules.append(kinds[kind].partition(":")[0])
     without = IGNORED | (SAMPLERS if stage == "train" else set())
     return fingerprint(tuple(modules), frozenset(without), stage in FILLS, stage in SHOWS)

@@ -1,1 +1,1 @@
-"""What everything stands on: errors, sections, arms and labels, random streams, kinds by name, fingerprints."""
+"""What everything stands on: errors, sections, arms and labels, metrics, random streams, fingerprints."""

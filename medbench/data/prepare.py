@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pkgutil import resolve_name
 from typing import Literal
 
 import numpy as np
 
 from medbench.core.errors import UserError
-from medbench.core.registry import imported
 from medbench.data import KINDS
 from medbench.data.dataset import SPLITS, Card, Dataset, Patients, Split, SplitName, class_counts
 from medbench.data.folders import key_of
@@ -69,7 +69,7 @@ def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
         UserError: anything wrong with the input, as `datasets.<name>: <file>: <what>`.
     """
     try:
-        source: Source = in_order(imported(KINDS[section.kind])(section, seed), section)
+        source: Source = in_order(resolve_name(KINDS[section.kind])(section, seed), section)
         check(source)
     except UserError as error:
         raise UserError(f"datasets.{name}: {error}") from error

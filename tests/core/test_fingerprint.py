@@ -181,7 +181,7 @@ def test_a_stage_has_the_code_of_the_kind_that_it_runs(plug_in, monkeypatch):
     monkeypatch.undo()  # ours, with the package's entry points
     monkeypatch.syspath_prepend(plug_in.parent)
     ours = code_of("train", "copy")
-    monkeypatch.setattr(stage_code, "plugged_in", lambda group: points)
+    monkeypatch.setattr(stage_code.augmenters, "plugged_in", lambda: points)
     clear()
     assert code_of("train", "copy") == ours  # ours is not replaced, as in medbench.augmenters.augmenter_class
     hashes = {kind: code_of("train", kind) for kind in ("copy", "cddpm", "medienet", "mine")}

@@ -5,10 +5,9 @@ import sys
 
 import pytest
 
-from medbench.augmenters import GROUP, KINDS, Augmenter, augmenter_class, built_in, section_class
+from medbench.augmenters import GROUP, KINDS, Augmenter, augmenter_class, built_in, plugged_in, section_class
 from medbench.config.load import load
 from medbench.core.errors import UserError
-from medbench.core.registry import imported, module_of, plugged_in
 
 SECTION = """
 from typing import Literal
@@ -58,11 +57,6 @@ def raw(**section) -> dict:
     }
 
 
-def test_an_entry_is_a_module_and_an_object_in_it():
-    assert module_of("collections.abc:Mapping") == "collections.abc"
-    assert imported("os.path:join") is __import__("os").path.join
-
-
 def test_every_kind_that_makes_images_has_a_class_and_every_class_a_section():
     sections = {kind: section_class(kind) for kind in built_in()}
     assert all(section.model_fields["kind"].annotation.__args__ == (kind,) for kind, section in sections.items())
@@ -80,7 +74,7 @@ def test_listing_the_kinds_imports_none():
 
 def test_a_package_brings_a_kind(package):
     package(mine="other_tool:Mine", another="other_tool:Mine")
-    assert plugged_in(GROUP) == {"another": "other_tool:Mine", "mine": "other_tool:Mine"}
+    assert plugged_in() == {"another": "other_tool:Mine", "mine": "other_tool:Mine"}
     section = load(raw(kind="mine", strength=5)).augmenters["own"]
     assert (type(section).__name__, section.strength, section.sample_batch_size) == ("Section", 5, 64)
     assert augmenter_class("mine").__module__ == "other_tool"
