@@ -84,23 +84,23 @@ def _distance(first: np.ndarray, second: np.ndarray) -> float:
 
 def deviations(pool: Pool) -> np.ndarray:
     """(N,) standard deviation of each image's grey levels over pixels and channels, black padding left out."""
-    return _over_content(pool, lambda values: values.std(axis=1))
+    return _over_content(pool, np.std)
 
 
 def mean_levels(pool: Pool) -> np.ndarray:
     """(N,) mean grey level of each image over pixels and channels, black padding left out."""
-    return _over_content(pool, lambda values: values.mean(axis=1))
+    return _over_content(pool, np.mean)
 
 
-def _over_content(pool: Pool, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """(N,) what `measure` makes of images, (n, values) uint8 -> (n,)."""
+def _over_content(pool: Pool, measure: Callable[..., np.ndarray]) -> np.ndarray:
+    """(N,) numpy's `measure` of each image."""
     rows = np.arange(len(pool))
-    measured = np.concatenate([measure(images.reshape(len(images), -1)) for images in pool.blocks(rows)])
+    measured = np.concatenate([measure(images.reshape(len(images), -1), axis=1) for images in pool.blocks(rows)])
     height, width = pool.stacks[0].shape[1:3]
     sizes = pool.origins.sizes  # width, height
     for i in np.flatnonzero(sizes[:, 0] * height != sizes[:, 1] * width):
         inside = unpadded(pool.images(rows[i : i + 1])[0], *sizes[i].tolist())
-        measured[i] = measure(inside.reshape(1, -1))[0]
+        measured[i] = measure(inside.reshape(1, -1), axis=1)[0]
     return measured
 
 
@@ -140,4 +140,4 @@ def flat_images(pool: Pool, sd: np.ndarray) -> FlatImages:
 
 
 def _by_split(pool: Pool, chosen: np.ndarray) -> dict[SplitName, int]:
-    return {name: int((chosen & (pool.split == number)).sum()) for number, name in enumerate(SPLITS)}
+    return dict(zip(SPLITS, np.bincount(pool.split[chosen], minlength=len(SPLITS)).tolist(), strict=True))

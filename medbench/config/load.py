@@ -109,18 +109,15 @@ def parse(model: type[ModelT], raw: Any, where: str, fill: bool = True) -> Model
 def parse_text(model: type[ModelT], text: str, where: str) -> ModelT:
     """The same from JSON text, or from the .json or .yaml file that the text names."""
     try:
-        named_file = not text.lstrip().startswith("{")
-        return parse(model, _section_in(Path(text)) if named_file else yaml.safe_load(text), where)
+        if text.lstrip().startswith("{"):
+            return parse(model, yaml.safe_load(text), where)
+        content = Path(text).read_bytes()
+        is_ours = b'"seal": "' in content  # one that medbench wrote carries its hash, one written by hand does not
+        return parse(model, read_json(Path(text)) if is_ours else yaml.safe_load(content.decode()), where)
     except OSError as error:
         raise UserError(f"{where}: {text}: {error.strerror} (expected JSON, or a .json or .yaml file)") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{where}: is neither JSON nor YAML: {str(error).splitlines()[0]}") from error
-
-
-def _section_in(path: Path) -> Any:
-    """One that medbench wrote carries its hash, one written by hand does not."""
-    content = path.read_bytes()
-    return read_json(path) if b'"seal": "' in content else yaml.safe_load(content.decode())
 
 
 # One line for what is wrong ------------------------------------------------------------------------------------

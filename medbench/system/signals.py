@@ -15,9 +15,8 @@ Handler = Callable[[int, FrameType | None], None]
 class StopRequest:
     """Truthy once a signal has arrived."""
 
-    def __init__(self) -> None:
-        self.signal_number = 0
-        self._breaks_off = False
+    signal_number = 0
+    _breaks_off = False
 
     def __bool__(self) -> bool:
         return self.signal_number != 0
@@ -51,7 +50,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
         Interrupted: after a block that did not look at its request again.
     """
     request = StopRequest()
-    with _handled_by(request):
+    with handled_by(request):
         yield request
     if request:
         raise request.interrupted()
@@ -66,19 +65,13 @@ def end_on_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
         raise Interrupted(signal_number, f"stopped by {signal.Signals(signal_number).name}; run again to go on")
 
-    with _handled_by(end):
+    with handled_by(end):
         yield
 
 
 @contextlib.contextmanager
-def default_signals() -> Iterator[None]:
-    """Within the block, which waits where no Python handler runs, SIGTERM and SIGINT end the process where it is."""
-    with _handled_by(signal.SIG_DFL):
-        yield
-
-
-@contextlib.contextmanager
-def _handled_by(handler: Handler | signal.Handlers) -> Iterator[None]:
+def handled_by(handler: Handler | signal.Handlers) -> Iterator[None]:
+    """Within the block, SIGTERM and SIGINT are the handler's."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return

@@ -5,6 +5,7 @@ through each other. Instead gradients are averaged in one buffer after each back
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from medbench.core.errors import UserError
 from medbench.system.launcher import RENDEZVOUS, is_one_of_several
-from medbench.system.signals import default_signals
+from medbench.system.signals import handled_by
 from medbench.training.task import Share
 
 ENDED_WITHIN = 30.0  # seconds: the launcher ends what a failed process leaves behind in a fraction of one
@@ -41,7 +42,7 @@ def join(device: str) -> int:
             os.environ |= {"NCCL_P2P_DISABLE": "1", "NCCL_IB_DISABLE": "1"}
     # On GPUs too, what the processes agree on between steps is a number in memory: it must not wait for the GPU.
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
-    with default_signals():  # torch waits for the others, and one of them may be gone
+    with handled_by(signal.SIG_DFL):  # torch waits for the others, of which one may be gone, and runs no Python
         store = dist.FileStore(os.environ[RENDEZVOUS], size)  # a file: no port to meet at
         _or_wait_for_end(lambda: dist.init_process_group(backend, store=store, rank=rank, world_size=size))
     return size

@@ -65,16 +65,10 @@ def _nuclear_norm(a: np.ndarray, b: np.ndarray) -> float:
     # A set may be replaced by its triangular QR factor (D, D), which has the same Gram matrix AᵀA. It pays where the
     # factoring (2 M D² operations) costs less than the longer product and its decomposition (2 N M (D + N)).
     if m > d and n * (n + d) > d * d:
-        long = _triangular(long)
+        long = qr(long, mode="r", check_finite=False)[0][:d]
     if n > d:
-        short = _triangular(short)
+        short = qr(short, mode="r", check_finite=False)[0][:d]
     return float(svdvals(short @ long.T, overwrite_a=True, check_finite=False).sum())
-
-
-def _triangular(a: np.ndarray) -> np.ndarray:
-    """R (D, D) of A = Q R."""
-    r, *_ = qr(a, mode="r", check_finite=False)
-    return r[: a.shape[1]]
 
 
 def _centred(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
