@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medbench.audit.results import ClassShare, Copies, Crossing, ExactDuplicates, GroupCrossing, ImageName
-from medbench.data.dataset import SPLITS, Dataset, Origins, SplitName
+from medbench.data.dataset import ORIGINS, SPLITS, Dataset, Origins, SplitName
 
 KEPT_FIRST: tuple[SplitName, ...] = ("test", "val", "train")  # where the kept copy of an image stands, if it can
 # What is scored first: a test image seen in training flatters every number, a val image the choice of the model.
@@ -83,13 +83,14 @@ def pool_of(raw: Dataset) -> Pool:
         ValueError: a split has none, so this is no raw dataset.
     """
     splits = [raw.splits[name] for name in SPLITS]
-    origins = [split.origins for split in splits if split.origins]
-    if len(origins) < len(splits):
+    if any(split.origins is None for split in splits):
         raise ValueError("only a raw dataset, which knows what each image was, can be audited")
-    joined = Origins(*(np.concatenate([vars(of_split)[key] for of_split in origins]) for key in vars(origins[0])))
+    joined = Origins(*(np.concatenate([getattr(split.origins, name) for split in splits]) for name in ORIGINS))
     lengths = [len(split) for split in splits]
     number = np.repeat(np.arange(len(SPLITS)), lengths)
     distinct = np.unique(joined.digests, return_inverse=True)[1]
+    turn = np.array([KEPT_FIRST.index(name) for name in SPLITS])[number]
+    order = np.argsort(turn, kind="stable")  # rows keep their order within a split
     return Pool(
         classes=raw.card.classes,
         stacks=[split.images for split in splits],
@@ -99,14 +100,8 @@ def pool_of(raw: Dataset) -> Pool:
         groups=np.concatenate([split.groups for split in splits]),
         origins=joined,
         distinct=distinct,
-        kept=_kept(distinct, number),
+        kept=order[np.unique(distinct[order], return_index=True)[1]],
     )
-
-
-def _kept(distinct: np.ndarray, split: np.ndarray) -> np.ndarray:
-    turn = np.array([KEPT_FIRST.index(name) for name in SPLITS])[split]
-    order = np.argsort(turn, kind="stable")  # rows keep their order within a split
-    return order[np.unique(distinct[order], return_index=True)[1]]
 
 
 def crossings(pool: Pool, known: np.ndarray) -> list[Crossing]:
@@ -114,11 +109,10 @@ def crossings(pool: Pool, known: np.ndarray) -> list[Crossing]:
 
     `known`, (K, 3) bool, says whether a distinct image counts as standing in each of SPLITS.
     """
-    listed = []
+    listed, classes = [], {name: pool.labels == label for label, name in enumerate(pool.classes)}
     for split, other in HELD_OUT:
         inside = pool.split == SPLITS.index(split)
         crossing = inside & known[pool.distinct, SPLITS.index(other)]
-        classes = {name: pool.labels == label for label, name in enumerate(pool.classes)}
         shares = {name: _share(pool, inside & rows, crossing & rows) for name, rows in classes.items()}
         whole = _share(pool, inside, crossing)
         listed.append(Crossing(split=split, other=other, classes=shares, **whole.model_dump()))

@@ -54,11 +54,8 @@ class Metric:
 
 REGISTERED: dict[str, Metric] = {}
 # What the stages can give a metric, see the docstrings of fidelity.metrics and utility.metrics.
-OF_FEATURES = {"real", "fake"}
-OF_CLASSES = {"labels", "scores", "predicted"}
-OF_GRADES = {"grades", "scores", "predicted"}
 OF_ONE_CLASS = {"positive", "negative", "score", "chosen", "decided"}
-GIVEN = (OF_FEATURES, OF_CLASSES, OF_GRADES, OF_ONE_CLASS)
+GIVEN = ({"real", "fake"}, {"labels", "scores", "predicted"}, {"grades", "scores", "predicted"}, OF_ONE_CLASS)
 
 
 def metric(name: str, **declared: Any) -> Callable[[Function], Function]:

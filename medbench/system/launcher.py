@@ -103,9 +103,8 @@ def launch(processes: int, command: Sequence[str] = ()) -> NoReturn:
 def _started(command: Sequence[str], count: int, folder: Path) -> Iterator[list[Process]]:
     """The processes, of which the first writes to this one's output; those alive at the end of the block are killed."""
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-    shared = {RENDEZVOUS: str(folder / "meet"), LAUNCHER: str(os.getpid())}
-    shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}  # these names are torch's and accelerate's
-    shared |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+    shared = {RENDEZVOUS: str(folder / "meet"), LAUNCHER: str(os.getpid()), "WORLD_SIZE": str(count)}
+    shared |= {"LOCAL_WORLD_SIZE": str(count), "GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
     started: list[Process] = []
     try:
         for rank in range(count):

@@ -62,11 +62,8 @@ def weighted_auroc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray
     positives = np.flatnonzero(positive)
     below, up_to = (np.searchsorted(scores[negatives], scores[positives], side=side) for side in ("left", "right"))
     rows = max(1, CHUNK // len(scores))
-    parts = [
-        _share(weights[start : start + rows], positives, negatives, below, up_to)
-        for start in range(0, len(weights), rows)
-    ]
-    return np.concatenate(parts)
+    parts = (weights[start : start + rows] for start in range(0, len(weights), rows))
+    return np.concatenate([_share(part, positives, negatives, below, up_to) for part in parts])
 
 
 def _share(
@@ -87,12 +84,8 @@ def image_draws(labels: np.ndarray, scores: np.ndarray, image_weights: np.ndarra
     NaN in a draw without any image of a class, which is one for all runs.
     """
     classes = scored_classes(labels, scores.shape[2])
-    return np.stack(
-        [
-            np.mean([weighted_auroc(labels == k, of_run[:, k], image_weights) for k in classes], axis=0)
-            for of_run in scores
-        ]
-    )
+    by_class = [[weighted_auroc(labels == k, run[:, k], image_weights) for k in classes] for run in scores]
+    return np.mean(by_class, axis=1)
 
 
 def auroc_draws(of_images: np.ndarray, run_weights: np.ndarray) -> np.ndarray:
@@ -137,14 +130,9 @@ def difference_interval(differences: np.ndarray, image_draws: np.ndarray, level:
         return np.nan, np.nan
     by_seed = [means for means in (differences.mean(axis=0), differences.mean(axis=1)) if len(means) > 1]
     of_seeds = [(means.var(ddof=1) / len(means), len(means) - 1) for means in by_seed]
-    squared_error = sum(variance for variance, _ in of_seeds) + _image_variance(draws)
+    between = np.cov(draws)[~np.eye(len(draws), dtype=bool)]
+    squared_error = sum(variance for variance, _ in of_seeds) + max(0.0, float(between.mean()))
     uncertain = sum(variance**2 / freedom for variance, freedom in of_seeds)
     freedom = squared_error**2 / uncertain if uncertain > 0 else np.inf
     mean, half = differences.mean(), student_t.ppf((1 + level) / 2, freedom) * np.sqrt(squared_error)
     return float(mean - half), float(mean + half)
-
-
-def _image_variance(draws: np.ndarray) -> float:
-    """The mean covariance over draws (C, B) between two classifier seeds, at least 0."""
-    between = np.cov(draws)[~np.eye(len(draws), dtype=bool)]
-    return max(0.0, float(between.mean()))
