@@ -1,4 +1,7 @@
-"""The two ways in which a verb ends early, and how an error spells the shape of an array."""
+"""The two ways in which a verb ends early, and how an error says where it lies and what is wrong."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -14,6 +17,20 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int, message: str):
         super().__init__(message)
         self.signal_number = signal_number
+
+
+@contextmanager
+def naming(where: object) -> Iterator[None]:
+    """Within it, an error says where it lies."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def first_problem(problems: Mapping[str, bool]) -> str | None:
+    """The first that holds."""
+    return next((problem for problem, holds in problems.items() if holds), None)
 
 
 def spelled_shape(shape: tuple[int, ...]) -> str:

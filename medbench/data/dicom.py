@@ -1,7 +1,6 @@
 """DICOM files: one slice per file, shown as its VOI LUT says or in the dataset's window; one group per patient."""
 
 import dataclasses
-import warnings
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from medbench.core.errors import first_problem
 from medbench.data.folders import key_of
 from medbench.data.image_files import load_files
-from medbench.data.images import ImageError, Picture, deep_image, eight_bits
+from medbench.data.images import ImageError, Picture, decoding, deep_image, eight_bits
 from medbench.data.prepare import Source
 from medbench.data.sections import DicomDataset
 
@@ -34,32 +34,22 @@ def decode_dicom(path: Path, section: DicomDataset) -> Iterable[Picture]:
     Raises:
         ImageError: no DICOM, no pixels that can be decoded or understood, or frames that were not asked for.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on tags that are not asked for
-            return _pictures(path, section)
-    except ImageError:
-        raise
-    except Exception as error:  # of any kind: pydicom's parsers raise what they stumble on
-        raise ImageError(f"cannot be decoded: {' '.join(str(error).split())[:300]}") from error
-
-
-def _pictures(path: Path, section: DicomDataset) -> list[Picture]:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
-    try:
-        file = dcmread(path)
-    except InvalidDicomError as error:
-        raise ImageError("is not DICOM") from error
-    n = int(file.get("NumberOfFrames") or 1)
-    _refuse(file, n, section)
-    frames = file.pixel_array if n > 1 else file.pixel_array[None]
-    group = key_of(str(file.get("PatientID") or "")) or None  # as a table's groups are read
-    return [
-        dataclasses.replace(_picture(frame, file, section), part=f" frame {k}" if n > 1 else "", group=group)
-        for k, frame in enumerate(frames)
-    ]
+    with decoding():
+        try:
+            file = dcmread(path)
+        except InvalidDicomError as error:
+            raise ImageError("is not DICOM") from error
+        n = int(file.get("NumberOfFrames") or 1)
+        _refuse(file, n, section)
+        frames = file.pixel_array if n > 1 else file.pixel_array[None]
+        group = key_of(str(file.get("PatientID") or "")) or None  # as a table's groups are read
+        return [
+            dataclasses.replace(_picture(frame, file, section), part=f" frame {k}" if n > 1 else "", group=group)
+            for k, frame in enumerate(frames)
+        ]
 
 
 def _refuse(file: Any, frames: int, section: DicomDataset) -> None:
@@ -74,9 +64,8 @@ def _refuse(file: Any, frames: int, section: DicomDataset) -> None:
         "values rescaled per frame (enhanced DICOM); save it as one classic file per slice": per_frame,
         f"pixels of type {kind}; save it as gray or as 8-bit RGB": not (colour or kind in GRAYS),
     }
-    for reason, holds in problems.items():
-        if holds:
-            raise ImageError(f"has {reason}")
+    if problem := first_problem(problems):
+        raise ImageError(f"has {problem}")
 
 
 def _picture(frame: np.ndarray, file: Any, section: DicomDataset) -> Picture:

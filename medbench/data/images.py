@@ -3,13 +3,16 @@
 import struct
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
+
+from medbench.core.errors import first_problem
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # by content, not by suffix; no other decoder ever runs
@@ -49,6 +52,19 @@ class Picture:
     def deep(self) -> bool:
         """Whether its grey values need a window."""
         return self.image.mode in ("I", "F")
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Within it, whatever a parser stumbles on is an ImageError, and remarks on metadata are not shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(f"cannot be decoded: {' '.join(str(error).split())[:300]}") from error
 
 
 def decode(path: Path) -> Picture:
@@ -119,9 +135,8 @@ def _refuse_altered(image: ImageFile.ImageFile) -> None:
         "alpha in a plane of its own; save it without alpha": len(bits) == 2 and tags.get(PLANES) == 2,
         "CMYK without Adobe's mark, perhaps inverted; save it as RGB": mode == "CMYK" and bare_jpeg,
     }
-    for reason, holds in problems.items():
-        if holds:
-            raise ImageError(f"has {reason}")
+    if problem := first_problem(problems):
+        raise ImageError(f"has {problem}")
 
 
 def _deep(image: ImageFile.ImageFile, upright: Image.Image, remarks: list[str]) -> Picture:
@@ -144,12 +159,12 @@ def deep_image(values: np.ndarray) -> Image.Image:
     return Image.fromarray(values.astype(np.int32 if values.dtype.kind in "iu" else np.float32))
 
 
-def in_window(picture: Picture, window: Window | None) -> Image.Image:
+def in_window(picture: Picture, windowing: "Windowing | None") -> Image.Image:
     """Mode L or RGB: its grey values in a window, none for 8 bits that stay, and bright where they are high."""
-    if picture.channels == 3 or (window is None and not picture.negative):
+    if picture.channels == 3 or (windowing is None and not picture.negative):
         return picture.image
     values = np.asarray(picture.image)
-    shown = values if window is None else eight_bits(values, window)
+    shown = windowing.show(values) if windowing else values
     return Image.fromarray(255 - shown if picture.negative else shown)
 
 
@@ -181,27 +196,6 @@ def convert_all(images: np.ndarray, size: int | None, fit: Fit, channels: Channe
     return np.stack([np.asarray(p if size is None else to_square(p, size, fit)) for p in pictures])
 
 
-def channels_note(stored: set[Channels], channels: Channels | None) -> list[str]:
-    """What the card says when images with `stored` channels became images with `channels`."""
-    if channels == 1 and 3 in stored:
-        return ["colour converted to gray (ITU-R 601 luma)"]
-    return ["gray repeated to three channels"] if channels == 3 and 1 in stored else []
-
-
-def resize_note(widths: set[int], heights: set[int], size: int, fit: Fit) -> list[str]:
-    """What the card says when images of these sizes became size x size pixels."""
-    if widths == heights == {size}:
-        return []
-    sizes = f"{_span(widths)} x {_span(heights)} (width x height) to {size} x {size} pixels"
-    if widths == heights and len(widths) == 1:
-        return [f"resized from {sizes}: bicubic"]
-    return [f"resized from {sizes}: bicubic, aspect kept, {'padded with black' if fit == 'pad' else 'centre cropped'}"]
-
-
-def _span(sides: set[int]) -> str:
-    return str(min(sides)) if len(sides) == 1 else f"{min(sides)}-{max(sides)}"
-
-
 # A window of grey values: images of more than 8 bits become 0 to 255, one window for a whole dataset -----------------
 
 
@@ -209,11 +203,6 @@ def eight_bits(values: np.ndarray, window: Window) -> np.ndarray:
     """uint8 of any numbers: clipped to the window, 0 to 255, rounded to nearest."""
     low, width = window[0] - window[1] / 2, window[1]
     return np.floor(np.clip((values.astype(np.float64) - low) / width, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def outside(values: np.ndarray, window: Window) -> int:
-    """How many values lie outside of a window."""
-    return int(np.count_nonzero(np.abs(values.astype(np.float64) - window[0]) > window[1] / 2))
 
 
 def extent(values: np.ndarray) -> np.ndarray:
@@ -230,22 +219,38 @@ def window_of(extents: Sequence[np.ndarray]) -> tuple[Window, str]:
     LEAST_SHARE of the 256 levels: without them.
     """
     smallest, low, high, largest = np.array(extents).T
-    whole = float(smallest.min()), float(largest.max())
+    (first, last), what = (float(smallest.min()), float(largest.max())), "all that the training images hold"
     inside = float(np.percentile(low, IMAGE_PERCENTILES[0])), float(np.percentile(high, IMAGE_PERCENTILES[1]))
-    if 0 < inside[1] - inside[0] < LEAST_SHARE * (whole[1] - whole[0]):
-        return _between(*inside), f"of the training images, without outliers (they hold {whole[0]:g} to {whole[1]:g})"
-    return _between(*whole), "all that the training images hold"
+    if 0 < inside[1] - inside[0] < LEAST_SHARE * (last - first):
+        what = f"of the training images, without outliers (they hold {first:g} to {last:g})"
+        first, last = inside
+    return ((first + last) / 2, (last - first) or 1.0), what
 
 
-def _between(low: float, high: float) -> Window:
-    return (low + high) / 2, (high - low) or 1.0
+@dataclass
+class Windowing:
+    """Shows grey values in a window, and counts what of them lies outside."""
 
+    window: Window
+    what: str = "set in the config"  # how it was chosen, for the card
+    images: int = 0
+    pixels: int = 0
+    outside: int = 0
 
-def window_note(window: Window, what: str, windowed: Mapping[str, int]) -> str:
-    """What the card says of it, with the numbers of images, of their pixels, and of those outside."""
-    low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
-    share = windowed["outside"] / windowed["pixels"]
-    return (
-        f"grey values {low:g} to {high:g} shown as 0 to 255 in {windowed['images']} images (window"
-        f" [{window[0]:g}, {window[1]:g}]: {what}); {share:.2%} of their pixels lie outside"
-    )
+    def show(self, values: np.ndarray) -> np.ndarray:
+        """uint8 of the grey values of an image."""
+        centre, width = self.window
+        self.images += 1
+        self.pixels += values.size
+        self.outside += int(np.count_nonzero(np.abs(values.astype(np.float64) - centre) > width / 2))
+        return eight_bits(values, self.window)
+
+    @property
+    def note(self) -> str:
+        """For the card."""
+        centre, width = self.window
+        return (
+            f"grey values {centre - width / 2:g} to {centre + width / 2:g} shown as 0 to 255 in {self.images} images"
+            f" (window [{centre:g}, {width:g}]: {self.what}); {self.outside / self.pixels:.2%} of their pixels lie"
+            " outside"
+        )

@@ -11,7 +11,7 @@ from medbench.data.known.medmnist import MULTI_LABEL
 from medbench.data.npz import from_arrays
 from medbench.data.prepare import Source
 from medbench.data.published import Facts
-from medbench.data.sections import MedMnistDataset, NpzDataset
+from medbench.data.sections import MedMnistDataset
 from medbench.run.sealed_files import read_npz
 
 
@@ -31,15 +31,7 @@ def load_medmnist(section: MedMnistDataset, seed: int) -> Source:
         notes.append(_several_labels(arrays, facts))
         arrays |= {f"{name}_labels": np.zeros((len(arrays[f"{name}_images"]), 1), np.int64) for name in SPLITS}
         classes = ["any"]
-    npz = NpzDataset(
-        kind="npz",
-        path=str(facts.remote.path),
-        classes=classes,
-        image_size=section.image_size,
-        channels=section.channels,
-        fit=section.fit,
-    )
-    source = from_arrays(npz, arrays, record.sha256)
+    source = from_arrays(section, facts.remote.path, arrays, record.sha256, classes)
     return replace(
         source.with_facts(facts),
         origin=f"{facts.title} ({facts.remote.file})",

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from medbench.data.image_files import load_files
-from medbench.data.images import ImageError, Picture, deep_image
+from medbench.data.images import ImageError, Picture, decoding, deep_image
 from medbench.data.prepare import Source
 from medbench.data.sections import NiftiDataset
 
@@ -31,7 +31,7 @@ def decode_nifti(path: Path, section: NiftiDataset) -> Iterable[Picture]:
     """
     import nibabel
 
-    try:
+    with decoding():
         stored = nibabel.load(path)
         if not isinstance(stored, nibabel.Nifti1Image):
             raise ImageError("is not NIfTI")
@@ -42,10 +42,6 @@ def decode_nifti(path: Path, section: NiftiDataset) -> Iterable[Picture]:
         values = nibabel.apply_orientation(values.reshape(values.shape[:3]), axes)
         sides = np.array(stored.header.get_zooms()[:3])[np.argsort(axes[:, 0])]
         oriented = bool(stored.header["sform_code"] or stored.header["qform_code"])
-    except ImageError:
-        raise
-    except Exception as error:  # of any kind: zlib's, numpy's and nibabel's own
-        raise ImageError(f"cannot be decoded: {' '.join(str(error).split())[:300]}") from error
     if not np.isfinite(values).all():
         raise ImageError("has grey values that are not finite (NaN or infinite)")
     return _slices(values, section, _remarks(np.delete(sides, section.axis), oriented), str(path))

@@ -1,5 +1,6 @@
 """The stage `prepare`: what a loader read becomes images in MedMNIST's layout and a card."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pkgutil import resolve_name
@@ -7,11 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from medbench.core.errors import UserError
+from medbench.core.errors import UserError, naming
+from medbench.core.registry import imported
 from medbench.data import KINDS
 from medbench.data.dataset import SPLITS, Card, Dataset, Patients, Split, SplitName, class_counts
+from medbench.data.digest import origins_of
 from medbench.data.folders import key_of
-from medbench.data.images import Window
+from medbench.data.images import Channels, Window, convert_all
 from medbench.data.published import Facts
 from medbench.data.sections import AnyDataset, DatasetSection
 
@@ -43,15 +46,8 @@ class Source:
 
     def with_facts(self, facts: Facts) -> "Source":
         """With what is known of the published dataset that it was read from."""
-        return replace(
-            self,
-            title=facts.title,
-            licence=facts.licence,
-            citation=facts.citation,
-            task=facts.task,
-            horizontal_flip=facts.horizontal_flip,
-            hue_shift=facts.hue_shift,
-        )
+        about = ("title", "licence", "citation", "task", "horizontal_flip", "hue_shift")
+        return replace(self, **{name: getattr(facts, name) for name in about})
 
 
 def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
@@ -68,11 +64,11 @@ def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
     Raises:
         UserError: anything wrong with the input, as `datasets.<name>: <file>: <what>`.
     """
-    try:
-        source: Source = in_order(resolve_name(KINDS[section.kind])(section, seed), section)
-        check(source)
-    except UserError as error:
-        raise UserError(f"datasets.{name}: {error}") from error
+    with naming(f"datasets.{name}"):
+        source: Source = resolve_name(KINDS[section.kind])(section, seed)
+        with naming(source.where):
+            source = in_order(source, section)
+            check(source)
     return Dataset(source.splits, _card(section, name, source))
 
 
@@ -112,18 +108,16 @@ def in_order(source: Source, section: DatasetSection) -> Source:
     pairs = [cls if isinstance(cls, tuple) else (cls, cls) for cls in section.classes or source.classes]
     shown, known = {key_of(name): to for name, to in pairs}, ", ".join(source.classes)
     if len(shown) < len(pairs):
-        raise UserError(
-            f"{source.where}: classes: two of {', '.join(name for name, _ in pairs)} are read as one name; let them"
-            " differ in more than capitals"
-        )
-    unmatched = {key_of(name): name for name in source.classes}.keys() ^ shown.keys()
+        given = ", ".join(name for name, _ in pairs)
+        raise UserError(f"classes: two of {given} are read as one name; let them differ in more than capitals")
+    unmatched = {key_of(name) for name in source.classes} ^ shown.keys()
     if unmatched:
-        raise UserError(f"{source.where}: classes: {min(unmatched)!r} is not in both (those of the images: {known})")
+        raise UserError(f"classes: {min(unmatched)!r} is not in both (those of the images: {known})")
     names = list(dict.fromkeys(shown.values()))
     if section.positive is not None:
         positive = shown.get(key_of(section.positive), section.positive)
         if len(names) != 2 or positive not in names:
-            raise UserError(f"{source.where}: positive: {positive!r} is not one of two classes (found: {known})")
+            raise UserError(f"positive: {positive!r} is not one of two classes (found: {known})")
         names.sort(key=lambda name: name == positive)
     label = np.array([names.index(shown[key_of(name)]) for name in source.classes], dtype=np.int64)
     splits = {name: replace(split, labels=label[split.labels]) for name, split in source.splits.items()}
@@ -137,38 +131,64 @@ def check(source: Source) -> None:
         UserError: an empty split, too small images, a class without a training image or with a name that nothing can
             show, or a group that stands in two splits.
     """
-    for name in SPLITS:
-        if len(source.splits[name]) == 0:
-            raise UserError(f"{source.where}: the {name} split has no image; every split needs some")
+    for name, split in source.splits.items():
+        if len(split) == 0:
+            raise UserError(f"the {name} split has no image; every split needs some")
     height, width = source.splits["train"].images.shape[1:3]
     if min(height, width) < LEAST_SIDE:
         raise UserError(
-            f"{source.where}: images of {height}×{width} pixels are too small for any network here (at least"
+            f"images of {height}×{width} pixels are too small for any network here (at least"
             f" {LEAST_SIDE}×{LEAST_SIDE}); set image_size, e.g. 28"
         )
     counts = class_counts(source.splits, len(source.classes))
     for label, cls in enumerate(source.classes):
         if not cls.strip() or not cls.isprintable() or len(cls) > LONGEST_NAME:
             raise UserError(
-                f"{source.where}: class {cls[:LONGEST_NAME]!r}: tables and figures take names of 1 to {LONGEST_NAME}"
-                " printable letters; give another by classes: {<name>: <name to show>}"
+                f"class {cls[:LONGEST_NAME]!r}: tables and figures take names of 1 to {LONGEST_NAME} printable letters;"
+                " give another by classes: {<name>: <name to show>}"
             )
         if counts["train"][label] == 0:
             raise UserError(
-                f"{source.where}: class {cls!r} has no training image (val {counts['val'][label]},"
-                f" test {counts['test'][label]}); add some, or give the class one name in all splits"
+                f"class {cls!r} has no training image (val {counts['val'][label]}, test {counts['test'][label]}); add"
+                " some, or give the class one name in all splits"
             )
     if not source.groups_may_cross:
         _check_groups(source)
 
 
 def _check_groups(source: Source) -> None:
-    split_of: dict[int, SplitName] = {}
-    for name in SPLITS:
-        for group in np.unique(source.splits[name].groups).tolist():
-            if split_of.setdefault(group, name) != name:
-                row = int(np.argmax(source.splits[name].groups == group))
-                raise UserError(
-                    f"{source.where}: the group of {name} image {row} also stands in {split_of[group]};"
-                    " one patient's images belong in one split"
-                )
+    for first, second in itertools.combinations(SPLITS, 2):
+        groups = source.splits[second].groups
+        shared = np.flatnonzero(np.isin(groups, source.splits[first].groups))
+        if len(shared):
+            raise UserError(
+                f"the group of {second} image {shared[0]} also stands in {first}; one patient's images belong in one"
+                " split"
+            )
+
+
+# What loaders share -----------------------------------------------------------------------------------------------
+
+
+def converted(
+    section: DatasetSection, name: SplitName, images: np.ndarray, labels: np.ndarray, groups: np.ndarray
+) -> Split:
+    """A split of images from memory, (N, H, W) or (N, H, W, 3) uint8, at the size and channels of the section."""
+    origins = origins_of(images, [f"{name} {row}" for row in range(len(images))])
+    return Split(convert_all(images, section.image_size, section.fit, section.channels), labels, groups, origins)
+
+
+def conversion_notes(section: DatasetSection, channels: set[Channels], sizes: set[tuple[int, int]]) -> list[str]:
+    """What the card says where images with these channels and sizes (width, height) became what the section asks."""
+    notes, side = [], section.image_size
+    if section.channels == 1 and 3 in channels:
+        notes.append("colour converted to gray (ITU-R 601 luma)")
+    if section.channels == 3 and 1 in channels:
+        notes.append("gray repeated to three channels")
+    if side is None or sizes == {(side, side)}:
+        return notes
+    spans = ("-".join(map(str, sorted({min(sides), max(sides)}))) for sides in zip(*sizes, strict=True))
+    note = f"resized from {' x '.join(spans)} (width x height) to {side} x {side} pixels: bicubic"
+    if len({length for size in sizes for length in size}) > 1:
+        note += ", aspect kept, " + ("padded with black" if section.fit == "pad" else "centre cropped")
+    return [*notes, note]

@@ -14,7 +14,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.dicom import decode_dicom
 from medbench.data.folders import is_dicom
-from medbench.data.images import ImageError, in_window
+from medbench.data.images import ImageError, Windowing, in_window
 from medbench.data.prepare import prepare
 from medbench.data.sections import DicomDataset
 from tests.helpers.own_images import damaged_copies
@@ -56,7 +56,7 @@ def section(root: Path = Path("."), **settings) -> DicomDataset:
 def shown(path: Path, **settings) -> np.ndarray:
     (picture,) = decode_dicom(path, section(**settings))
     assert not picture.deep or "window" in settings
-    return np.asarray(in_window(picture, settings.get("window")))
+    return np.asarray(in_window(picture, Windowing(settings["window"]) if "window" in settings else None))
 
 
 def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:

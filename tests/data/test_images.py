@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from medbench.data.images import ImageError, convert_all, decode, deep_image, in_window, to_square
+from medbench.data.images import ImageError, Windowing, convert_all, decode, deep_image, in_window, to_square
 from tests.helpers.own_images import damaged_copies
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -36,13 +36,13 @@ def test_more_than_eight_bits_keep_their_values_until_they_get_a_window(tmp_path
         picture = decode(tmp_path / name)
         assert picture.deep and picture.channels == 1
         assert np.asarray(picture.image).tolist() == values.tolist()
-        assert np.asarray(in_window(picture, (32767.5, 65535))).tolist() == [[0, 0, 1, 100, 255, 156]]
+        assert np.asarray(in_window(picture, Windowing((32767.5, 65535)))).tolist() == [[0, 0, 1, 100, 255, 156]]
 
 
 def test_white_that_is_zero_is_turned_after_the_window(tmp_path):
     values = np.array([[1000, 1500, 2000]], dtype=np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
-    assert np.asarray(in_window(decode(tmp_path / "a.tif"), (1500, 1000))).tolist() == [[255, 127, 0]]
+    assert np.asarray(in_window(decode(tmp_path / "a.tif"), Windowing((1500, 1000)))).tolist() == [[255, 127, 0]]
 
 
 def test_the_content_decides_and_not_the_suffix(tmp_path):

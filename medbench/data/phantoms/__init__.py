@@ -6,13 +6,11 @@ import numpy as np
 
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Split, SplitName
-from medbench.data.digest import origins_of
-from medbench.data.images import convert_all
 from medbench.data.phantoms.ct import ChestCt
 from medbench.data.phantoms.drawing import Phantom
 from medbench.data.phantoms.tongue import Tongue
 from medbench.data.phantoms.xray import ChestXray
-from medbench.data.prepare import Source
+from medbench.data.prepare import Source, converted
 from medbench.data.sections import PhantomDataset
 
 SUBJECTS: dict[str, type[Phantom]] = {"ct": ChestCt, "xray": ChestXray, "tongue": Tongue}
@@ -43,8 +41,7 @@ def load_phantom(section: PhantomDataset, seed: int) -> Source:
         counts = [getattr(section, name)] * len(subject.classes)
         images, labels = render_split(section.subject, name, counts, section.image_size, seed)
         groups = np.arange(len(labels)) + sum(map(len, splits.values()))
-        origins = origins_of(images, [f"{name} {row}" for row in range(len(labels))])
-        splits[name] = Split(convert_all(images, None, section.fit, section.channels), labels, groups, origins)
+        splits[name] = converted(section, name, images, labels, groups)
     return Source(
         splits,
         subject.classes,
