@@ -15,28 +15,31 @@ DIGEST_BYTES = 16  # for a million images the chance that any two differ and sha
 
 
 class Look(NamedTuple):
-    """What is compared of an image before it got its size."""
+    """What is compared of an image (H, W) or (H, W, 3) uint8 before it got its size."""
 
     digest: str
     phash: int
     levels: int
 
 
+def look_of(image: np.ndarray) -> Look:
+    return Look(pixel_digest(image), perceptual_hash(image), grey_levels(image))
+
+
 def pixel_digest(image: np.ndarray) -> str:
     """32 hex digits over height, width and pixels (BLAKE2b).
 
-    Args:
-        image: (H, W) or (H, W, 3) uint8. Colour with three equal channels counts as gray, so that a picture has one
-            digest however it was saved.
+    Colour with three equal channels counts as gray, so that a picture has one digest however it was saved.
 
     Raises:
-        ValueError: another type or shape.
+        ValueError: another type or shape than (H, W) or (H, W, 3) uint8.
     """
-    plain = _without_equal_channels(image)
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    digest.update(np.array(plain.shape[:2], dtype="<i8").tobytes())
-    digest.update(np.ascontiguousarray(plain).data)
-    return digest.hexdigest()
+    if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        raise ValueError(f"expected (H, W) or (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    if image.ndim == 3 and (image == image[:, :, :1]).all():
+        image = image[:, :, 0]
+    size = np.array(image.shape[:2], dtype="<i8").tobytes()
+    return hashlib.blake2b(size + image.tobytes(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def perceptual_hash(image: np.ndarray) -> int:
@@ -44,13 +47,9 @@ def perceptual_hash(image: np.ndarray) -> int:
 
     Images that look alike differ in few bits; as half of the bits are set, in an even number of them.
 
-    Args:
-        image: (H, W) or (H, W, 3) uint8.
-
     Source: Zauner 2010, as in the imagehash package.
     """
-    bits = imagehash.phash(Image.fromarray(image)).hash
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    return int(str(imagehash.phash(Image.fromarray(image))), 16)
 
 
 def grey_levels(image: np.ndarray) -> int:
@@ -58,17 +57,8 @@ def grey_levels(image: np.ndarray) -> int:
     return int(np.count_nonzero(np.bincount(image.ravel(), minlength=256)))
 
 
-def look_of(image: np.ndarray) -> Look:
-    return Look(pixel_digest(image), perceptual_hash(image), grey_levels(image))
-
-
 def origins_of(images: np.ndarray | Sequence[np.ndarray], names: Sequence[str]) -> Origins:
-    """Origins of images that come from memory.
-
-    Args:
-        images: N arrays (H, W) or (H, W, 3) uint8, before any change of size.
-        names: N, such as `train 17`.
-    """
+    """Origins of images from memory, before any change of size, by names such as `train 17`."""
     looks = [look_of(image) for image in tqdm(images, desc="hashing", unit="image", disable=None)]
     return origins(names, [image.shape[1::-1] for image in images], looks)
 
@@ -81,12 +71,3 @@ def origins(names: Sequence[str], sizes: Sequence[tuple[int, int]], looks: Seque
         phashes=np.array([look.phash for look in looks], dtype=np.uint64),
         levels=np.array([look.levels for look in looks], dtype=np.int64),
     )
-
-
-def _without_equal_channels(image: np.ndarray) -> np.ndarray:
-    """(H, W), or (H, W, 3) where the channels differ."""
-    if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-        raise ValueError(f"expected (H, W) or (H, W, 3) uint8, got {image.shape} {image.dtype}")
-    if image.ndim == 3 and (image == image[:, :, :1]).all():
-        return image[:, :, 0]
-    return image

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -88,25 +88,19 @@ def group_of(text: str) -> str | None:
 
 
 def one_spelled(listing: Listing) -> Listing:
-    """With each class in one spelling, and notes on what was read as it."""
-    spellings = _one_spelling([*(item.label for item in listing.items), *listing.classes])
-    items = [replace(item, label=spellings[item.label]) for item in listing.items]
+    """With the most frequent spelling of each class that differs in capitals, accents, blanks or `.0` alone; notes."""
     labels = Counter(item.label for item in listing.items)
+    counts = labels + Counter(listing.classes)
+    chosen: dict[str, str] = {}
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        chosen.setdefault(key_of(name), _plain(name))
+    items = [replace(item, label=chosen[key_of(item.label)]) for item in listing.items]
     notes = [
-        f"class {label!r} is read as {spellings[label]!r}: {count} images"
+        f"class {label!r} is read as {chosen[key_of(label)]!r}: {count} images"
         for label, count in sorted(labels.items())
-        if unicodedata.normalize("NFC", label) != spellings[label]
+        if unicodedata.normalize("NFC", label) != chosen[key_of(label)]
     ]
-    return replace(listing, items=items, classes=sorted(set(spellings.values())), notes=[*listing.notes, *notes])
-
-
-def _one_spelling(names: Iterable[str]) -> dict[str, str]:
-    """Each name -> the most frequent of those that differ from it in capitals, accents, blanks or `.0` alone."""
-    spellings: dict[str, Counter[str]] = {}
-    for name in names:
-        spellings.setdefault(key_of(name), Counter())[name] += 1
-    chosen = {key: min(counts, key=lambda name: (-counts[name], name)) for key, counts in spellings.items()}
-    return {name: _plain(chosen[key]) for key, counts in spellings.items() for name in counts}
+    return replace(listing, items=items, classes=sorted(set(chosen.values())), notes=[*listing.notes, *notes])
 
 
 def _plain(name: str) -> str:
@@ -118,12 +112,9 @@ def _plain(name: str) -> str:
 
 
 def list_folder(root: Path, beside: Collection[str] = (), belongs: Belongs = is_image) -> Listing:
-    """The images of `root/<class>/*` or `root/<split>/<class>/*`.
+    """The images of `root/<class>/*` or `root/<split>/<class>/*`, those files whose names belong.
 
-    Args:
-        root: the folder.
-        beside: names of folders that may stand beside those of the splits, and are left out.
-        belongs: whether a file is one of the dataset, by its name.
+    Folders named in `beside` may stand beside those of the splits, and are left out.
 
     Raises:
         UserError: no such folder, no class folder, split folders beside others or twice, or images where none belong.
@@ -132,25 +123,26 @@ def list_folder(root: Path, beside: Collection[str] = (), belongs: Belongs = is_
         raise UserError(f"{root}: no such folder (expected one folder per class, e.g. {root / 'normal' / '*.png'})")
     items: list[Item] = []
     classes: set[str] = set()
-    unread: list[UnreadFile] = []
+    unread: dict[Path, str] = {}
     masks: list[Path] = []
     tops = _split_folders(root, beside)
     for folder in {folder for _, folder in tops} | {root}:
-        images, _, others = images_in(folder, belongs)
-        unread += [*((path, "lies in no class folder") for path in images), *others]
+        files, _ = images_in(folder, belongs)
+        unread |= {path: reason or "lies in no class folder" for path, reason in files.items()}
     for split, folder in tops:
         for class_folder in _class_folders(folder):
+            files, masks_here = images_in(class_folder, belongs)
+            names = [path.relative_to(root).as_posix() for path, reason in files.items() if not reason]
+            items += [Item(name, class_folder.name, split) for name in names]
             classes.add(class_folder.name)
-            images, masks_here, others = images_in(class_folder, belongs)
-            items += [Item(path.relative_to(root).as_posix(), class_folder.name, split) for path in images]
             masks += masks_here
-            unread += others
+            unread |= {path: reason for path, reason in files.items() if reason}
     return Listing(
         root,
         items,
         sorted(classes),
         where=str(root),
-        unread=[f"{path.relative_to(root).as_posix()}: {reason}" for path, reason in sorted(unread)],
+        unread=[f"{path.relative_to(root).as_posix()}: {reason}" for path, reason in sorted(unread.items())],
         notes=counted(root, masks, "masks beside their images are not read"),
     )
 
@@ -184,22 +176,17 @@ def _class_folders(folder: Path) -> list[Path]:
     return folders
 
 
-UnreadFile = tuple[Path, str]  # an image file that is not read, and why
-
-
-def images_in(folder: Path, belongs: Belongs) -> tuple[list[Path], list[Path], list[UnreadFile]]:
-    """Of the files in a folder: images, masks of these, and image files that nothing here reads, with the reason."""
-    files = [path for path in _visible(folder) if not path.is_dir()]
-    readable = [path for path in files if belongs(path.name) and path.is_file()]
-    stems = {_stem(path) for path in readable}
-    others = [(path, reason) for path in files if path not in readable and (reason := _why_unread(path))]
-    candidates = [*readable, *(path for path, _ in others)]
-    masks = [path for path in candidates if (mask := MASK.match(_stem(path))) and mask[1] in stems]
-    return (
-        [path for path in readable if path not in masks],
-        masks,
-        [(path, reason) for path, reason in others if path not in masks],
-    )
+def images_in(folder: Path, belongs: Belongs) -> tuple[dict[Path, str | None], list[Path]]:
+    """The image files in a folder, with the reason where nothing here reads one, and the masks of those that are."""
+    files: dict[Path, str | None] = {}
+    for path in _visible(folder):
+        if belongs(path.name) and path.is_file():
+            files[path] = None
+        elif not path.is_dir() and (reason := _why_unread(path)):
+            files[path] = reason
+    stems = {_stem(path) for path, reason in files.items() if not reason}
+    masks = [path for path in files if (mask := MASK.match(_stem(path))) and mask[1] in stems]
+    return {path: reason for path, reason in files.items() if path not in masks}, masks
 
 
 def _stem(path: Path) -> str:

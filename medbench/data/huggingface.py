@@ -11,7 +11,7 @@ from medbench.data.folders import ALIASES, Item, Listing, group_of, one_spelled
 from medbench.data.image_files import read_listing
 from medbench.data.prepare import Source
 from medbench.data.sections import HuggingFaceDataset
-from medbench.data.tables import Table, cell, columns_of
+from medbench.data.tables import Table, cells_of, columns_of
 
 
 def load_huggingface(section: HuggingFaceDataset, seed: int) -> Source:
@@ -66,19 +66,19 @@ def _written(root: Path, section: HuggingFaceDataset, where: str, name: str, row
     chosen = {("path" if what == "image" else what): column for what, column in section.columns.items()}
     if chosen.setdefault("path", next(iter(image_columns), None)) not in image_columns:
         raise UserError(f"{where}: no images in {chosen['path'] or 'any column'} (found {', '.join(features)})")
-    cells = [{key: cell(value) for key, value in row.items()} for row in rows.remove_columns(image_columns)]
-    columns = columns_of(Table(Path(where), list(features), cells), {**chosen, "split": None}, ("path", "label"))
+    table = Table(Path(where), list(features), cells_of(f"{where}, row", rows.remove_columns(image_columns), first=0))
+    columns = columns_of(table, {**chosen, "split": None}, ("path", "label"))
     label, group = features[columns["label"]], columns.get("group")
     if not isinstance(label, datasets.ClassLabel | datasets.Value):
         raise UserError(f"{where}: {columns['label']} holds several labels per image; give a column with one")
     pictures = rows.select_columns([columns["path"]]).cast_column(columns["path"], datasets.Image(decode=False))
     (root / split).mkdir(parents=True, exist_ok=True)
-    for number, (picture, row) in enumerate(zip(pictures, cells, strict=True)):
+    for number, (picture, (place, row)) in enumerate(zip(pictures, table.rows.items(), strict=True)):
         file, stored = root / split / f"{number:07}", picture[columns["path"]] or {}
         file.write_bytes(stored.get("bytes") or (Path(stored["path"]).read_bytes() if stored.get("path") else b""))
         text = row[columns["label"]]
         if text and isinstance(label, datasets.ClassLabel):
             text = "" if int(text) < 0 else label.int2str(int(text))
         if not text:
-            raise UserError(f"{where}, row {number}: has no label; give splits whose images all have one")
+            raise UserError(f"{place}: has no label; give splits whose images all have one")
         yield Item(f"{split}/{number:07}", text, split, group_of(row[group]) if group else None)

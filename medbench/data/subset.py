@@ -14,14 +14,8 @@ def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random
 
     Nested: from the same generator state, a smaller fraction marks a subset of what a larger one marks.
 
-    Args:
-        labels: classes (N,), integers.
-        groups: (N,), equal for rows that must stay together.
-        fraction: above 0; from 1 on, everything is marked.
-        rng: one permutation is drawn from it.
-
-    Returns:
-        Boolean mask (N,). For groups of one row, a class of n rows gives round(fraction · n), at least 1.
+    Labels and groups are integers (N,), the mask is boolean (N,). One permutation is drawn. Of groups of one row, a
+    class of n rows gives round(fraction · n), at least 1. From a fraction of 1 on, everything is marked.
 
     scikit-learn's StratifiedGroupKFold draws only fractions 1/k, fails on classes smaller than k, and is not nested.
     """
@@ -31,7 +25,8 @@ def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random
     np.add.at(content, (groups, labels), 1)
     order = rng.permutation(len(ids))
     chosen = np.zeros(len(ids), dtype=bool)
-    stratum = _rarest_class(content)
+    # Of each group, the class in it that has the fewest rows overall: the one that needs care.
+    stratum = np.where(content > 0, content.sum(axis=0), np.iinfo(np.int64).max).argmin(axis=1)
     for cls in range(len(classes)):
         members = order[stratum[order] == cls]
         sizes = content[members].sum(axis=1)
@@ -41,22 +36,13 @@ def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random
     return chosen[groups]
 
 
-def _rarest_class(content: np.ndarray) -> np.ndarray:
-    """For each group (rows of content), the class in it that has the fewest rows overall: the one that needs care."""
-    totals = np.where(content > 0, content.sum(axis=0), np.iinfo(np.int64).max)
-    return totals.argmin(axis=1)
-
-
 def hold_out(
     labels: np.ndarray, groups: np.ndarray, val_fraction: float, test_fraction: float, rng: np.random.RandomState
 ) -> np.ndarray:
-    """Divides rows into train, val and test, stratified, whole groups.
+    """The split names (N,) of rows that are divided into train, val and test, stratified, whole groups.
 
     A class too small for all three is served in the order train, test, val. A fraction of 0 takes nothing; both
     together are above 0 and below 1.
-
-    Returns:
-        Split names (N,), strings.
     """
     names = np.full(len(labels), "train", dtype="<U5")
     held = val_fraction + test_fraction
@@ -75,30 +61,25 @@ def draw_missing(labels: np.ndarray, groups: np.ndarray, missing: Mapping[SplitN
     """
     if sum(missing.values()) >= 1:
         raise UserError("val_fraction and test_fraction together leave nothing to train on")
-    names = _drawn(labels, groups, missing, seed)
-    for name in missing:
-        if name not in names:
-            raise UserError(f"the {name} split has no image: {_too_few(labels, groups, missing, seed)}")
+
+    def drawn(fractions: Mapping[SplitName, float]) -> np.ndarray:
+        # No dataset name in the axis: entries that differ only in train_fraction or size share their test images.
+        rng = numpy_rng(seed, "dataset", "split")
+        return hold_out(labels, groups, fractions.get("val", 0), fractions.get("test", 0), rng)
+
+    names = drawn(missing)
+    empty = [name for name in missing if name not in names]
+    if empty:
+        wider = ({name: max(least, part) for name, part in missing.items()} for least in (0.15, 0.2, 0.25, 0.3))
+        enough = (parts for parts in wider if sum(parts.values()) < 1 and {"train", *parts} <= set(drawn(parts)))
+        fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+        parts = " and ".join(f"{name}_fraction {part:g}" for name, part in missing.items())
+        would_do = ", ".join(f"{name}_fraction: {part:g}" for name, part in next(enough, {}).items())
+        raise UserError(
+            f"the {empty[0]} split has no image: the smallest class has {fewest} images or patients, too few to divide"
+            f" by {parts}; {f'{would_do} would do' if would_do else 'add images, or give splits of your own'}"
+        )
     return names
-
-
-def _drawn(labels: np.ndarray, groups: np.ndarray, missing: Mapping[SplitName, float], seed: int) -> np.ndarray:
-    # No dataset name in the axis: entries that differ only in train_fraction or size share their test images.
-    rng = numpy_rng(seed, "dataset", "split")
-    return hold_out(labels, groups, missing.get("val", 0), missing.get("test", 0), rng)
-
-
-def _too_few(labels: np.ndarray, groups: np.ndarray, missing: Mapping[SplitName, float], seed: int) -> str:
-    """Why a split that is drawn has no image, and the least fractions that would give it some."""
-    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
-    why = f"the smallest class has {fewest} images or patients, too few to divide by " + " and ".join(
-        f"{name}_fraction {fraction:g}" for name, fraction in missing.items()
-    )
-    for least in (0.15, 0.2, 0.25, 0.3):
-        wider = {name: max(least, fraction) for name, fraction in missing.items()}
-        if sum(wider.values()) < 1 and {"train", *missing} <= set(_drawn(labels, groups, wider, seed)):
-            return f"{why}; {', '.join(f'{name}_fraction: {fraction:g}' for name, fraction in wider.items())} would do"
-    return f"{why}; add images, or give splits of your own"
 
 
 def take_fraction(split: Split, fraction: float, rng: np.random.RandomState) -> Split:

@@ -6,8 +6,8 @@ import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,7 @@ PARQUET = (".parquet", ".pq")
 class Table:
     path: Path
     names: list[str]  # of the columns
-    rows: list[dict[str, str]] = field(default_factory=list)  # cells, stripped
-    lines: list[int] = field(default_factory=list)  # of each row in the file; none: counted from 1
-
-    def where(self, row: int) -> str:
-        return f"{self.path}, {f'line {self.lines[row]}' if self.lines else f'row {row + 1}'}"
+    rows: dict[str, dict[str, str]]  # where a row stands, for errors -> its cells, stripped
 
 
 def read_table(path: Path) -> Table:
@@ -70,10 +66,7 @@ def read_table(path: Path) -> Table:
 def columns_of(table: Table, chosen: Mapping[Any, str | None], needed: Sequence[str]) -> dict[str, str]:
     """What a column says (path, label, split, group) -> the column, by the config or by its usual names.
 
-    Args:
-        table: with all of its columns.
-        chosen: columns that the config names; None: there is none.
-        needed: what must have a column.
+    In `chosen`, None says that there is no such column.
 
     Raises:
         UserError: a missing column, two that may be meant, or one that may say the split or the group and is not read.
@@ -104,7 +97,7 @@ def _refuse_similar(table: Table, what: str, columns: set[str]) -> None:
     """A column that is not read, and that would change the splits if it were."""
     for name in table.names:
         words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
-        values = {row.get(name, "") for row in table.rows}
+        values = {row.get(name, "") for row in table.rows.values()}
         similar = words & SIMILAR[what] and not words & ATTRIBUTES
         if name not in columns and similar and 1 < len(values) < len(table.rows):
             raise UserError(
@@ -137,8 +130,8 @@ def _read_text(path: Path) -> Table:
     for line, row in numbered:
         if "too many" in row:
             raise UserError(f"{path}, line {line}: has more cells than the {len(names)} columns (quote commas)")
-    rows = [{name: cell.strip() for name, cell in row.items()} for _, row in numbered]
-    return Table(path, names, rows, [line for line, _ in numbered])
+    rows = {f"{path}, line {line}": {name: cell.strip() for name, cell in row.items()} for line, row in numbered}
+    return Table(path, names, rows)
 
 
 def _read_parquet(path: Path) -> Table:
@@ -149,12 +142,16 @@ def _read_parquet(path: Path) -> Table:
         table = pq.read_table(path)
     except (ArrowException, OSError) as error:
         raise UserError(f"{path}: is not a readable parquet file ({str(error).splitlines()[0]})") from error
-    rows = [{name: cell(value) for name, value in row.items()} for row in table.to_pylist()]
-    return Table(path, table.column_names, rows)
+    return Table(path, table.column_names, cells_of(f"{path}, row", table.to_pylist(), first=1))
 
 
-def cell(value: Any) -> str:
-    return "" if value is None or value != value else str(value).strip()
+def cells_of(where: str, rows: Iterable[Mapping[str, Any]], first: int) -> dict[str, dict[str, str]]:
+    """Rows of values, numbered from `first`, as those of a table."""
+
+    def cell(value: Any) -> str:
+        return "" if value is None or value != value else str(value).strip()
+
+    return {f"{where} {k}": {name: cell(value) for name, value in row.items()} for k, row in enumerate(rows, first)}
 
 
 # The images of a table, or of a user's folder -------------------------------------------------------------------
@@ -181,13 +178,8 @@ def state_of(section: OwnFilesDataset, hash_of: Callable[[Path], str]) -> str:
 
 
 def list_table(root: Path, path: Path, chosen: Columns, belongs: Belongs) -> Listing:
-    """The images that a table names: columns path (below `root`), label and, optionally, split and group.
-
-    Args:
-        root: the folder that paths start at; they may be absolute, below it.
-        path: of the table, see `read_table`.
-        chosen: columns that the config names.
-        belongs: whether a file is one of the dataset, by its name.
+    """The images that a table names: columns path (from `root` or absolute, below it), label and, optionally, split
+    and group.
 
     Raises:
         UserError: an unreadable table, a missing column, or a row that cannot be right, by its line in the file.
@@ -198,8 +190,7 @@ def list_table(root: Path, path: Path, chosen: Columns, belongs: Belongs) -> Lis
     columns = columns_of(table, chosen, needed=("path", "label"))
     items: dict[str, Item] = {}
     split_of: dict[str, SplitName | None] = {}
-    for number, cells in enumerate(table.rows):
-        where = table.where(number)
+    for where, cells in table.rows.items():
         item = _item(root, {what: cells[name] for what, name in columns.items()}, where)
         if item.name in items:
             raise UserError(f"{where}: {item.name} is listed twice")
@@ -219,8 +210,7 @@ def list_table(root: Path, path: Path, chosen: Columns, belongs: Belongs) -> Lis
 
 def _unlisted(root: Path, names: Collection[str], belongs: Belongs) -> list[Path]:
     """Images in the folders of those that are listed, masks aside."""
-    contents = [images_in(folder, belongs) for folder in {(root / name).parent for name in names}]
-    images = [path for readable, _, unread in contents for path in [*readable, *(other for other, _ in unread)]]
+    images = [path for folder in {(root / name).parent for name in names} for path in images_in(folder, belongs)[0]]
     return [path for path in images if path.relative_to(root).as_posix() not in names]
 
 
