@@ -1,4 +1,8 @@
-"""Datasets: labelled images in MedMNIST's layout, with a card. A kind is imported only when it is asked for."""
+"""Datasets: labelled images in MedMNIST's layout, with a card. A kind is imported only when it is asked for.
+
+Its loader takes the section and the study's seed, returns a `Source`, and raises UserError for whatever is not fetched,
+not what was published, or not usable.
+"""
 
 KINDS = {
     "phantom": "medbench.data.phantoms:load_phantom",

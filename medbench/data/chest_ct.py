@@ -12,11 +12,7 @@ from medbench.data.sections import ChestCtDataset
 
 
 def load_chest_ct(section: ChestCtDataset, seed: int) -> Source:
-    """Reads the unpacked archive.
-
-    Raises:
-        UserError: not fetched, not the published files, a folder that is no class, or an unusable image.
-    """
+    """Reads the unpacked archive."""
 
     def listing(folder: Path) -> Listing:
         root = split_root(folder)

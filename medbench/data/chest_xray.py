@@ -16,11 +16,7 @@ PATIENT = re.compile(r"^(person\d+|(?:NORMAL2-)?IM-\d+)", re.IGNORECASE)
 
 
 def load_chest_xray(section: ChestXrayDataset, seed: int) -> Source:
-    """Reads the unpacked archive; whole patients of train are held out as val, whatever val was published.
-
-    Raises:
-        UserError: not fetched, not the published files, a file name without a patient, or an unusable image.
-    """
+    """Reads the unpacked archive; whole patients of train are held out as val, whatever val was published."""
 
     def listing(folder: Path) -> Listing:
         root = split_root(folder)

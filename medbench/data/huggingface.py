@@ -15,11 +15,7 @@ from medbench.data.tables import Table, cells_of, columns_of
 
 
 def load_huggingface(section: HuggingFaceDataset, seed: int) -> Source:
-    """Reads every image once, as of a folder; draws the splits that are not there.
-
-    Raises:
-        UserError: the package or the dataset is not there, a split or a column is not known, an image cannot be used.
-    """
+    """Reads every image once, as of a folder; draws the splits that are not there."""
     where = section.path or f"{section.name}@{str(section.revision)[:12]}"
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary, "images")

@@ -16,11 +16,7 @@ from medbench.run.sealed_files import read_npz
 
 
 def load_medmnist(section: MedMnistDataset, seed: int) -> Source:
-    """Reads a set; of several labels per image none is kept, as only unconditional augmenters may use such a set.
-
-    Raises:
-        UserError: not fetched, not the published file, or not in MedMNIST's layout.
-    """
+    """Reads a set; of several labels per image none is kept, as only unconditional augmenters may use such a set."""
     facts = section.facts
     record = fetched(facts.remote)
     arrays, classes = read_npz(facts.remote.path), list(facts.classes)

@@ -21,11 +21,7 @@ Arrays = Mapping[SplitName, np.ndarray]
 
 
 def load_npz(section: NpzDataset, seed: int) -> Source:
-    """Reads and checks the file; nothing in it is drawn, so the seed plays no part.
-
-    Raises:
-        UserError: no such file, another hash, or an array that is not what the layout says, by file and key.
-    """
+    """Reads and checks the file; nothing in it is drawn, so the seed plays no part."""
     path = Path(section.path)
     if not path.is_file():
         raise UserError(f"{path}: no such file (expected an npz in MedMNIST's layout)")

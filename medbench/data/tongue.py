@@ -3,10 +3,10 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from medbench.core.errors import UserError
+from medbench.core.errors import UserError, first_problem
 from medbench.data.folders import ALIASES, Item, Listing, is_image
 from medbench.data.known.tongue import TONGUE, TONGUEXPERT_LABELS
 from medbench.data.known_archive import read_known
@@ -21,12 +21,7 @@ NO_PHOTOGRAPH = {"mask", "masks", "segmentation", "segmentations", "annotation",
 
 
 def load_tongue(section: TongueDataset, seed: int) -> Source:
-    """Reads the unpacked archive.
-
-    Raises:
-        UserError: not fetched, no class folders, a table with a missing, repeated or unknown photograph or label, or an
-            unusable image.
-    """
+    """Reads the unpacked archive."""
 
     def listing(folder: Path) -> Listing:
         where = str(section.facts.remote.path)
@@ -82,42 +77,36 @@ def _by_table(folder: Path, column: str, where: str) -> Listing:
     paths = sorted(folder.glob(f"**/{LABEL_TABLE}"))
     if not paths:
         raise UserError(f"{folder}: has no {LABEL_TABLE}, the labels given by hand")
-    path, root = paths[0], paths[0].parent.parent
-    classes = list(TONGUEXPERT_LABELS[column].classes)
-    items = [_item(root, f"{path}, line {line}", row, column, classes) for line, row in _rows(path, column)]
-    labelled = sorted((item for item in items if item), key=lambda item: item.name)
-    return Listing(root, labelled, classes, where, path)
+    root, classes = paths[0].parent.parent, list(TONGUEXPERT_LABELS[column].classes)
+    items = [item for item in _rows(paths[0], root, column, classes) if item.label != NOT_LABELLED]
+    return Listing(root, sorted(items, key=lambda item: item.name), classes, where, paths[0])
 
 
-def _rows(path: Path, column: str) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers and rows of a published table divided by tabs, whose further columns may be as they like.
+def _rows(path: Path, root: Path, column: str, classes: Sequence[str]) -> Iterator[Item]:
+    """The photographs of a published table divided by tabs, whose further columns may be as they like.
 
     Raises:
-        UserError: a missing column, or a photograph that has no id or is listed twice.
+        UserError: a missing column, an unknown label, or a photograph that has no id, is listed twice or is not there.
     """
+    line_of: dict[str, int] = {}
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t", restval="")
-        rows = [(reader.line_num, row) for row in reader]
-    names = reader.fieldnames or []
-    missing = [name for name in ("SID", column) if name not in names]
-    if missing:
-        raise UserError(f"{path}: has no column {missing[0]!r} (found {', '.join(names) or 'nothing'})")
-    line_of: dict[str, int] = {}
-    for line, row in rows:
-        if not row["SID"]:
-            raise UserError(f"{path}, line {line}: SID is empty")
-        if line_of.setdefault(row["SID"], line) != line:
-            raise UserError(f"{path}, line {line}: {row['SID']} stands in line {line_of[row['SID']]} already")
-    return rows
-
-
-def _item(root: Path, where: str, row: dict[str, str], column: str, classes: list[str]) -> Item | None:
-    """None: not labelled in this column."""
-    label, name = row[column], f"{PHOTOGRAPHS}/{row['SID']}.jpg"
-    if label == NOT_LABELLED:
-        return None
-    if label not in classes:
-        raise UserError(f"{where}: {column} is {label!r} (known: {', '.join(classes)}, {NOT_LABELLED})")
-    if not (root / name).is_file():
-        raise UserError(f"{where}: there is no photograph {root / name}")
-    return Item(name, label)
+        names = reader.fieldnames or []
+        missing = [name for name in ("SID", column) if name not in names]
+        if missing:
+            raise UserError(f"{path}: has no column {missing[0]!r} (found {', '.join(names) or 'nothing'})")
+        for row in reader:
+            line, sid, label = reader.line_num, row["SID"], row[column]
+            name = f"{PHOTOGRAPHS}/{sid}.jpg"
+            first = line_of.setdefault(sid, line)
+            problems = {
+                "SID is empty": not sid,
+                f"{sid} stands in line {first} already": first != line,
+                f"{column} is {label!r} (known: {', '.join(classes)}, {NOT_LABELLED})": (
+                    label not in [*classes, NOT_LABELLED]
+                ),
+                f"there is no photograph {root / name}": label in classes and not (root / name).is_file(),
+            }
+            if problem := first_problem(problems):
+                raise UserError(f"{path}, line {line}: {problem}")
+            yield Item(name, label)

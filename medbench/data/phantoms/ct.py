@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from medbench.data.phantoms.drawing import Phantom, Point, coverage, unit
+from medbench.data.phantoms.drawing import Phantom, coverage, unit
 
 AIR, FAT, MUSCLE, BLOOD, BONE = 0.02, 0.30, 0.52, 0.62, 0.93
+DOT = np.array([0.01, 0])  # the length of a line that is seen as a dot
 BACK = 0.05  # the body's middle lies behind the cavity's: the back carries more muscle than the front
 
 
@@ -33,9 +34,6 @@ class ChestCt(Phantom):
         """A point on a ray from the middle through one lung: `fraction` 1 is the pleura."""
         return unit(tangent) * (side, 1) * fraction * self.cavity
 
-    def _dot(self, spot: Point, radius: float) -> np.ndarray:
-        return self.line(spot, (spot[0] + 0.01, spot[1]), (radius, radius))
-
     def _wall(self, wide: float, deep: float) -> None:
         """The table's curved top, skin, fat, muscle."""
         bed = self.y - BACK - deep - self.between(0.05, 0.10) + 0.10 * self.x * self.x
@@ -62,7 +60,8 @@ class ChestCt(Phantom):
                     layers.append(0.34 * self.line(fork, tip, (radius * 0.6, 0.003)))
             for _ in range(9):
                 tangent, fraction, radius, value = self.drawn((-0.75, 0.75), (0.35, 0.93), (0.008, 0.02), (0.2, 0.4))
-                layers.append(value * self._dot(self._at(side, tangent, fraction), radius))
+                spot = self._at(side, tangent, fraction)
+                layers.append(value * self.line(spot, spot + DOT, (radius, radius)))
         self.image += self.lungs * np.max(layers, axis=0)
 
     def _mediastinum(self) -> None:
@@ -118,7 +117,8 @@ class ChestCt(Phantom):
     def _normal(self) -> None:
         """No tumour; now and then a granuloma, bright, tiny and round."""
         if self.between(0, 1) < 0.2:
-            self.paint(0.75, self._dot(self._at(self.side(), *self.drawn((-0.5, 0.5), (0.5, 0.85))), 0.025))
+            spot = self._at(self.side(), *self.drawn((-0.5, 0.5), (0.5, 0.85)))
+            self.paint(0.75, self.line(spot, spot + DOT, (0.025, 0.025)))
 
     def _squamous(self) -> None:
         """Central, at the hilum, beside the heart, medium, often with a darker cavity."""

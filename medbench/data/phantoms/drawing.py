@@ -115,8 +115,3 @@ def stripe(distance: np.ndarray, half_width: float | np.ndarray, width: float) -
     """Coverage of a band |distance| < half_width: a pixel's exact share, so thin bands fade and never vanish."""
     distance = np.abs(distance)
     return coverage(half_width - distance, width) - coverage(-half_width - distance, width)
-
-
-def smooth(t: np.ndarray) -> np.ndarray:
-    """Smoothstep of values in [0, 1]."""
-    return t * t * (3 - 2 * t)

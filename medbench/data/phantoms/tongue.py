@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from medbench.data.phantoms.drawing import Phantom, coverage, smooth, stripe
+from medbench.data.phantoms.drawing import Phantom, coverage, stripe
 
 YELLOWNESS = ((0.26, 0.64), (0.0, 0.36), (0.54, 1.0))  # range by class; neighbours overlap
 SKIN, LIP, MOUTH = np.array([(0.80, 0.61, 0.52), (0.70, 0.36, 0.36), (0.14, 0.05, 0.06)])
@@ -64,7 +64,8 @@ class Tongue(Phantom):
         wide, long = self.drawn((0.72, 0.98), (0.75, 1.1))
         u, v = self.x / (self.half_width * wide), (self.y + 0.22) / (self.tip * long)
         ragged = 0.35 * self.noise(7) + 0.25 * self.noise(18)
-        return self.between(0.52, 0.94) * smooth(np.clip(1.25 * (1 - u * u - v * v) + ragged, 0, 1))
+        spread = np.clip(1.25 * (1 - u * u - v * v) + ragged, 0, 1)
+        return self.between(0.52, 0.94) * (spread * spread * (3 - 2 * spread))
 
     def _fissure(self) -> np.ndarray:
         """Darkening along the median line, slightly bent, open between root and tip."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from medbench.data.phantoms.drawing import Phantom, coverage, smooth, stripe
+from medbench.data.phantoms.drawing import Phantom, coverage, stripe
 
 
 class ChestXray(Phantom):
@@ -26,7 +26,8 @@ class ChestXray(Phantom):
         x, y = self.x, self.y
         trunk = self.ellipse((0, 0.55), (self.between(1.0, 1.14), 1.5), blur=0.06, square=0.75)
         neck = self.ellipse((0, -1.0), (self.between(0.26, 0.34), 0.5), blur=0.08)
-        density = np.maximum(trunk * (0.60 + 0.12 * smooth(np.clip(y + 0.4, 0, 1))), 0.55 * neck)
+        low = np.clip(y + 0.4, 0, 1)
+        density = np.maximum(trunk * (0.60 + 0.12 * (low * low * (3 - 2 * low))), 0.55 * neck)
         density += 0.16 * trunk * stripe(x, 0.11, 0.12) + 0.03 * self.noise(4)
         return density - 0.12 * (stripe(x - 0.01, 0.045, self.pixel + 0.03) * coverage(-0.25 - y, 0.1))  # the trachea
 
