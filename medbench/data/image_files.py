@@ -197,7 +197,6 @@ class _Reader:
 
     def stacked(self) -> np.ndarray:
         """Images (N, ...) uint8, each dropped here on the way, so that they are not in memory twice."""
-
         stacked = np.empty((len(self.images), *self.images[0].pixels.shape), dtype=np.uint8)
         for row, image in enumerate(self.images):
             stacked[row], image.pixels = image.pixels, None

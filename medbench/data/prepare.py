@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from medbench.core.errors import UserError, naming
-from medbench.core.registry import imported
 from medbench.data import KINDS
 from medbench.data.dataset import SPLITS, Card, Dataset, Patients, Split, SplitName, class_counts
 from medbench.data.digest import origins_of
