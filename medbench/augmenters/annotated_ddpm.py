@@ -1,18 +1,17 @@
 """The annotated diffusion model as an augmenter: DDPM in pixel space under L1, L2 or Huber."""
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from medbench.augmenters.annotated import AnnotatedUNet
 from medbench.augmenters.base import UNLABELLED, ImageSpec, Job, LogRows, Samples
 from medbench.augmenters.batches import Drawn, sample_in_batches
-from medbench.augmenters.components import NetworkAugmenter, seed_weights, train_component
-from medbench.augmenters.diffusion import Denoising, noise_loss, scheduler_of
+from medbench.augmenters.codec import PixelCodec
+from medbench.augmenters.components import seed_weights, train_component
+from medbench.augmenters.diffusion import Denoising, DiffusionAugmenter
 from medbench.augmenters.diffusion_sections import AnnotatedDDPM
-from medbench.augmenters.image_tensors import to_model_range
 from medbench.augmenters.noise_prediction import NoisePrediction
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
@@ -21,7 +20,7 @@ from medbench.training.loop import Schedule
 from medbench.training.task import Batch
 
 
-class AnnotatedDDPMAugmenter(NetworkAugmenter[AnnotatedDDPM]):
+class AnnotatedDDPMAugmenter(DiffusionAugmenter[AnnotatedDDPM]):
     """Rogge and Rasul 2022; after Ho et al. 2020. `conditioning: class` trains one network per class."""
 
     LEAST_PER_CLASS = 1
@@ -30,38 +29,35 @@ class AnnotatedDDPMAugmenter(NetworkAugmenter[AnnotatedDDPM]):
     def __init__(self, section: AnnotatedDDPM, spec: ImageSpec):
         super().__init__(section, spec)
         per_class = section.conditioning == "class"
+        self.codec = PixelCodec(spec.channels, spec.size, divisor=1)
         self.components = tuple(f"unet_class{k}" for k in range(len(spec.classes))) if per_class else ("unet",)
 
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         rows: LogRows = []
         for k, name in enumerate(self.components):
             seed_weights(name, job)
-            task = WalkthroughTask(self._new_network(), self.section, self.flips, self._part(val, k), job)
+            network = self.new_network()
+            task = WalkthroughTask(network, self.codec, self.section, self.flips, self._part(val, k), job)
             schedule = Schedule.adam(self.section, self._steps(k))
             rows += train_component(name, task, self._part(train, k), schedule, job)
             self.networks[name] = task.networks["unet"]
         return rows
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
-        section, per_class = self.section, self.section.conditioning == "class"
+        section = self.section
         known = labels if section.labelled else np.full_like(labels, UNLABELLED)
-        owner = labels if per_class else np.zeros_like(labels)
-        networks = [self._ready(name, job) for name in self.components]
-        shape = self.spec.tensor_shape
+        owner = labels if section.conditioning == "class" else np.zeros_like(labels)
+        networks = [self.ready(name, job) for name in self.components]
+        codec, steps, scheduler = self.codec, section.sample_steps, self.scheduler
 
         def draw(rows: np.ndarray, batch_labels: np.ndarray) -> Drawn:
             network = networks[owner[rows[0]]]
-            scheduler = scheduler_of(section, "epsilon")
-            denoising = Denoising(network, scheduler, section.sample_steps, shape, lambda x: x, job.seed, job.runtime)
+            denoising = Denoising(network, scheduler, steps, codec.shape, codec.decode, job.seed, job.runtime)
             return denoising.draw(rows, batch_labels)
 
-        return sample_in_batches(draw, known, shape, section.sample_batch_size, job, owner)
+        return sample_in_batches(draw, known, self.spec.tensor_shape, section.sample_batch_size, job, owner)
 
-    def save(self, folder: Path) -> None:
-        super().save(folder)
-        scheduler_of(self.section, "epsilon").save_pretrained(folder / "scheduler")
-
-    def _new_network(self) -> AnnotatedUNet:
+    def new_network(self, **given: Any) -> AnnotatedUNet:
         section = self.section
         halvings = len(section.multipliers) - 1
         if min(self.spec.size) < 2**halvings:
@@ -69,17 +65,12 @@ class AnnotatedDDPMAugmenter(NetworkAugmenter[AnnotatedDDPM]):
                 f"multipliers {list(section.multipliers)} halve the image {halvings} times, too often for"
                 f" {min(self.spec.size)} pixels; give fewer multipliers or a larger image_size"
             )
-        return AnnotatedUNet(
-            channels=self.spec.channels,
-            width=section.width or _nearest_width(min(self.spec.size)),
-            multipliers=section.multipliers,
+        return super().new_network(
+            # The image's side as in the walk-through (28 for 28×28), down to a multiple of GroupNorm's 4, at least 4.
+            width=section.width or max(min(self.spec.size) // 4 * 4, 4),
             n_classes=len(self.spec.classes) if section.conditioning == "label" else None,
             standardization=section.weight_standardization,
         )
-
-    def _ready(self, name: str, job: Job) -> AnnotatedUNet:
-        """A network as it samples."""
-        return self.networks[name].to(job.runtime.torch_device, memory_format=torch.channels_last).eval()
 
     def _steps(self, k: int) -> int:
         """The total shared out: the first networks take the remainder."""
@@ -95,23 +86,11 @@ class AnnotatedDDPMAugmenter(NetworkAugmenter[AnnotatedDDPM]):
 class WalkthroughTask(NoisePrediction):
     """Predicting the noise in mirrored or plain pixels, given labels or not."""
 
-    def __init__(self, network: AnnotatedUNet, section: AnnotatedDDPM, flips: bool, val: Split, job: Job):
-        self.section = section
-        super().__init__(network, lambda images, _: to_model_range(images), section, flips, val, job)
+    section: AnnotatedDDPM
 
-    def loss(self, batch: Batch) -> Tensor:
-        x, draws = to_model_range(batch.images), batch.draws
-        if self.flips:
-            x = mirrored(x, draws)
-        timestep = draws.randint(0, self.section.timesteps, (len(x),))
-        noise = draws.randn(x.shape)
-        predicted = self.predict(self.noised(x, noise, timestep), timestep, batch.labels)
-        return noise_loss(predicted, noise, self.section.loss, self.section.huber_beta)
+    def seen(self, batch: Batch) -> tuple[Tensor, ...]:
+        images = mirrored(batch.images, batch.draws) if self.flips else batch.images
+        return self.encode(images, batch.draws), batch.labels
 
     def predict(self, x: Tensor, timestep: Tensor, *conditions: Tensor | None) -> Tensor:
         return super().predict(x, timestep, *(conditions if self.section.conditioning == "label" else ()))
-
-
-def _nearest_width(size: int) -> int:
-    """The image's side as in the walk-through (28 for 28×28), down to a multiple of GroupNorm's 4, at least 4."""
-    return max(size // 4 * 4, 4)

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 from diffusers import ConfigMixin, ModelMixin, UNet2DModel
 from diffusers.configuration_utils import register_to_config
-from torch import Tensor, nn
+from torch import Tensor
 
-from medbench.augmenters.base import ImageSpec, Job
-from medbench.augmenters.codec import PixelCodec
-from medbench.augmenters.conditional_diffusion import Codec, ConditionalAugmenter
+from medbench.augmenters.conditional_diffusion import ConditionalAugmenter
 from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.augmenters.nonleaky_augmentation import Condition
 
@@ -57,21 +55,3 @@ class CDDPMAugmenter(ConditionalAugmenter[CDDPM]):
     """Ho et al. 2020 with classifier-free guidance (Ho and Salimans 2022)."""
 
     Network = PixelUNet
-
-    def __init__(self, section: CDDPM, spec: ImageSpec):
-        super().__init__(section, spec)
-        self.codec = PixelCodec(spec.channels, spec.size, self.divisor)
-
-    def new_codec(self, job: Job) -> Codec:
-        return self.codec
-
-    def new_network(self, codec: Codec) -> nn.Module:
-        section = self.section
-        return PixelUNet(
-            channels=self.spec.channels,
-            widths=section.widths,
-            layers_per_stage=section.layers_per_stage,
-            attention_stages=section.attention_stages,
-            n_classes=len(self.spec.classes),
-            dropout=section.dropout,
-        )

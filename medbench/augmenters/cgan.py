@@ -27,9 +27,9 @@ class CGANAugmenter(NetworkAugmenter[CGAN]):
 
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         seed_weights("gan", job)
-        section, channels, size, n_classes = self.section, self.spec.channels, self.spec.size, len(self.spec.classes)
-        generator = orthogonal(LatentDecoder(channels, size, n_classes, section.width, section.latent_dim))
-        discriminator = ProjectionDiscriminator(channels, size, n_classes, section.width)
+        section, spec = self.section, self.spec
+        generator = orthogonal(self.new_network())
+        discriminator = ProjectionDiscriminator(spec.channels, spec.size, len(spec.classes), section.width)
         task = HingeGame(generator, discriminator, section, self.flips, self.policies, val, job)
         schedule = Schedule.adam(section, section.steps, ADAM_BETAS)
         rows = train_component("gan", task, train, schedule, job, component="generator")

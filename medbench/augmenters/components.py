@@ -1,5 +1,6 @@
 """Training, saving and loading the networks of an augmenter, by component."""
 
+import inspect
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -63,6 +64,17 @@ class NetworkAugmenter(Augmenter[SectionT]):
     def __init__(self, section: SectionT, spec: ImageSpec):
         super().__init__(section, spec)
         self.networks: dict[str, Any] = {}
+
+    def new_network(self, **given: Any) -> Any:
+        """A network before its training: what its constructor names is given, known of the images, or a setting."""
+        known = {"channels": self.spec.channels, "size": self.spec.size, "n_classes": len(self.spec.classes)}
+        values = {**dict(self.section), **known, **given}
+        names = inspect.signature(self.Network).parameters
+        return self.Network(**{name: values[name] for name in names if name in values})
+
+    def ready(self, name: str, job: Job) -> Any:
+        """A network as it samples."""
+        return self.networks[name].to(job.runtime.torch_device, memory_format=torch.channels_last).eval()
 
     def save(self, folder: Path) -> None:
         for name in self.components:

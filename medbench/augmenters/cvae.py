@@ -74,14 +74,7 @@ class ConditionalVAE(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(
-        self,
-        channels: int = 1,
-        size: tuple[int, int] = (28, 28),
-        n_classes: int = 2,
-        width: int = 32,
-        latent_dim: int = 64,
-    ):
+    def __init__(self, channels: int, size: tuple[int, int], n_classes: int, width: int, latent_dim: int):
         super().__init__()
         self.encoder = Encoder(channels, (size[0], size[1]), n_classes, width, latent_dim)
         self.decoder = LatentDecoder(channels, size, n_classes, width, latent_dim)
@@ -154,10 +147,8 @@ class CVAEAugmenter(NetworkAugmenter[CVAE]):
 
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         seed_weights("vae", job)
-        section, spec = self.section, self.spec
-        network = ConditionalVAE(spec.channels, spec.size, len(spec.classes), section.width, section.latent_dim)
-        task = EvidenceBound(network, section, self.flips, val, job)
-        rows = train_component("vae", task, train, Schedule.adam(section, section.steps), job)
+        task = EvidenceBound(self.new_network(), self.section, self.flips, val, job)
+        rows = train_component("vae", task, train, Schedule.adam(self.section, self.section.steps), job)
         self.networks = task.networks
         return rows
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -13,11 +15,13 @@ from torch import Tensor, nn
 from medbench.augmenters import schedules
 from medbench.augmenters.base import UNLABELLED
 from medbench.augmenters.batches import Drawn
+from medbench.augmenters.components import NetworkAugmenter
 from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.augmenters.image_tensors import noise, to_uint8
 from medbench.system.runtime import Runtime
 
 Scheduler: TypeAlias = DDPMScheduler | DDIMScheduler | DPMSolverMultistepScheduler
+SectionT = TypeVar("SectionT", bound=DiffusionSection)
 SNAPSHOTS = 9  # pictures of the first image on its way
 # x (B, C, H, W), timestep (B,), labels (B,) or None -> what the network predicts, like x
 Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -55,17 +59,23 @@ def scheduler_of(section: DiffusionSection, prediction: str) -> Scheduler:
     )
 
 
+class DiffusionAugmenter(NetworkAugmenter[SectionT], Generic[SectionT]):
+    """Its scheduler is saved beside its networks."""
+
+    @property
+    def scheduler(self) -> Scheduler:
+        return scheduler_of(self.section, getattr(self.section, "prediction", "epsilon"))
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        self.scheduler.save_pretrained(folder / "scheduler")
+
+
 def noise_loss(predicted: Tensor, noise: Tensor, loss: str, huber_beta: float) -> Tensor:
     """The scalar training loss between predicted and true noise (B, C, H, W), in float32."""
-    predicted, noise = predicted.float(), noise.float()
-    match loss:
-        case "l1":
-            return F.l1_loss(predicted, noise)
-        case "l2":
-            return F.mse_loss(predicted, noise)
-        case "huber":
-            return F.smooth_l1_loss(predicted, noise, beta=huber_beta)
-    raise ValueError(f"loss {loss!r} is not one of l1, l2, huber")
+    losses: dict[str, Callable[..., Tensor]]
+    losses = {"l1": F.l1_loss, "l2": F.mse_loss, "huber": partial(F.smooth_l1_loss, beta=huber_beta)}
+    return losses[loss](predicted.float(), noise.float())
 
 
 def guided(network: nn.Module, scale: float, null_class: int) -> Predict:
@@ -117,6 +127,8 @@ class Denoising:
         x = x.to(device) * float(self.scheduler.init_noise_sigma)
         given = None if labels[0] == UNLABELLED else torch.from_numpy(labels).to(device)
         self.scheduler.set_timesteps(self.n_steps)
+        # Only the ancestral sampler draws noise on the way.
+        drawing = {"generator": generators} if isinstance(self.scheduler, DDPMScheduler) else {}
         snapshots: dict[int, Tensor] = {}
         kept = set(np.linspace(0, self.n_steps, SNAPSHOTS).round().astype(int).tolist())
         for place, t in enumerate(self.scheduler.timesteps.tolist()):
@@ -125,13 +137,9 @@ class Denoising:
             with accelerator.autocast():
                 x_in = x.contiguous(memory_format=torch.channels_last)
                 predicted = self.predict(x_in, torch.full((len(rows),), t, device=device), given)
-            x = self.scheduler.step(predicted.float(), t, x, **self._draws(generators)).prev_sample
+            x = self.scheduler.step(predicted.float(), t, x, **drawing).prev_sample
         images = self._images(x)
         return Drawn(images, {**snapshots, 0: images[0]} if snapshots else {})
-
-    def _draws(self, generators: list[torch.Generator]) -> dict[str, Any]:
-        """Only the ancestral sampler draws noise on the way."""
-        return {"generator": generators} if type(self.scheduler).__name__ == "DDPMScheduler" else {}
 
     def _images(self, x: Tensor) -> Tensor:
         return to_uint8(self.decode(x)).cpu()

@@ -88,14 +88,7 @@ class LatentDecoder(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(
-        self,
-        channels: int = 1,
-        size: tuple[int, int] = (28, 28),
-        n_classes: int = 2,
-        width: int = 32,
-        latent_dim: int = 64,
-    ):
+    def __init__(self, channels: int, size: tuple[int, int], n_classes: int, width: int, latent_dim: int):
         super().__init__()
         self.sizes = halved_sizes((size[0], size[1]))[::-1]
         widths = stage_widths(width, len(self.sizes))[::-1]

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from medbench.augmenters.base import ImageSpec, Job
+from medbench.augmenters.base import Job, LogRows
 from medbench.augmenters.codec import LatentCodec
-from medbench.augmenters.conditional_diffusion import Codec, ConditionalAugmenter
+from medbench.augmenters.conditional_diffusion import ConditionalAugmenter
 from medbench.augmenters.diffusion_sections import LDM, LatentDiffusion, MedIENet
 from medbench.augmenters.medienet import MedIENetUNet
 from medbench.augmenters.nonleaky_augmentation import Condition
 from medbench.augmenters.pipeline import MedIENetPipeline
 from medbench.core.errors import UserError
+from medbench.data.dataset import Split
 
 SectionT = TypeVar("SectionT", bound=LatentDiffusion)
 
@@ -69,33 +70,19 @@ class LatentUNet(ModelMixin, ConfigMixin):
 class LatentAugmenter(ConditionalAugmenter[SectionT], Generic[SectionT]):
     """Rombach et al. 2022. Its saved model holds the first stage too, so that it makes images by itself."""
 
-    def new_codec(self, job: Job) -> Codec:
+    def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         if job.first_stage is None:
             raise UserError(f"{job.title}: give its first stage's model, {self.section.first_stage} (--first-stage)")
-        return self._latents(job.first_stage)
+        return super().fit(train, val, job)
 
-    def new_network(self, codec: Codec) -> nn.Module:
-        network: nn.Module = self.Network(codec.shape[0], **self._settings())
-        return network
+    def new_codec(self, first_stage: Path) -> LatentCodec:
+        codec = LatentCodec.load(first_stage, self.spec.channels, self.spec.size, self.divisor)
+        codec.vae.register_to_config(_name_or_path=None)  # where it lay on this machine is no part of a saved model
+        return codec
 
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.codec.vae.save_pretrained(folder / "vae")
-
-    @classmethod
-    def load(cls, section: SectionT, spec: ImageSpec, folder: Path) -> Self:
-        augmenter = super().load(section, spec, folder)
-        augmenter.codec = augmenter._latents(folder)
-        return augmenter
-
-    def _latents(self, folder: Path) -> LatentCodec:
-        codec = LatentCodec.load(folder, self.spec.channels, self.spec.size, self.divisor)
-        codec.vae.register_to_config(_name_or_path=None)  # where it lay on this machine is no part of a saved model
-        return codec
-
-    def _settings(self) -> dict[str, Any]:
-        names = ("widths", "layers_per_stage", "heads", "tokens_per_class", "context_dim", "dropout")
-        return {"n_classes": len(self.spec.classes), **{name: getattr(self.section, name) for name in names}}
 
 
 class LDMAugmenter(LatentAugmenter[LDM]):
@@ -108,8 +95,9 @@ class MedIENetAugmenter(LatentAugmenter[MedIENet]):
     """MedIENet (Yuan et al. 2025) as we declare it: multi-attention in the encoder, RoPE, class cross-attention."""
 
     Network = MedIENetUNet
-    # Of the ablation, in the order of the section.
-    SWITCHES = tuple(name for name in MedIENet.model_fields if name not in LatentDiffusion.model_fields)
+
+    def new_network(self, **given: Any) -> MedIENetUNet:
+        return super().new_network(in_channels=given["channels"])
 
     def save(self, folder: Path) -> None:
         """As a diffusers pipeline, which `load` reads component by component."""
@@ -123,6 +111,3 @@ class MedIENetAugmenter(LatentAugmenter[MedIENet]):
             guidance_scale=self.section.guidance_scale,
             steps=self.section.sample_steps,
         ).save_pretrained(folder)
-
-    def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {name: getattr(self.section, name) for name in self.SWITCHES}

@@ -59,7 +59,7 @@ class Knowing(nn.Module):
 def task(job, network, flips=True, **settings) -> ConditionalTask:
     images = np.full((40, 8, 8), GRAY, dtype=np.uint8)
     val = Split(images, np.arange(40) % 2, np.arange(40))
-    return ConditionalTask(network, PixelCodec(1, (8, 8), 2), section(**settings), flips, val, job, None, None)
+    return ConditionalTask(network, PixelCodec(1, (8, 8), 2), section(**settings), flips, val, job)
 
 
 def batch(n=64, seed=5, gray=True) -> Batch:
@@ -136,7 +136,7 @@ def test_the_probe_is_one_scale_for_every_loss_and_batch_size(job):
     def probed(**settings):
         torch.manual_seed(0)
         made = section(**settings)
-        network = CDDPMAugmenter(made, spec()).new_network(None).eval()
+        network = CDDPMAugmenter(made, spec()).new_network().eval()
         with torch.inference_mode():
             return task(job, network, **settings).probe()["eps_mse"]
 
