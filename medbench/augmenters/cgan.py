@@ -9,7 +9,7 @@ from medbench.augmenters.components import NetworkAugmenter, probe_set, seed_wei
 from medbench.augmenters.decoder_sections import CGAN
 from medbench.augmenters.discriminators import ProjectionDiscriminator, discriminator_hinge, generator_hinge, orthogonal
 from medbench.augmenters.image_tensors import to_model_range
-from medbench.augmenters.latent_decoder import LatentDecoder, decoded
+from medbench.augmenters.latent_vectors import LatentDecoder, decoded
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored

@@ -14,11 +14,7 @@ from medbench.training.task import Draws
 
 
 class Padding:
-    """Reflects the borders of images outwards until `divisor` divides both sides, and crops them again.
-
-    Args:
-        image_size: height and width in pixels.
-        divisor: of the padded height and width, which are `size`.
+    """Reflects the borders of images outwards until `divisor` divides height and width, and crops them again.
 
     Raises:
         UserError: a side would need more pixels than reflection has (at either end one less than the side).
@@ -69,9 +65,10 @@ class LatentCodec:
     It always works in float32: bfloat16's 8 bits next to ±1 are as coarse as the grey levels of an image, and what is
     lost here no denoiser can win back.
 
+    A first stage for colour takes gray images three times over, and the mean of its channels is the gray image.
+
     Args:
-        vae: its config's `scaling_factor` gives latents unit standard deviation. One for colour takes gray images three
-            times over, and the mean of its channels is the gray image.
+        vae: its config's `scaling_factor` gives latents unit standard deviation.
         channels, size: of the images, height and width in pixels.
         divisor: of the latents' sides.
 

@@ -2,22 +2,20 @@
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-from torch import Tensor, nn
+from torch import Tensor
 
 from medbench.augmenters.base import Job, LogRows, Samples
 from medbench.augmenters.codec import drawn
 from medbench.augmenters.components import NetworkAugmenter, probe_set, seed_weights, train_component
 from medbench.augmenters.decoder_sections import CVAE
 from medbench.augmenters.image_tensors import to_model_range
-from medbench.augmenters.latent_decoder import ConditionalNorm, LatentDecoder, decoded, halved_sizes, stage_widths
+from medbench.augmenters.latent_vectors import Encoder, LatentDecoder, decoded
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored
 from medbench.training.loop import Schedule
@@ -27,51 +25,8 @@ from medbench.training.task import Batch, Draws, Task
 ROUNDING_VARIANCE = (2 / 255) ** 2 / 12
 
 
-class DownBlock(nn.Module):
-    """A residual block that halves the image, its side rounded up, conditioned on a class embedding."""
-
-    def __init__(self, in_channels: int, out_channels: int, condition_dim: int):
-        super().__init__()
-        self.norm1 = ConditionalNorm(in_channels, condition_dim)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1)
-        self.norm2 = ConditionalNorm(out_channels, condition_dim)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """x (B, C, H, W), condition (B, condition_dim) -> (B, out_channels, ⌈H/2⌉, ⌈W/2⌉)."""
-        residual = self.conv1(F.silu(self.norm1(x, condition)))
-        residual = self.conv2(F.silu(self.norm2(residual, condition)))
-        return self.shortcut(F.avg_pool2d(x, 2, ceil_mode=True)) + residual
-
-
-class Encoder(nn.Module):
-    """The approximate posterior q(z | image, class), a diagonal Gaussian. Arguments as of LatentDecoder."""
-
-    def __init__(self, channels: int, size: tuple[int, int], n_classes: int, width: int, latent_dim: int):
-        super().__init__()
-        sizes = halved_sizes(size)
-        widths = stage_widths(width, len(sizes))
-        self.label = nn.Embedding(n_classes, latent_dim)
-        self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
-        self.downs = nn.ModuleList(DownBlock(narrow, wide, latent_dim) for narrow, wide in pairwise(widths))
-        self.norm_out = ConditionalNorm(widths[-1], latent_dim)
-        self.moments = nn.Linear(widths[-1] * math.prod(sizes[-1]), 2 * latent_dim)
-
-    def forward(self, images: Tensor, labels: Tensor) -> DiagonalGaussianDistribution:
-        """images (B, C, H, W) in [-1, 1], labels (B,) -> a distribution over (B, latent_dim, 1, 1)."""
-        condition, x = self.label(labels), self.conv_in(images)
-        for down in self.downs:
-            x = down(x, condition)
-        moments = self.moments(F.silu(self.norm_out(x, condition)).flatten(1))
-        return DiagonalGaussianDistribution(moments.float()[:, :, None, None])
-
-
 class ConditionalVAE(ModelMixin, ConfigMixin):
-    """Encoder and decoder, each given the class (Kingma and Welling 2014; Sohn et al. 2015).
-
-    Arguments as of LatentDecoder.
-    """
+    """Encoder and decoder, each given the class (Kingma and Welling 2014; Sohn et al. 2015)."""
 
     @register_to_config
     def __init__(self, channels: int, size: tuple[int, int], n_classes: int, width: int, latent_dim: int):
@@ -100,12 +55,11 @@ def negative_bound(
 
     The likelihood is Gaussian with one σ for all pixels at its best value for the batch, σ² = the mean squared error
     (σ-VAE, Rybkin et al. 2021, eq. 7 and 8); a fixed σ would make kl_weight 1 mean another balance for every dataset.
+    `mean` goes from a mean over these images to that over their whole batch, whose σ it is (Batch.mean).
 
     Args:
         images, reconstructions: (B, C, H, W) in [-1, 1].
         kl: (B,) nats per image.
-        kl_weight: 1 is the evidence bound.
-        mean: from a mean over these images to that over their whole batch, whose σ it is (Batch.mean).
     """
     variance = mean(F.mse_loss(reconstructions.float(), images)) + ROUNDING_VARIANCE
     nll = 0.5 * (torch.log(2 * math.pi * variance) + 1)

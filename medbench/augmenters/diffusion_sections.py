@@ -1,6 +1,6 @@
 """What a config may say of a diffusion model: one section per kind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
@@ -188,13 +188,16 @@ class LatentDiffusion(ConditionalDiffusion):
 
     @model_validator(mode="after")
     def _heads_fit_the_widths(self) -> "LatentDiffusion":
-        multiple = 4 * self.heads  # 2-D RoPE turns a head's channels in pairs, half by row, half by column
-        if any(width % multiple for width in self.widths):
-            raise ValueError(
-                f"widths {list(self.widths)} with heads {self.heads}: every width must be a multiple of 4 × heads ="
-                f" {multiple}"
-            )
+        require_heads(self.widths, self.heads)
         return self
+
+
+def require_heads(widths: Sequence[int], heads: int) -> None:
+    """Raises ValueError unless 2-D RoPE can turn a head's channels in pairs, half of them by row, half by column."""
+    if any(width % (4 * heads) for width in widths):
+        raise ValueError(
+            f"widths {list(widths)} with heads {heads}: every width must be a multiple of 4 × heads = {4 * heads}"
+        )
 
 
 class LDM(LatentDiffusion):

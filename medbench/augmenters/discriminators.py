@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from medbench.augmenters.latent_decoder import halved_sizes, stage_widths
+from medbench.augmenters.latent_vectors import halved_sizes, stage_widths
 
 
 def discriminator_hinge(real: Tensor, fake: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import io
 import json
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class CheckpointStore:
             is refused, not overwritten: it may be hours of somebody's work.
     """
 
-    def __init__(self, folder: Path, belongs_to: Any):
+    def __init__(self, folder: Path, belongs_to: Mapping[str, Any]):
         self.folder, self.belongs_to = Path(folder), canonical_json(belongs_to)
 
     def save(self, step: int, state: dict[str, Any]) -> None:
@@ -55,52 +55,41 @@ class CheckpointStore:
             UserError: the checkpoint belongs to something else, or cannot be read.
         """
         remove_all_stale(self.folder)
-        for path, checkpoint in self._undamaged():
+        paths = self._newest_first()
+        for count, path in enumerate(paths, start=1):
+            checkpoint = _loaded(path)
+            if checkpoint is None:
+                instead = "going back to the one before" if count < len(paths) else "no other is left, starting anew"
+                print(f"medbench: {path}: damaged checkpoint, {instead}", file=sys.stderr)
+                continue
             if checkpoint["belongs_to"] != self.belongs_to:
                 raise UserError(
                     f"{path}: this checkpoint was made with {_difference(checkpoint['belongs_to'], self.belongs_to)};"
-                    f" restore that, or remove {self._of_job()} to start again"
+                    f" restore that, or remove {self._of_job(was_held)} to start again"
                 )
             return checkpoint["step"], checkpoint["state"]
         return None
 
     def discard(self) -> None:
-        """Removes checkpoints that led nowhere, so that other settings start anew.
-
-        Where this process holds a job's folder, those of the job's other components go too: they belong to the same
-        settings.
-        """
-        folder = next(filter(is_mine, (self.folder, *self.folder.parents)), self.folder)
-        for path in folder.rglob("step*.pt"):
+        """Removes checkpoints that led nowhere, so that other settings start anew: also those of the other components
+        of a job whose folder this process holds."""
+        for path in self._of_job(is_mine).rglob("step*.pt"):
             path.unlink(missing_ok=True)
 
-    def _of_job(self) -> Path:
-        """The folder that the job holds, with the checkpoints of its other components."""
-        return next(filter(was_held, (self.folder, *self.folder.parents)), self.folder)
+    def _of_job(self, is_held: Callable[[Path], bool]) -> Path:
+        """The folder that a job holds, with the checkpoints of all its components."""
+        return next(filter(is_held, (self.folder, *self.folder.parents)), self.folder)
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("step*.pt"), reverse=True)
 
-    def _undamaged(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        paths = self._newest_first()
-        for count, path in enumerate(paths, start=1):
-            checkpoint = _loaded(path, _read(path))
-            if checkpoint is not None:
-                yield path, checkpoint
-            else:
-                instead = "going back to the one before" if count < len(paths) else "no other is left, starting anew"
-                print(f"medbench: {path}: damaged checkpoint, {instead}", file=sys.stderr)
 
-
-def _read(path: Path) -> bytes:
+def _loaded(path: Path) -> dict[str, Any] | None:
+    """None: it is not what its name says, or is no checkpoint of ours."""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; make it readable, or remove it") from error
-
-
-def _loaded(path: Path, content: bytes) -> dict[str, Any] | None:
-    """None: it is not what its name says, or is no checkpoint of ours."""
     if _digest(content) != path.stem.partition("-")[2]:
         return None
     try:
@@ -118,24 +107,23 @@ def _difference(earlier: str, current: str) -> str:
     >>> _difference('{"runtime":{"torch_threads":2},"seed":0}', '{"runtime":{"torch_threads":4},"seed":0}')
     'runtime.torch_threads 2, not 4'
     """
-    before, now = (dict(_entries(json.loads(text))) for text in (earlier, current))
+    before, now = _entries(earlier), _entries(current)
     name = next(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
     return f"{name} {_short(before.get(name))}, not {_short(now.get(name))}"
 
 
-def _short(value: str | None, most: int = 40) -> str:
+def _entries(text: str) -> dict[str, str]:
+    """Path and value of all that is not a mapping."""
+    from pandas import json_normalize  # seconds of imports that only a refusal need pay
+
+    (entries,) = json_normalize(json.loads(text)).to_dict("records")
+    return {str(name): canonical_json(value) for name, value in entries.items()}
+
+
+def _short(value: str | None) -> str:
     """Of a hash, enough to tell it from another."""
     text = "(nothing)" if value is None else value
-    return text if len(text) <= most else f"{text[: most // 2]}…"
-
-
-def _entries(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Path and value of all that is not a mapping."""
-    if not isinstance(value, dict):
-        yield name, canonical_json(value)
-        return
-    for key, inner in value.items():
-        yield from _entries(inner, f"{name}.{key}" if name else key)
+    return text if len(text) <= 40 else f"{text[:20]}…"
 
 
 def _digest(content: bytes | memoryview) -> str:

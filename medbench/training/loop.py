@@ -116,13 +116,7 @@ class _Loop:
     """The state of one training run and what one step does to it."""
 
     def __init__(
-        self,
-        task: Task,
-        data: TrainingData,
-        schedule: Schedule,
-        seed: int,
-        store: CheckpointStore,
-        runtime: Runtime,
+        self, task: Task, data: TrainingData, schedule: Schedule, seed: int, store: CheckpointStore, runtime: Runtime
     ):
         self.task, self.data, self.schedule, self.seed, self.store = task, data, schedule, seed, store
         self.accelerator = runtime.accelerator()

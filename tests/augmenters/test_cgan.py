@@ -11,7 +11,7 @@ from medbench.augmenters.cgan import POLICIES, CGANAugmenter, HingeGame, diff_au
 from medbench.augmenters.decoder_sections import CGAN
 from medbench.augmenters.discriminators import PatchDiscriminator, ProjectionDiscriminator, orthogonal
 from medbench.augmenters.image_tensors import to_model_range
-from medbench.augmenters.latent_decoder import LatentDecoder
+from medbench.augmenters.latent_vectors import LatentDecoder
 from medbench.training.task import Batch, Draws
 from tests.helpers.jobs import job_in
 

@@ -11,7 +11,7 @@ from medbench.augmenters.cvae import ROUNDING_VARIANCE, ConditionalVAE, Evidence
 from medbench.augmenters.decoder_sections import CGAN, CVAE
 from medbench.augmenters.discriminators import ProjectionDiscriminator
 from medbench.augmenters.image_tensors import to_model_range
-from medbench.augmenters.latent_decoder import LatentDecoder, halved_sizes
+from medbench.augmenters.latent_vectors import LatentDecoder, halved_sizes
 from medbench.training.task import Batch, Draws
 from tests.helpers.jobs import job_in
 

@@ -16,6 +16,7 @@ from medbench.training.task import Task, TrainingData
 RUNTIME = Runtime("cpu", "fp32", 1, False)
 SECTION = TrainingSection(batch_size=4, log_every=5, checkpoint_every=3, learning_rate=1e-2)
 STEPS = 14
+OURS = {"run": "this"}  # what checkpoints belong to
 IMAGES = torch.randint(0, 256, (10, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 DATA = TrainingData(IMAGES, torch.arange(10))
 
@@ -61,7 +62,7 @@ class Regression(Task):
         return {"eps_mse": float(self.network(torch.ones(1, 1, 4, 4)).sum())}
 
 
-def trained(folder, task=None, section=SECTION, belongs_to="this", runtime=RUNTIME, **schedule):
+def trained(folder, task=None, section=SECTION, belongs_to=OURS, runtime=RUNTIME, **schedule):
     """The task after its steps, and what it has logged; its checkpoints lie in the folder."""
     task, store = task or Regression(), CheckpointStore(folder, belongs_to)
     history = train_network(task, DATA, Schedule.adam(section, STEPS, **schedule), 1, store, runtime, "test")

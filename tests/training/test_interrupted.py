@@ -8,7 +8,7 @@ import torch
 
 from medbench.core.errors import Interrupted
 from medbench.training.checkpoint import CheckpointStore
-from tests.helpers.tasks import SECTION, STEPS, Regression, assert_same, trained
+from tests.helpers.tasks import OURS, SECTION, STEPS, Regression, assert_same, trained
 
 EMA = SECTION.model_copy(update={"ema_decay": 0.9})
 sections = pytest.mark.parametrize("section", [SECTION, EMA], ids=["plain", "ema"])
@@ -67,7 +67,7 @@ def test_a_probe_or_check_that_was_broken_off_is_made_after_the_resume(tmp_path,
     with pytest.raises(Interrupted, match=f"stopped after step {step}; run again"):
         trained(tmp_path / "cut", cut, section, **CHECKS)
     assert (work, step) not in cut.finished
-    step_saved, state = CheckpointStore(tmp_path / "cut", "this").latest()
+    step_saved, state = CheckpointStore(tmp_path / "cut", OURS).latest()
     assert step_saved == step
     assert step not in [row["step"] for row in state["history"]]
     resumed = trained(tmp_path / "cut", Slow(), section, **CHECKS)

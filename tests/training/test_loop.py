@@ -35,8 +35,8 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 
 def test_resuming_as_something_else_is_refused(tmp_path):
     trained(tmp_path)
-    with pytest.raises(UserError, match='made with  "this", not "that"'):
-        trained(tmp_path, belongs_to="that")
+    with pytest.raises(UserError, match='made with run "this", not "that"'):
+        trained(tmp_path, belongs_to={"run": "that"})
 
 
 def test_the_log_has_the_mean_loss_of_each_interval_and_the_last_step(tmp_path):

@@ -10,25 +10,17 @@ from torchvision.ops import SqueezeExcitation
 ROPE_BASE = 10_000  # Su et al. 2021, eq. 15
 
 
-def grid_angles(height: int, width: int, head_dim: int, device: torch.device) -> Tensor:
-    """Angles (height · width, head_dim / 2) of the positions of a map, row by row, in radians."""
-    rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
-    return axial_angles(rows, columns, head_dim)
-
-
 def axial_angles(rows: Tensor, columns: Tensor, head_dim: int) -> Tensor:
     """Angles by which the pairs of channels of one head are turned at every position of a grid.
 
     Args:
-        rows: coordinates (H,), in positions.
-        columns: coordinates (W,), in positions.
+        rows, columns: coordinates (H,) and (W,), in positions.
         head_dim: channels per head, a multiple of 4.
 
     Returns:
         (H·W, head_dim / 2) float32, radians: the first half of the pairs turns with the row, the other with the column.
 
-    Source: Su et al. 2021, eq. 15, with the d = head_dim / 2 channels of one axis. Nothing is stored, so a map of any
-    size has its angles.
+    Source: Su et al. 2021, eq. 15, with the d = head_dim / 2 channels of one axis.
     """
     exponents = torch.arange(0, head_dim // 2, 2, dtype=torch.float32, device=rows.device) / (head_dim // 2)
     frequencies = ROPE_BASE**-exponents
@@ -38,14 +30,9 @@ def axial_angles(rows: Tensor, columns: Tensor, head_dim: int) -> Tensor:
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Turns channels i and i + head_dim / 2 together by angle i.
+    """Turns channels i and i + head_dim / 2 together by angle i: x (B, heads, N, head_dim), angles (N, head_dim / 2).
 
-    Args:
-        x: queries or keys (B, heads, N, head_dim).
-        angles: (N, head_dim / 2), radians.
-
-    Returns:
-        The shape and dtype of x. The product of a turned query with a turned key knows only how far apart they are.
+    The product of a turned query with a turned key knows only how far apart they are.
 
     Source: Su et al. 2021, eq. 34; which channels make a pair is free, as the layers before learn it.
     """
@@ -146,7 +133,8 @@ class SelfAttention(nn.Module):
         qkv = self.qkv(tokens_of(self.norm(x)))
         q, k, v = (split_heads(part, self.heads) for part in qkv.chunk(3, dim=-1))
         if self.rope:
-            angles = grid_angles(x.shape[2], x.shape[3], self.head_dim, x.device)
+            rows, columns = (torch.arange(side, device=x.device) for side in x.shape[2:])
+            angles = axial_angles(rows, columns, self.head_dim)
             q, k = rotate(q, angles), rotate(k, angles)
         attended = F.scaled_dot_product_attention(q, k, v)
         return x + map_of(self.out(merge_heads(attended)), x)

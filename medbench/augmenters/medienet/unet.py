@@ -9,6 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
+from medbench.augmenters.diffusion_sections import require_heads
 from medbench.augmenters.medienet.attention import (
     ClassTokens,
     CrossAttention,
@@ -31,11 +32,8 @@ class MedIENetUNet(ModelMixin, ConfigMixin):
         in_channels: of the latents, which are also the output's.
         widths: channels per resolution; multiples of 8 and of 4 · heads. Each but the first halves the latent.
         layers_per_stage: residual blocks at each resolution, down and up.
-        heads: of every self-attention and cross-attention.
         n_classes: without the null class, which is label n_classes.
-        tokens_per_class: learned tokens that cross-attention reads.
-        context_dim: channels of a class token.
-        dropout: in the residual blocks, in [0, 1).
+        tokens_per_class: learned tokens of width context_dim that cross-attention reads.
         augment_dim: length of the vector that tells how a training image was transformed.
         multi_attention: False leaves out the encoder's whole module, its cross-attention included.
         channel_attention, spatial_attention, self_attention: False leaves out this part of the encoder's module.
@@ -66,15 +64,47 @@ class MedIENetUNet(ModelMixin, ConfigMixin):
         cross_attention: bool = True,
     ):
         super().__init__()
-        _check_heads(widths, heads)
-        self._build_condition()
-        self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
-        self._build_encoder()
-        self._build_middle()
-        self._build_decoder()
-        self.norm_out = group_norm(widths[0])
+        require_heads(widths, heads)
+        width, time_dim, context = widths[0], 4 * widths[0], context_dim if cross_attention else None
+        parts = {"channel": channel_attention, "spatial": spatial_attention, "self_attention": self_attention}
+
+        def residual(in_channels: int, out_channels: int) -> ResidualBlock:
+            return ResidualBlock(in_channels, out_channels, time_dim, dropout)
+
+        def residuals(in_channels: int, out_channels: int) -> list[ResidualBlock]:
+            return [residual(in_channels, out_channels) for _ in range(layers_per_stage)]
+
+        def cross(channels: int) -> CrossAttention | None:
+            return CrossAttention(channels, heads, context_dim) if cross_attention else None
+
+        def multi(channels: int) -> MultiAttention | None:
+            return MultiAttention(channels, heads, context, rope=rope, **parts) if multi_attention else None
+
+        self.time = nn.Sequential(nn.Linear(width, time_dim), nn.SiLU(), nn.Linear(time_dim, time_dim))
+        # Without bias, so that an image as it is adds nothing (Karras et al. 2022, appendix F.2).
+        self.augment = nn.Linear(augment_dim, width, bias=False)
+        self.class_tokens = ClassTokens(n_classes, tokens_per_class, context_dim) if cross_attention else None
+        self.label = None if cross_attention else nn.Embedding(n_classes + 1, time_dim)
+        self.conv_in = nn.Conv2d(in_channels, width, 3, padding=1)
+
+        self.downs = nn.ModuleList([nn.Identity(), *(Downsample(narrow, wide) for narrow, wide in pairwise(widths))])
+        self.encoder = nn.ModuleList(EncoderStage(residuals(width, width), multi(width)) for width in widths)
+
+        deepest = widths[-1]
+        self.middle = Middle(
+            residual(deepest, deepest),
+            SelfAttention(deepest, heads, rope),
+            cross(deepest),
+            residual(deepest, deepest),
+        )
+
+        upwards = widths[::-1]
+        self.decoder = nn.ModuleList(DecoderStage(residuals(2 * width, width), cross(width)) for width in upwards)
+        self.ups = nn.ModuleList([*(Upsample(wide, narrow) for wide, narrow in pairwise(upwards)), nn.Identity()])
+
+        self.norm_out = group_norm(width)
         # Zero at first: the best guess of noise is its mean until something is learned (Ho et al. 2020's code).
-        self.conv_out = zeroed(nn.Conv2d(widths[0], in_channels, 3, padding=1))
+        self.conv_out = zeroed(nn.Conv2d(width, in_channels, 3, padding=1))
 
     @property
     def null_class(self) -> int:
@@ -82,21 +112,16 @@ class MedIENetUNet(ModelMixin, ConfigMixin):
         return self.config.n_classes
 
     def forward(self, x: Tensor, timestep: Tensor, labels: Tensor, augment: Tensor | None = None) -> Tensor:
-        """Predicted noise (or v).
+        """Noisy latents x (B, C, H, W), timestep and labels (B,), augment (B, augment_dim) -> noise or v like x.
 
-        Args:
-            x: noisy latents (B, C, H, W), H and W multiples of 2^(resolutions − 1).
-            timestep: (B,).
-            labels: (B,) int64 in 0..n_classes; n_classes is the null class.
-            augment: (B, augment_dim), how the images were transformed; None: zeros, not at all.
-
-        Returns:
-            (B, C, H, W).
+        No `augment` says that the images are as they were.
 
         Raises:
             ValueError: a side that the halvings do not divide.
         """
-        self._check_sides(x)
+        multiple = 2 ** (len(self.config.widths) - 1)
+        if x.shape[2] % multiple or x.shape[3] % multiple:
+            raise ValueError(f"latent of {x.shape[2]}×{x.shape[3]}: both sides must be multiples of {multiple}")
         context = None if self.class_tokens is None else self.class_tokens(labels)
         return self._denoise(x, self._condition(timestep, labels, augment, x), context)
 
@@ -119,76 +144,3 @@ class MedIENetUNet(ModelMixin, ConfigMixin):
             sines = sines + self.augment(augment.to(x.dtype))
         time = self.time(sines)
         return F.silu(time if self.label is None else time + self.label(labels))
-
-    def _check_sides(self, x: Tensor) -> None:
-        multiple = 2 ** (len(self.config.widths) - 1)
-        if x.shape[2] % multiple or x.shape[3] % multiple:
-            raise ValueError(f"latent of {x.shape[2]}×{x.shape[3]}: both sides must be multiples of {multiple}")
-
-    # Building -----------------------------------------------------------------------------------------------------
-
-    def _build_condition(self) -> None:
-        config, width = self.config, self.config.widths[0]
-        self.time = nn.Sequential(nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, 4 * width))
-        # Without bias, so that an image as it is adds nothing (Karras et al. 2022, appendix F.2).
-        self.augment = nn.Linear(config.augment_dim, width, bias=False)
-        self.class_tokens = self.label = None
-        if config.cross_attention:
-            self.class_tokens = ClassTokens(config.n_classes, config.tokens_per_class, config.context_dim)
-        else:
-            self.label = nn.Embedding(config.n_classes + 1, 4 * width)
-
-    def _build_encoder(self) -> None:
-        widths = self.config.widths
-        self.downs = nn.ModuleList([nn.Identity(), *(Downsample(narrow, wide) for narrow, wide in pairwise(widths))])
-        self.encoder = nn.ModuleList(
-            EncoderStage(self._residuals(width, width), self._multi(width)) for width in widths
-        )
-
-    def _build_middle(self) -> None:
-        width = self.config.widths[-1]
-        self.middle = Middle(
-            self._residual(width, width),
-            SelfAttention(width, self.config.heads, self.config.rope),
-            self._cross(width),
-            self._residual(width, width),
-        )
-
-    def _build_decoder(self) -> None:
-        widths = self.config.widths[::-1]
-        self.decoder = nn.ModuleList(
-            DecoderStage(self._residuals(2 * width, width), self._cross(width)) for width in widths
-        )
-        self.ups = nn.ModuleList([*(Upsample(wide, narrow) for wide, narrow in pairwise(widths)), nn.Identity()])
-
-    def _residuals(self, in_channels: int, out_channels: int) -> list[ResidualBlock]:
-        return [self._residual(in_channels, out_channels) for _ in range(self.config.layers_per_stage)]
-
-    def _residual(self, in_channels: int, out_channels: int) -> ResidualBlock:
-        return ResidualBlock(in_channels, out_channels, 4 * self.config.widths[0], self.config.dropout)
-
-    def _cross(self, channels: int) -> CrossAttention | None:
-        config = self.config
-        return CrossAttention(channels, config.heads, config.context_dim) if config.cross_attention else None
-
-    def _multi(self, channels: int) -> MultiAttention | None:
-        config = self.config
-        if not config.multi_attention:
-            return None
-        return MultiAttention(
-            channels,
-            config.heads,
-            config.context_dim if config.cross_attention else None,
-            channel=config.channel_attention,
-            spatial=config.spatial_attention,
-            self_attention=config.self_attention,
-            rope=config.rope,
-        )
-
-
-def _check_heads(widths: Sequence[int], heads: int) -> None:
-    if any(width % (4 * heads) for width in widths):
-        raise ValueError(
-            f"widths {list(widths)} with heads {heads}: every width must be a multiple of 4 · heads = {4 * heads}, as"
-            " 2-D RoPE turns half of a head's channels by the row and half by the column, in pairs"
-        )

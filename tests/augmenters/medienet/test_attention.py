@@ -12,7 +12,6 @@ from medbench.augmenters.medienet.attention import (
     SelfAttention,
     SpatialAttention,
     axial_angles,
-    grid_angles,
     map_of,
     rotate,
     split_heads,
@@ -184,7 +183,7 @@ def test_rotation_is_the_published_complex_product(height, width):
     head_dim = 16
     d = head_dim // 2  # channels of one axis
     x, _ = draws(height * width, head_dim)
-    turned = rotate(x, grid_angles(height, width, head_dim, x.device)).double()
+    turned = rotate(x, axial_angles(torch.arange(height), torch.arange(width), head_dim)).double()
     pairs = torch.complex(x[..., :d].double(), x[..., d:].double())
     theta = torch.tensor([10000 ** (-2 * j / d) for j in range(d // 2)], dtype=torch.float64)
     for n in range(height * width):
@@ -208,6 +207,6 @@ def test_half_of_the_channels_turn_with_the_row_and_half_with_the_column():
 
 def test_turned_queries_keep_their_dtype_and_length():
     x = torch.randn(1, 2, 6, 8, generator=torch.Generator().manual_seed(0))
-    angles = grid_angles(2, 3, 8, x.device)
+    angles = axial_angles(torch.arange(2), torch.arange(3), 8)
     torch.testing.assert_close(rotate(x, angles).norm(dim=-1), x.norm(dim=-1))
     assert rotate(x.bfloat16(), angles).dtype == torch.bfloat16

@@ -1,4 +1,4 @@
-"""From a latent vector and a class to an image: the decoder of the VAE and the generator of the GAN."""
+"""Images to latent vectors and back, given a class: the VAE's encoder, and its decoder, also the GAN's generator."""
 
 import math
 from itertools import pairwise
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor, nn
 
 from medbench.augmenters.base import ImageSpec, Job, Samples
@@ -54,16 +55,22 @@ class ConditionalNorm(nn.Module):
         return self.norm(x) * (1 + scale) + shift
 
 
-class UpBlock(nn.Module):
-    """A residual block that doubles the image: nearest neighbour, then convolutions, which leaves no checkerboard."""
+class ConditionalBlock(nn.Module):
+    """The layers of a residual block whose norms are conditioned."""
+
+    STRIDE = 1  # of the first convolution
 
     def __init__(self, in_channels: int, out_channels: int, condition_dim: int):
         super().__init__()
         self.norm1 = ConditionalNorm(in_channels, condition_dim)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, self.STRIDE, padding=1)
         self.norm2 = ConditionalNorm(out_channels, condition_dim)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+
+
+class UpBlock(ConditionalBlock):
+    """Doubles the image: nearest neighbour, then convolutions, which leaves no checkerboard."""
 
     def forward(self, x: Tensor, condition: Tensor, size: tuple[int, int]) -> Tensor:
         """x (B, C, H, W) -> (B, out_channels, *size); a side that is not even loses its last row or column."""
@@ -76,6 +83,40 @@ def _doubled(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")[:, :, : size[0], : size[1]]
 
 
+class DownBlock(ConditionalBlock):
+    """Halves the image, its side rounded up."""
+
+    STRIDE = 2
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """x (B, C, H, W), condition (B, condition_dim) -> (B, out_channels, ⌈H/2⌉, ⌈W/2⌉)."""
+        residual = self.conv1(F.silu(self.norm1(x, condition)))
+        residual = self.conv2(F.silu(self.norm2(residual, condition)))
+        return self.shortcut(F.avg_pool2d(x, 2, ceil_mode=True)) + residual
+
+
+class Encoder(nn.Module):
+    """The approximate posterior q(z | image, class), a diagonal Gaussian."""
+
+    def __init__(self, channels: int, size: tuple[int, int], n_classes: int, width: int, latent_dim: int):
+        super().__init__()
+        sizes = halved_sizes(size)
+        widths = stage_widths(width, len(sizes))
+        self.label = nn.Embedding(n_classes, latent_dim)
+        self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
+        self.downs = nn.ModuleList(DownBlock(narrow, wide, latent_dim) for narrow, wide in pairwise(widths))
+        self.norm_out = ConditionalNorm(widths[-1], latent_dim)
+        self.moments = nn.Linear(widths[-1] * math.prod(sizes[-1]), 2 * latent_dim)
+
+    def forward(self, images: Tensor, labels: Tensor) -> DiagonalGaussianDistribution:
+        """images (B, C, H, W) in [-1, 1], labels (B,) -> a distribution over (B, latent_dim, 1, 1)."""
+        condition, x = self.label(labels), self.conv_in(images)
+        for down in self.downs:
+            x = down(x, condition)
+        moments = self.moments(F.silu(self.norm_out(x, condition)).flatten(1))
+        return DiagonalGaussianDistribution(moments.float()[:, :, None, None])
+
+
 class LatentDecoder(ModelMixin, ConfigMixin):
     """Image from a latent vector and a class, both of which also steer every normalisation (Brock et al. 2019).
 
@@ -84,7 +125,6 @@ class LatentDecoder(ModelMixin, ConfigMixin):
     Args:
         size: height and width of the images in pixels.
         width: channels at full size, a multiple of 8.
-        latent_dim: length of the latent vector, and of a class's embedding.
     """
 
     @register_to_config
@@ -110,8 +150,7 @@ class LatentDecoder(ModelMixin, ConfigMixin):
 
 def decoded(decoder: LatentDecoder, labels: np.ndarray, spec: ImageSpec, batch_size: int, job: Job) -> Samples:
     """One image per label (N,) from a standard normal latent, that of image i from (job.seed, i) alone."""
-    device = job.runtime.torch_device
-    accelerator = job.runtime.accelerator()
+    device, accelerator = job.runtime.torch_device, job.runtime.accelerator()
     decoder.to(device, memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
