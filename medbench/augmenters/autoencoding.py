@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
@@ -22,13 +21,12 @@ MIN_VARIANCE = 1e-3  # of the largest: the weight of a hue is at most some thirt
 class Autoencoding(Task):
     """L1 + KL, and after a warm-up a patch discriminator (Rombach et al. 2022, sec. 3.1 and appendix G).
 
-    Two of that paper's choices are not taken: no perceptual loss, which would need one more published network, and a
-    fixed weight of the adversarial term instead of one from the last layer's gradients, which costs two more backward
-    passes.
+    Not taken from that paper: the perceptual loss, which would need one more published network, and a weight of the
+    adversarial term from the last layer's gradients, which costs two more backward passes.
 
     Args:
+        vae: diffusers' AutoencoderKL.
         flips: whether training images are mirrored.
-        padding: to what the vae divides.
         probed: validation images (N, C, H, W) uint8 for the log.
         colors: (C, C), what a difference of colours is multiplied by before its L1 is taken; None: nothing.
     """
@@ -61,17 +59,15 @@ class Autoencoding(Task):
         x = self._padded(mirrored(batch.images, batch.draws) if self.flips else batch.images)
         posterior = self._posterior(x)
         reconstruction = self._decode(drawn(posterior, batch.draws))
-        loss = self._l1(reconstruction, x) + self.section.kl_weight * posterior.kl().sum() / x.numel()
+        difference = reconstruction - x
+        if self.colors is not None:
+            difference = torch.einsum("kc, bchw -> bkhw", self.colors, difference)
+        loss = difference.abs().mean() + self.section.kl_weight * posterior.kl().sum() / x.numel()
         if self._is_adversarial(batch.step):
             discriminator = self.networks["discriminator"].requires_grad_(False)  # it has its own optimiser step
             loss = loss + self.section.discriminator_weight * generator_hinge(discriminator(reconstruction))
             self._pair = x, reconstruction.detach()
         return loss
-
-    def _l1(self, reconstruction: Tensor, x: Tensor) -> Tensor:
-        if self.colors is None:
-            return F.l1_loss(reconstruction, x)
-        return torch.einsum("kc, bchw -> bkhw", self.colors, reconstruction - x).abs().mean()
 
     def _discriminator_loss(self, batch: Batch) -> Tensor | None:
         """The hinge loss on the vae's last input and output; none in the warm-up."""
@@ -131,12 +127,7 @@ def _color_covariance(images: Tensor) -> Tensor:
 
 
 def reconstruction_scores(reconstruct: Callable[[Tensor], Tensor], images: Tensor, batch_size: int) -> dict[str, float]:
-    """How near reconstructions come to images (N, C, H, W) uint8.
-
-    Args:
-        reconstruct: uint8 (B, C, H, W) -> float of the same shape, about in [-1, 1].
-        images: at least one.
-        batch_size: changes speed and memory alone.
+    """How near reconstructions, about in [-1, 1], come to images (N, C, H, W) uint8, N ≥ 1.
 
     Returns:
         psnr: 10 log10(255² / MSE) in dB, of the MSE over all images, on grey levels as they would be stored.
@@ -161,11 +152,7 @@ K1, K2 = 0.01, 0.03
 
 
 def ssim(a: Tensor, b: Tensor, data_range: float = 255.0) -> Tensor:
-    """Mean structural similarity of each pair.
-
-    Args:
-        a, b: images (B, C, H, W).
-        data_range: largest value less smallest that an image can have.
+    """Mean structural similarity of each pair of images (B, C, H, W) whose values span at most data_range.
 
     Returns:
         (B,) float64 in [-1, 1], 1 for equal images: the mean over channels and over the positions

@@ -39,12 +39,10 @@ def sample_in_batches(
     job: Job,
     owner: np.ndarray | None = None,
 ) -> Samples:
-    """Image i, for labels[i], by `draw`; resumes from job.checkpoints.
+    """Image i of `shape` (C, H, W), for labels[i], by `draw`; resumes from job.checkpoints.
 
     Args:
-        draw: makes the images of some rows; each must depend on (job.seed, row) alone, see image_tensors.noise.
-        labels: (N,) int64.
-        shape: of one image (C, H, W).
+        draw: each image must depend on (job.seed, row) alone, see image_tensors.noise.
         batch_size: changes speed and memory, not the images (beyond rounding).
         owner: (N,) rows of different owners never share a batch (one network per class, say).
 
@@ -53,7 +51,8 @@ def sample_in_batches(
     """
     store = CheckpointStore(job.checkpoints, job.belongs_to)
     state = _resumed_or_new(store, len(labels), shape)
-    progress = Progress(job.title, len(labels), "image", int(state["done"].sum()))
+    n_done = int(state["done"].sum())
+    progress = Progress(job.title, len(labels), "image", n_done)
     saved = time.monotonic()
     with stop_on_signals() as stop:
         owner = np.zeros_like(labels) if owner is None else owner
@@ -63,12 +62,13 @@ def sample_in_batches(
                 drawn = draw(rows, labels[rows])
             if drawn is not None:
                 _put(state, rows, drawn)
+                n_done += len(rows)
             if stop or time.monotonic() - saved > SAVE_INTERVAL:
-                store.save(int(state["done"].sum()), state)
+                store.save(n_done, state)
                 saved = time.monotonic()
             if stop:
-                raise stop.interrupted(f"{job.title}: stopped after {int(state['done'].sum())} images")
-            progress.update(int(state["done"].sum()))
+                raise stop.interrupted(f"{job.title}: stopped after {n_done} images")
+            progress.update(n_done)
     progress.close()
     trajectory = as_stored(state["trajectory"])
     return Samples(as_stored(state["images"]), labels, trajectory, state["timesteps"].numpy())
@@ -83,14 +83,16 @@ def _put(state: dict[str, Any], rows: np.ndarray, drawn: Drawn) -> None:
 
 def _resumed_or_new(store: CheckpointStore, n: int, shape: tuple[int, int, int]) -> dict[str, Any]:
     checkpoint = store.latest()
-    if checkpoint is not None:
-        return checkpoint[1]
-    return {
-        "images": torch.zeros((n, *shape), dtype=torch.uint8),
-        "done": torch.zeros(n, dtype=torch.bool),
-        "trajectory": torch.zeros((0, *shape), dtype=torch.uint8),
-        "timesteps": torch.zeros(0, dtype=torch.int64),
-    }
+    return (
+        checkpoint[1]
+        if checkpoint
+        else {
+            "images": torch.zeros((n, *shape), dtype=torch.uint8),
+            "done": torch.zeros(n, dtype=torch.bool),
+            "trajectory": torch.zeros((0, *shape), dtype=torch.uint8),
+            "timesteps": torch.zeros(0, dtype=torch.int64),
+        }
+    )
 
 
 def _batches(owner: np.ndarray, done: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:

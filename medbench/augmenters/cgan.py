@@ -73,15 +73,13 @@ class HingeGame(Task):
 
     def probe(self) -> dict[str, float]:
         draws = Draws(torch.Generator(self.latent.device).manual_seed(self.probe_seed))
-        real, fake = [], []
-        size = self.section.batch_size
-        probed = self.probed.images, self.probed.labels, self.latent
-        for images, labels, latent in zip(*(tensor.split(size) for tensor in probed), strict=True):
-            generated = self.networks["generator"](latent, labels)
-            scores = self._scores(torch.cat([to_model_range(images), generated]), labels.repeat(2), draws)
-            real.append(scores[: len(labels)])
-            fake.append(scores[len(labels) :])
-        return {"val_real_score": float(torch.cat(real).mean()), "val_fake_score": float(torch.cat(fake).mean())}
+        scores = []
+        probed = (self.probed.images, self.probed.labels, self.latent)
+        for images, labels, latent in zip(*(part.split(self.section.batch_size) for part in probed), strict=True):
+            both = torch.cat([to_model_range(images), self.networks["generator"](latent, labels)])
+            scores.append(self._scores(both, labels.repeat(2), draws).chunk(2))
+        real, fake = (float(torch.cat(parts).mean()) for parts in zip(*scores, strict=True))
+        return {"val_real_score": real, "val_fake_score": fake}
 
     def _generator_loss(self, batch: Batch) -> Tensor:
         return generator_hinge(self._scores(self._generated(batch), batch.labels, batch.draws))
@@ -109,12 +107,7 @@ BOX = 1 / 2  # side of the box that is cut out, of the image's
 
 
 def diff_augment(images: Tensor, policies: tuple[str, ...], draws: Draws) -> Tensor:
-    """Images (B, C, H, W), changed independently by every policy: color, translation, cutout.
-
-    Args:
-        policies: in the order in which they act; none returns the images as they are.
-        draws: on the images' device.
-    """
+    """Images (B, C, H, W), changed independently by every policy, in the order given: color, translation, cutout."""
     for policy in policies:
         images = POLICIES[policy](images, draws)
     return images

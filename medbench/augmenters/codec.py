@@ -93,7 +93,7 @@ class LatentCodec:
         """The codec of the first stage in a model's folder: that of a first stage, or of a model that uses one.
 
         Raises:
-            UserError: it is not there, or was made for images of other sizes or more channels.
+            UserError: it is not there, or was made for other sizes or fewer channels.
         """
         if not (folder / "vae" / "config.json").is_file():
             raise UserError(f"{folder}: holds no first stage (expected a folder vae in it); train it again")
@@ -128,7 +128,7 @@ class LatentCodec:
         return images if images.shape[1] == self.channels else images.mean(1, keepdim=True)
 
     def calibrate(self, images: Tensor, batch_size: int, draws: Draws) -> None:
-        """Sets the scale factor to 1/std of the latents of these images (N, C, H, W) uint8, over all their elements.
+        """Sets the scale factor to 1/std of all elements of the latents of these images (N, C, H, W) uint8.
 
         Source: Rombach et al. 2022, appendix G, with all training images for their first batch.
         """

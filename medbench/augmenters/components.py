@@ -25,9 +25,7 @@ def train_component(
 ) -> LogRows:
     """Trains a task's networks, which its `networks` then hold; resumes from job.checkpoints.
 
-    Args:
-        name: names the checkpoints and the draws.
-        component: names the rows of training.csv, which are returned, where it is not `name`.
+    `name` names the checkpoints, the draws and, unless there is a `component`, the rows of training.csv returned.
     """
     history = train_network(
         task,

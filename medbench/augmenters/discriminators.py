@@ -28,14 +28,13 @@ RECEPTIVE_FIELDS = {3: 70, 2: 34, 1: 16}
 class PatchDiscriminator(nn.Sequential):
     """Isola et al. 2017, as in Esser et al. 2021; group norm for batch norm, so that no image changes another's score.
 
-    Args:
-        channels: of the images.
-        width: channels after the first layer, a multiple of 8; doubled by each further one.
-        size: height and width of the images in pixels, at least 6. Of the published receptive fields, 70, 34 and 16
-            pixels, the largest below the image's shorter side is taken: a discriminator of whole images would learn the
-            few training images by heart.
+    Maps images (B, channels, H, W) to one score per patch (B, 1, h, w), high for real. Of the published receptive
+    fields, the largest below the image's shorter side is taken: a discriminator of whole images would learn the few
+    training images by heart.
 
-    Maps images (B, channels, H, W) to one score per patch (B, 1, h, w), high for real.
+    Args:
+        width: channels after the first layer, a multiple of 8; doubled by each further one.
+        size: height and width of the images in pixels, at least 6.
     """
 
     def __init__(self, channels: int, width: int, size: tuple[int, int]):
@@ -91,7 +90,7 @@ def _halved(x: Tensor) -> Tensor:
 class ProjectionDiscriminator(nn.Module):
     """How real an image of a class looks: ψ(φ(x)) + ⟨embedding(class), φ(x)⟩ (Miyato and Koyama 2018, eq. 4).
 
-    Every weight is spectrally normalised (Miyato et al. 2018). Arguments as of LatentDecoder.
+    Every weight is spectrally normalised (Miyato et al. 2018).
     """
 
     def __init__(self, channels: int, size: tuple[int, int], n_classes: int, width: int):

@@ -60,21 +60,15 @@ class FidelityCheck:
         return {"kid": value}
 
     def load_chosen(self, network: nn.Module) -> int:
-        """Gives the network the best checkpoint's weights where its KID beats the last by more than chance.
-
-        Returns:
-            the step whose weights the network then has.
-        """
+        """Gives the network the best checkpoint's weights where its KID beats the last by more than chance. Returns the
+        step whose weights it then has."""
         gain = self.last["kid"] - self.best["kid"]
-        if gain > 0 and gain > self._deviation():
-            network.load_state_dict(self.best["weights"])
-            return int(self.best["step"])
+        if gain > 0:
+            last, best = (kernels(self.real, check["features"].numpy()) for check in (self.last, self.best))
+            if gain > difference_deviation(last, best, numpy_rng(self.job.probe_seed, "bootstrap")):
+                network.load_state_dict(self.best["weights"])
+                return int(self.best["step"])
         return int(self.last["step"])
-
-    def _deviation(self) -> float:
-        """Bootstrap deviation of the difference between the last check's KID and the best one's."""
-        last, best = (kernels(self.real, check["features"].numpy()) for check in (self.last, self.best))
-        return difference_deviation(last, best, numpy_rng(self.job.probe_seed, "bootstrap"))
 
     def state(self) -> dict[str, Any]:
         return {"best": self.best, "last": self.last}

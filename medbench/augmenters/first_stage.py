@@ -96,7 +96,8 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
 
     def _with_weights(self, path: Path, sha256: str) -> AutoencoderKL:
         state = load_state(path, sha256, "the weights of an AutoencoderKL")
-        state = {_renamed(name): weight for name, weight in state.items()}
+        for old, new in RENAMED.items():
+            state = {name.replace(old, new): weight for name, weight in state.items()}
         first = state.get("encoder.conv_in.weight")
         vae = self._new_vae(self.spec.channels if first is None else first.shape[1], "quant_conv.weight" in state)
         try:
@@ -135,9 +136,3 @@ def _norm_groups(widths: tuple[int, ...]) -> int:
     The weights do not tell, so a published file needs the number that it was trained with.
     """
     return next(n for n in (32, 16, 8, 4, 2) if 4 * n <= min(widths) and all(width % n == 0 for width in widths))
-
-
-def _renamed(name: str) -> str:
-    for old, new in RENAMED.items():
-        name = name.replace(old, new)
-    return name

@@ -16,8 +16,6 @@ def augmented(images: Tensor, probability: float, shift: float, flips: bool, dra
         images: (B, C, H, W) uint8.
         probability: of each transform for each image.
         shift: the largest, of the shorter side; what comes in is a reflection.
-        flips: whether mirroring keeps the meaning.
-        draws: on the images' device.
 
     Returns:
         images (B, C, H, W) and the vectors (B, TRANSFORMS), zero where an image is as it was.

@@ -1,13 +1,12 @@
 """MedIENet as a diffusers pipeline: a saved model makes images in three lines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline
-from diffusers.utils import BaseOutput
+from diffusers.pipelines import ImagePipelineOutput
 from PIL import Image
 
 from medbench.augmenters.codec import LatentCodec
@@ -18,23 +17,13 @@ from medbench.core.errors import UserError
 from medbench.system.runtime import Runtime
 
 
-@dataclass
-class MedIENetOutput(BaseOutput):
-    """images: N of PIL."""
-
-    images: list[Image.Image]
-
-
 class MedIENetPipeline(DiffusionPipeline):
     """Images of a class by a trained MedIENet: the same as the augmenter's `sample` draws for the same seed and labels.
 
     Args:
         vae: the first stage; its scaling_factor is the latent scale.
-        unet: the denoiser.
-        scheduler: of diffusers.
         classes: names, in the order of the labels.
         image_size: height and width in pixels.
-        channels: 1 or 3.
         guidance_scale, steps: what a call takes where it says nothing; defaults of the kind, not of any run.
     """
 
@@ -61,20 +50,16 @@ class MedIENetPipeline(DiffusionPipeline):
 
     @torch.inference_mode()
     def __call__(
-        self,
-        label: str | int,
-        n: int = 1,
-        seed: int = 0,
-        guidance_scale: float | None = None,
-        steps: int | None = None,
-    ) -> MedIENetOutput:
+        self, label: str | int, n: int = 1, seed: int = 0, guidance_scale: float | None = None, steps: int | None = None
+    ) -> ImagePipelineOutput:
         """n images of a class, given by its name or number; image i comes from (seed, i).
 
         Raises:
             UserError: no such class.
         """
         config: Any = self.config
-        codec = LatentCodec(self.vae, config.channels, tuple(config.image_size), self._divisor).to(self.device)
+        divisor = int(2 ** (len(self.unet.config.widths) - 1))
+        codec = LatentCodec(self.vae, config.channels, tuple(config.image_size), divisor).to(self.device)
         scale = config.guidance_scale if guidance_scale is None else guidance_scale
         denoising = Denoising(
             guided(self.unet.eval(), scale, self.unet.null_class),
@@ -86,11 +71,7 @@ class MedIENetPipeline(DiffusionPipeline):
             Runtime(self.device.type, "fp32", torch.get_num_threads(), False),
         )
         drawn = denoising.draw(np.arange(n), np.full(n, self._number(label)))
-        return MedIENetOutput([Image.fromarray(image) for image in as_stored(drawn.images)])
-
-    @property
-    def _divisor(self) -> int:
-        return int(2 ** (len(self.unet.config.widths) - 1))
+        return ImagePipelineOutput([Image.fromarray(image) for image in as_stored(drawn.images)])
 
     def _number(self, label: str | int) -> int:
         classes = list(self.config.classes)

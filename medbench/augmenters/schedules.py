@@ -6,9 +6,7 @@ import numpy as np
 def betas(schedule: str, timesteps: int) -> np.ndarray:
     """The variances β_1..β_T of the forward process, float64 (T,), not rescaled to T as in the walk-through.
 
-    Args:
-        schedule: linear (Ho et al. 2020), cosine (Nichol and Dhariwal 2021, eq. 17), quadratic, or sigmoid.
-        timesteps: T, at least 2.
+    Schedules: linear (Ho et al. 2020), cosine (Nichol and Dhariwal 2021, eq. 17), quadratic, sigmoid.
     """
     start, end = 1e-4, 0.02
     ramp = np.linspace(0, 1, timesteps)
@@ -19,9 +17,8 @@ def betas(schedule: str, timesteps: int) -> np.ndarray:
             return (start**0.5 + (end**0.5 - start**0.5) * ramp) ** 2
         case "sigmoid":
             return (end - start) / (1 + np.exp(6 - 12 * ramp)) + start
-        case "cosine":
+        case _:
             return _cosine_betas(timesteps)
-    raise ValueError(f"schedule {schedule!r} is not one of linear, cosine, quadratic, sigmoid")
 
 
 def last_signal(schedule: str, timesteps: int) -> float:

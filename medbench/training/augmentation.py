@@ -8,13 +8,7 @@ from medbench.training.task import Draws
 
 
 def shifted(images: Tensor, most: int, draws: Draws) -> Tensor:
-    """Each image moved by a random whole number of pixels, at most `most` each way; the border is a reflection.
-
-    Args:
-        images: (B, C, H, W), any type.
-        most: pixels, below H and W.
-        draws: on the images' device.
-    """
+    """Images (B, C, H, W), each moved by a random whole number of pixels, at most `most` each way, as by `moved`."""
     if most == 0:
         return images
     corner = draws.randint(0, 2 * most + 1, (2, len(images)), dim=1)
