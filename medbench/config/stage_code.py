@@ -28,8 +28,6 @@ ALWAYS = {"medbench.run.sealed_files", "medbench.core.rng", "medbench.system.thr
 FIDELITY, UTILITY = "medbench.fidelity.metrics", "medbench.utility.metrics"
 SHOWS = {"tables", "figures", "report"}
 FOLDERS = {"fidelity": [FIDELITY], "utility": [UTILITY], **{stage: [FIDELITY, UTILITY] for stage in sorted(SHOWS)}}
-# Stages that fill templates.
-FILLS = {"audit_page", "neighbours_page", "report"}
 # They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
 IGNORED = {
     "medbench.augmenters",
@@ -63,4 +61,4 @@ def code_of(stage: str, kind: str | None = None) -> str:
         kinds = data.KINDS if stage == "prepare" else augmenters.plugged_in() | augmenters.KINDS
         modules.append(kinds[kind].partition(":")[0])
     without = IGNORED | (SAMPLERS if stage == "train" else set())
-    return fingerprint(tuple(modules), frozenset(without), stage in FILLS, stage in SHOWS)
+    return fingerprint(tuple(modules), frozenset(without), stage in SHOWS)

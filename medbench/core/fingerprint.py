@@ -16,18 +16,15 @@ SHOWN = {"better", "digits", "source"}
 
 
 @cache
-def fingerprint(
-    modules: tuple[str, ...], without: frozenset[str] = frozenset(), templates: bool = False, shows: bool = False
-) -> str:
+def fingerprint(modules: tuple[str, ...], without: frozenset[str] = frozenset(), shows: bool = False) -> str:
     """Hash of what computes in these modules and in all of medbench that they import.
 
-    That is their syntax trees, without docstrings, the words of errors and lines for the log. Of a plug-in's package,
-    all that the named module imports counts too.
+    That is their syntax trees, without docstrings, the words of errors and lines for the log, and the templates beside
+    them. Of a plug-in's package, all that the named module imports counts too.
 
     Args:
         modules: by full name.
         without: modules that are left out, and what only they import.
-        templates: whether the files in a folder's `templates` count for its modules.
         shows: whether the stage shows numbers, and so what a metric says of itself.
     """
     seen: dict[str, str] = {}
@@ -41,8 +38,7 @@ def fingerprint(
         if path and module not in seen and module not in without:
             names, seen[module] = _read(module, path, shows)
             waiting += [name for name in names if name.partition(".")[0] in packages]
-            files = path.parent.glob("templates/*") if templates else ()
-            seen |= {file.name: file.read_text(encoding="utf-8") for file in files}
+            seen |= {file.name: file.read_text(encoding="utf-8") for file in path.parent.glob("templates/*")}
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
