@@ -4,15 +4,13 @@ Two images are near duplicates if their perceptual hashes differ in at most MAX_
 at 32 pixels, without coarse shapes) correlate with at least MIN_CORRELATION. Both were chosen by looking at the pairs
 that they find in three public sets:
 
-- 791 distinct chest CT slices. At 64 pixels 25 pairs are found within 0 bits, 39 within 2, 40 within 4, and no more
-  within 16. All 40 are one picture saved twice or with a line drawn on it. Next come six pairs at 0.968, one slice
-  cropped by a row of pixels, and at 0.957 what seem to be neighbouring slices. At 28 and 128 pixels 41 and 42 pairs are
-  found; one of the latter seems to be of neighbours.
-- 5,808 distinct chest X-rays. 204 pairs are within 4 bits, and hashes alone do not do: none of the 25 looked at shows
-  one chest twice. The details of all 204 correlate with at most 0.76, and with at most 0.88 within 16 bits.
+- 791 distinct chest CT slices. At 64 pixels 25 pairs are found within 0 bits, 40 within 4, and no more within 16: all
+  one picture saved twice or with a line drawn on it. Next come one slice cropped by a row of pixels, at 0.968, and what
+  seem to be neighbouring slices, at 0.957. At 28 and 128 pixels 41 and 42 pairs are found, one perhaps of neighbours.
+- 5,808 distinct chest X-rays. 204 pairs are within 4 bits, and none of the 25 looked at shows one chest twice. The
+  details of all 204 correlate with at most 0.76, and with at most 0.88 within 16 bits.
 - 1,747 photographs of tongues. Four pairs are within 4 bits, with details at 0.48 or less; within 16 bits they reach
-  0.94. The plain correlation of the small images, coarse shapes included, reaches 0.98 there for tongues that differ,
-  as much as for real duplicates in the first set, and was given up for that.
+  0.94. The plain correlation, coarse shapes included, reaches 0.98 for tongues that differ, as for real duplicates.
 
 Of 389 images of the first two sets at 64 pixels, every copy is found that was saved as JPEG at quality 75, shrunk by a
 fifth and enlarged again, or given less contrast; of 200 X-rays at 28 pixels, shrunk copies are not. Blur, strong

@@ -20,8 +20,6 @@ from medbench.data.dataset import SPLITS, Dataset, Split, SplitName, class_count
 from medbench.data.sections import Protocol
 from medbench.data.subset import hold_out
 
-ONE_COPY = "one copy of each distinct image kept, in test before val before train"
-
 
 def apply_protocol(raw: Dataset, protocol: Protocol, seed: int) -> tuple[Dataset, list[Removal]]:
     """The dataset under a protocol, and every image that it took out, in the order train, val, test.
@@ -90,7 +88,8 @@ def _note(pool: Pool, protocol: Protocol, removals: list[Removal], seed: int) ->
     two_labels = sum(removal.reason == "two labels" for removal in removals)
     taken = (
         f"protocol {protocol}: {len(removals)} of {len(pool)} images taken out, {len(removals) - two_labels} that"
-        f" repeat another and {two_labels} with two labels; {ONE_COPY}"
+        f" repeat another and {two_labels} with two labels; one copy of each distinct image kept, in test before val"
+        " before train"
     )
     if protocol == "resplit":
         taken += f"; then all drawn anew by seed {seed} in the published proportions, stratified by class, whole groups"

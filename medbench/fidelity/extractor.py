@@ -50,7 +50,11 @@ class InceptionExtractor:
             set_random_weights(network, seed)
         else:
             self.description = f"{EXTRACTOR_NAME}, weights sha256 {weights_sha256 or 'not given'}"
-            _fill(network, state)
+            try:
+                network.load_state_dict(state)
+            except RuntimeError as error:
+                what = f"do not fit {EXTRACTOR_NAME}: {' '.join(str(error).split())[:200]}"
+                raise UserError(f"the weights {what}; give torch-fidelity's file") from error
         self.network = network.to(device=self.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
@@ -103,14 +107,6 @@ class _Network(FeatureExtractorInceptionV3):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         return super().load_state_dict(state_dict, strict=strict and bool(state_dict), assign=assign)
-
-
-def _fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        problem = " ".join(str(error).split())[:200]
-        raise UserError(f"the weights do not fit {EXTRACTOR_NAME}: {problem}; give torch-fidelity's file") from error
 
 
 def set_random_weights(network: nn.Module, seed: int) -> None:
