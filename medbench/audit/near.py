@@ -51,9 +51,6 @@ class Pairs:
     correlation: np.ndarray
     crowded: int  # distinct images that were not compared with all
 
-    def __len__(self) -> int:
-        return len(self.first)
-
 
 def near_duplicates(pool: Pool, flat: np.ndarray, after: np.ndarray) -> NearDuplicates:
     """Pairs of distinct images that show the same, without `flat` images (N,), as those without content all look alike.
@@ -68,7 +65,7 @@ def near_duplicates(pool: Pool, flat: np.ndarray, after: np.ndarray) -> NearDupl
         min_correlation=MIN_CORRELATION,
         compared=int((~flat[pool.kept]).sum()),
         crowded=pairs.crowded,
-        total=len(pairs),
+        total=len(pairs.first),
         two_labels=int((labels[pairs.first] != labels[pairs.second]).sum()),
         by_splits=_by_splits(pool, pairs),
         across_after=_across(after[pairs.first], after[pairs.second]),

@@ -120,9 +120,6 @@ def parse_text(model: type[ModelT], text: str, where: str) -> ModelT:
         raise UserError(f"{where}: is neither JSON nor YAML: {str(error).splitlines()[0]}") from error
 
 
-# One line for what is wrong ------------------------------------------------------------------------------------
-
-
 def _explained(error: ValidationError, raw: Any) -> str:
     """The first of the errors that `raw` caused in one line, and how many more there are."""
     # A default that could not be made follows from other errors.
@@ -165,9 +162,6 @@ def _written_location(location: Sequence[str | int], raw: Any) -> list[str]:
         is_item = isinstance(here, list) and isinstance(part, int) and part < len(here)
         here = here[part] if is_key or is_item else None
     return written
-
-
-# What only a run needs ------------------------------------------------------------------------------------------
 
 
 def _require_variables(config: Config) -> None:

@@ -87,15 +87,13 @@ def _names(imports: list[ast.Import | ast.ImportFrom], package: str) -> Iterator
 def _path(module: str) -> Path | None:
     """The file of a module, or None where the name is not a module but something in one."""
     package, *parts = module.split(".")
-    below = (MEDBENCH if package == "medbench" else _root(package)).joinpath(*parts)
+    root = MEDBENCH
+    if package != "medbench":
+        spec = find_spec(package)
+        folders = spec.submodule_search_locations if spec else None  # also of a package without __init__
+        root = Path(folders[0]) if folders else Path((spec and spec.origin) or package).with_suffix("")
+    below = root.joinpath(*parts)
     return next((path for path in (below.with_suffix(".py"), below / "__init__.py") if path.is_file()), None)
-
-
-def _root(package: str) -> Path:
-    """The folder of another package, or its file without .py where it is a single module."""
-    spec = find_spec(package)
-    folders = spec.submodule_search_locations if spec else None  # a namespace package has them too, and no __init__
-    return Path(folders[0]) if folders else Path((spec and spec.origin) or package).with_suffix("")
 
 
 def _is_field(part: ast.stmt) -> bool:
