@@ -1,8 +1,6 @@
 """One image file to a plain 8-bit picture, in a window of grey values, at one size and one number of channels."""
 
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +15,6 @@ from medbench.core.errors import first_problem
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # by content, not by suffix; no other decoder ever runs
 RESAMPLE = Image.Resampling.BICUBIC  # PIL's, antialiased when shrinking (Parmar et al. 2022)
-
-# What Pillow's decoders raise on damaged bytes (found by flipping bytes in files of each format).
-DAMAGED = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, zlib.error)
 
 BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339  # tags of TIFF
 
@@ -64,7 +59,8 @@ def decoding() -> Iterator[None]:
     except ImageError:
         raise
     except Exception as error:
-        raise ImageError(f"cannot be decoded: {' '.join(str(error).split())[:300]}") from error
+        what = str(getattr(error, "strerror", None) or error)
+        raise ImageError(f"cannot be decoded: {' '.join(what.split())[:300]}") from error
 
 
 def decode(path: Path) -> Picture:
@@ -78,23 +74,19 @@ def decode(path: Path) -> Picture:
             several frames, or so many pixels that it could be a decompression bomb (above PIL's MAX_IMAGE_PIXELS;
             judged before anything is allocated).
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on metadata, without the file's name
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if path.stat().st_size == 0:
-                raise ImageError("is empty (0 bytes)")
+    with decoding():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        if path.stat().st_size == 0:
+            raise ImageError("is empty (0 bytes)")
+        try:
             # By a file: of a path Pillow maps a TIFF into memory, and scrambles one that is to be turned.
             with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 return _plain(image)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise ImageError(f"claims more than {Image.MAX_IMAGE_PIXELS} pixels (a decompression bomb?)") from error
-    except Image.UnidentifiedImageError as error:
-        raise ImageError(
-            f"is not a readable image ({', '.join(FORMATS)}; gray of 8 or 16 bits, or 8-bit colour)"
-        ) from error
-    except DAMAGED as error:
-        raise ImageError(f"cannot be decoded: {getattr(error, 'strerror', None) or error}") from error
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise ImageError(f"claims more than {Image.MAX_IMAGE_PIXELS} pixels (a decompression bomb?)") from error
+        except Image.UnidentifiedImageError as error:
+            kinds = ", ".join(FORMATS)
+            raise ImageError(f"is not a readable image ({kinds}; gray of 8 or 16 bits, or 8-bit colour)") from error
 
 
 def _plain(image: ImageFile.ImageFile) -> Picture:
@@ -108,7 +100,8 @@ def _plain(image: ImageFile.ImageFile) -> Picture:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
         return _deep(image, upright, remarks)
-    gray = upright.mode in ("1", "L", "LA") or (upright.mode in ("P", "PA") and _gray_palette(upright))
+    palette = np.array(upright.getpalette("RGB") or ()).reshape(-1, 3)  # of modes P and PA
+    gray = upright.mode in ("1", "L", "LA", "P", "PA") and bool((palette == palette[:, :1]).all())
     if upright.has_transparency_data:
         upright = upright.convert("RGBA")
         if upright.getchannel("A").getextrema() != (255, 255):
@@ -166,11 +159,6 @@ def in_window(picture: Picture, windowing: "Windowing | None") -> Image.Image:
     values = np.asarray(picture.image)
     shown = windowing.show(values) if windowing else values
     return Image.fromarray(255 - shown if picture.negative else shown)
-
-
-def _gray_palette(image: Image.Image) -> bool:
-    palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
-    return bool((palette == palette[:, :1]).all())
 
 
 def to_channels(image: Image.Image, channels: Channels | None) -> Image.Image:

@@ -52,13 +52,8 @@ class Source:
 def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
     """The raw dataset that a section describes: all images, each with its origin, before any protocol.
 
-    Every draw depends on (seed, what is drawn) and not on `name`, so that entries which differ only in size or channels
-    have the same test images.
-
-    Args:
-        section: from `datasets:`.
-        name: its key there; on the card and in errors.
-        seed: the study's.
+    Every draw depends on (seed, what is drawn) and not on `name`, its key in `datasets:`, so that entries which differ
+    only in size or channels have the same test images.
 
     Raises:
         UserError: anything wrong with the input, as `datasets.<name>: <file>: <what>`.

@@ -158,11 +158,7 @@ def cells_of(where: str, rows: Iterable[Mapping[str, Any]], first: int) -> dict[
 
 
 def list_files(section: OwnFilesDataset) -> Listing:
-    """The images of a user's folder or table.
-
-    Raises:
-        UserError: as `list_folder` and `list_table`.
-    """
+    """The images of a user's folder or table, as `list_folder` and `list_table`."""
     root, belongs = Path(section.path), BELONGS[section.kind]
     if section.table:
         return one_spelled(list_table(root, Path(section.table), section.columns, belongs))
