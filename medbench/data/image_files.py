@@ -45,11 +45,7 @@ def load_folder(section: FolderDataset, seed: int) -> Source:
 
 
 def load_files(section: OwnFilesDataset, seed: int, decoder: Decoder, expected: str, needs: str = "PIL") -> Source:
-    """Reads every file that belongs, as `read_listing`; `needs` is the decoder's package.
-
-    Raises:
-        UserError: the package is not installed, or a layout, a table or an image cannot be used.
-    """
+    """Reads every file that belongs, as `read_listing`; `needs` is the decoder's package."""
     if find_spec(needs) is None:
         raise UserError(f"this kind of dataset needs {needs}: pip install 'medbench[dicom]'")
     listing = dataclasses.replace(list_files(section), expected=expected)

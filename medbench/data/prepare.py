@@ -94,11 +94,7 @@ def _card(section: AnyDataset, name: str, source: Source) -> Card:
 
 
 def in_order(source: Source, section: DatasetSection) -> Source:
-    """With the classes under the names and in the order of the config; of two, the positive one last.
-
-    Raises:
-        UserError: a class that is not there or not listed, or a positive one that is not one of two.
-    """
+    """With the classes under the names and in the order of the config; of two, the positive one last."""
     pairs = [cls if isinstance(cls, tuple) else (cls, cls) for cls in section.classes or source.classes]
     shown, known = {key_of(name): to for name, to in pairs}, ", ".join(source.classes)
     if len(shown) < len(pairs):
@@ -119,12 +115,7 @@ def in_order(source: Source, section: DatasetSection) -> Source:
 
 
 def check(source: Source) -> None:
-    """Refuses what no later stage could use.
-
-    Raises:
-        UserError: an empty split, too small images, a class without a training image or with a name that nothing can
-            show, or a group that stands in two splits.
-    """
+    """Refuses what no later stage could use."""
     for name, split in source.splits.items():
         if len(split) == 0:
             raise UserError(f"the {name} split has no image; every split needs some")

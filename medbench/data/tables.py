@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medbench.core.errors import UserError
+from medbench.core.errors import UserError, naming
 from medbench.data.dataset import SplitName
 from medbench.data.folders import (
     ALIASES,
@@ -187,15 +187,17 @@ def list_table(root: Path, path: Path, chosen: Columns, belongs: Belongs) -> Lis
     items: dict[str, Item] = {}
     split_of: dict[str, SplitName | None] = {}
     for where, cells in table.rows.items():
-        item = _item(root, {what: cells[name] for what, name in columns.items()}, where)
-        if item.name in items:
-            raise UserError(f"{where}: {item.name} is listed twice")
-        items[item.name] = item
-        if item.group is not None and split_of.setdefault(item.group, item.split) != item.split:
-            raise UserError(
-                f"{where}: group {item.group!r} stands in both {split_of[item.group]} and {item.split};"
-                " one patient's images belong in one split"
-            )
+        with naming(where):
+            item = _item(root, {what: cells[name] for what, name in columns.items()})
+            if item.name in items:
+                raise UserError(f"{item.name} is listed twice")
+            items[item.name] = item
+            first = split_of.setdefault(item.group, item.split) if item.group else item.split
+            if first != item.split:
+                raise UserError(
+                    f"group {item.group!r} stands in both {first} and {item.split}; one patient's images belong in one"
+                    " split"
+                )
     others = [name for name in table.names if name not in columns.values()]
     notes = [f"columns of the table that are not read: {', '.join(others)}"] if others else []
     notes += counted(root, _unlisted(root, items, belongs), "image files beside those of the table are not in it")
@@ -210,17 +212,17 @@ def _unlisted(root: Path, names: Collection[str], belongs: Belongs) -> list[Path
     return [path for path in images if path.relative_to(root).as_posix() not in names]
 
 
-def _item(root: Path, row: dict[str, str], where: str) -> Item:
+def _item(root: Path, row: dict[str, str]) -> Item:
     for column in ("path", "label"):
         if not row[column]:
-            raise UserError(f"{where}: {column} is empty")
+            raise UserError(f"{column} is empty")
     split = ALIASES.get(row["split"].lower()) if "split" in row else None
     if "split" in row and split is None:
-        raise UserError(f"{where}: split {row['split']!r} is not known (allowed: train, val, test)")
-    return Item(_below(root, row["path"], where), row["label"], split, group_of(row.get("group", "")))
+        raise UserError(f"split {row['split']!r} is not known (allowed: train, val, test)")
+    return Item(_below(root, row["path"]), row["label"], split, group_of(row.get("group", "")))
 
 
-def _below(root: Path, written: str, where: str) -> str:
+def _below(root: Path, written: str) -> str:
     """Path of a file below the root, as its name is spelled there.
 
     By the letters, not by resolving: the folder may well hold links into a store elsewhere.
@@ -230,9 +232,9 @@ def _below(root: Path, written: str, where: str) -> str:
         if Path(name).is_relative_to(base):
             name = Path(name).relative_to(base).as_posix()
     if Path(name).is_absolute() or name.split("/")[0] == "..":
-        raise UserError(f"{where}: {written} leads out of {root}; let path be a folder that all images are below")
+        raise UserError(f"{written} leads out of {root}; let path be a folder that all images are below")
     for spelling in (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))):
         if (root / spelling).is_file():
             return spelling
     link = " (a link to nothing)" if (root / name).is_symlink() else ""
-    raise UserError(f"{where}: no such file: {root / name}{link}")
+    raise UserError(f"no such file: {root / name}{link}")

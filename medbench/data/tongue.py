@@ -55,11 +55,7 @@ def _by_folders(folder: Path, where: str) -> Listing:
 
 
 def _class_of(folder: Path, parts: Sequence[str]) -> str | None:
-    """The class of an image by the folders that it lies in; None: it is of none, or a mask of one.
-
-    Raises:
-        UserError: two classes.
-    """
+    """The class of an image by the folders that it lies in; None: it is of none, or a mask of one."""
     names = [set(WORD.findall(part.lower())) for part in parts]  # of each folder, the words in its name
     if any(words & NO_PHOTOGRAPH for words in names):
         return None
@@ -83,11 +79,7 @@ def _by_table(folder: Path, column: str, where: str) -> Listing:
 
 
 def _rows(path: Path, root: Path, column: str, classes: Sequence[str]) -> Iterator[Item]:
-    """The photographs of a published table divided by tabs, whose further columns may be as they like.
-
-    Raises:
-        UserError: a missing column, an unknown label, or a photograph that has no id, is listed twice or is not there.
-    """
+    """The photographs of a published table divided by tabs, whose further columns may be as they like."""
     line_of: dict[str, int] = {}
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t", restval="")

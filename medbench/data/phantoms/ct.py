@@ -53,9 +53,8 @@ class ChestCt(Phantom):
                 fork = hilum + self.between(0.35, 0.6) * (self._at(side, spread, 0.75) - hilum)
                 radius = self.between(0.014, 0.026)
                 layers.append(0.44 * self.line(hilum, fork, (radius, radius * 0.7)))
-                for turn, fraction in self.drawn((-0.25, 0.25), (0.65, 0.93), (-0.25, 0.25), (0.65, 0.93)).reshape(
-                    2, 2
-                ):
+                for _ in range(2):
+                    turn, fraction = self.drawn((-0.25, 0.25), (0.65, 0.93))
                     tip = self._at(side, spread + turn, fraction)
                     layers.append(0.34 * self.line(fork, tip, (radius * 0.6, 0.003)))
             for _ in range(9):
