@@ -32,13 +32,13 @@ def fingerprint(modules: tuple[str, ...], without: frozenset[str] = frozenset(),
     packages = {"medbench"} | {module.partition(".")[0] for module in modules}
     while waiting:
         module = waiting.pop()
-        path = _path(module)
+        path, names = _path(module), list[str]()
         if path is None and module.rpartition(".")[0] in without:
-            waiting += _source(module)
-        if path and module not in seen and module not in without:
+            names = _source(module)
+        elif path and module not in seen and module not in without:
             names, seen[module] = _read(module, path, shows)
-            waiting += [name for name in names if name.partition(".")[0] in packages]
             seen |= {file.name: file.read_text(encoding="utf-8") for file in path.parent.glob("templates/*")}
+        waiting += [name for name in names if name.partition(".")[0] in packages]
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -58,18 +58,12 @@ def _read(module: str, path: Path, shows: bool) -> tuple[list[str], str]:
     return names, hashlib.sha256(text.encode()).hexdigest()
 
 
-@cache
 def _source(name: str) -> list[str]:
-    """The module that a name comes from which a package passes on, where its __init__ itself does not count.
-
-    Args:
-        name: `package.name`, or `package.*` for all modules that it passes names on from.
-    """
+    """Where a name comes from that a package passes on whose __init__ itself does not count; of `package.*` all."""
     package, _, attribute = name.rpartition(".")
     path = _path(package)
-    tree = ast.parse(path.read_text(encoding="utf-8")) if path and path.stem == "__init__" else ast.Module([], [])
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    return [node.module or "" for node in imports if attribute in ["*", *(alias.name for alias in node.names)]]
+    names = _read(package, path, False)[0] if path and path.stem == "__init__" else []
+    return names if attribute == "*" else [each.rpartition(".")[0] for each in names if each.endswith(f".{attribute}")]
 
 
 def _names(imports: list[ast.Import | ast.ImportFrom], package: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ TEMPLATES = ["page/templates/report.css", "page/templates/report.html.j2", "audi
 
 
 def clear() -> None:
-    for cached in (code_of, fingerprint.fingerprint, fingerprint._path, fingerprint._source):
+    for cached in (code_of, fingerprint.fingerprint, fingerprint._path):
         cached.cache_clear()
 
 

@@ -46,7 +46,7 @@ def package(tmp_path, monkeypatch):
 
 
 def clear():
-    for cached in (code_of, module.fingerprint, module._read, module._path, module._source):
+    for cached in (code_of, module.fingerprint, module._read, module._path):
         cached.cache_clear()
 
 
