@@ -77,13 +77,15 @@ def near_duplicates(pool: Pool, flat: np.ndarray, after: np.ndarray) -> NearDupl
 def near_pairs(pool: Pool, flat: np.ndarray) -> Pairs:
     """The pairs themselves, for `flat` as above."""
     compared = np.flatnonzero(~flat[pool.kept])
-    close = candidates(pool.origins.phashes[pool.kept[compared]], MAX_BITS)
-    seen, place = np.unique([close.first, close.second], return_inverse=True)
+    hashes = pool.origins.phashes[pool.kept[compared]]
+    close, crowded = candidates(hashes, MAX_BITS)
+    seen, place = np.unique(close, return_inverse=True)
     looks = [details(images) for images in pool.blocks(pool.kept[compared[seen]])]
     alike = correlations(np.concatenate(looks), *place.reshape(2, -1)) if looks else np.empty(0)
     sure = alike >= MIN_CORRELATION
-    first, second = compared[close.first[sure]], compared[close.second[sure]]
-    return Pairs(first, second, close.bits[sure], alike[sure], int(close.crowded.sum()))
+    first, second = close[:, sure]
+    bits = np.bitwise_count(hashes[first] ^ hashes[second])
+    return Pairs(compared[first], compared[second], bits, alike[sure], int(crowded.sum()))
 
 
 def _looks_known(pool: Pool, pairs: Pairs) -> np.ndarray:
@@ -120,26 +122,21 @@ def _named(pool: Pool, pairs: Pairs, i: int) -> NearPair:
     )
 
 
-@dataclass(frozen=True)
-class Candidates:
-    first: np.ndarray  # (P,) int64: index of a hash
-    second: np.ndarray  # (P,) int64: larger than first
-    bits: np.ndarray  # (P,) int64: in which the two differ
-    crowded: np.ndarray  # (N,) bool: hashes of buckets that were too full to be compared
-
-
 def candidates(
     hashes: np.ndarray, max_bits: int, most_in_bucket: int = MOST_IN_BUCKET, most_pairs: int = MOST_PAIRS
-) -> Candidates:
-    """Every pair of uint64 hashes that differ in at most `max_bits`, once, sorted; but for buckets that are too full.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every pair of uint64 hashes (N,) that differ in at most `max_bits`, once, sorted; but for buckets too full.
 
     By the pigeonhole principle two hashes that differ in at most T bits agree in one of T + 1 bands of bits. Only
     hashes in one bucket, with equal bits in a band, are compared: of small chest X-rays, which look much alike, a
     fiftieth of all pairs. A bucket is too full with more than `most_in_bucket` hashes, or with more pairs than are left
     of `most_pairs`.
+
+    Returns:
+        (2, P) indices, the second larger than the first; and (N,) bool, hashes of buckets that were too full.
     """
     masks, room = band_masks(max_bits + 1), most_pairs
-    pairs = [np.empty((2, 0), dtype=np.int64)]
+    found = [np.empty((2, 0), dtype=np.int64)]
     crowded, given_up = np.zeros((2, len(hashes)), dtype=bool)
     for band, mask in enumerate(masks):
         for bucket in _buckets(hashes & mask):
@@ -151,13 +148,10 @@ def candidates(
                 if block.shape[1] > room:  # in later bands too: as alike as these are, they would fill those as well
                     given_up[members] = True
                     break
-                pairs.append(block)
+                found.append(block)
                 room -= block.shape[1]
-    first, second = np.concatenate(pairs, axis=1)
-    order = np.lexsort((second, first))
-    first, second = first[order], second[order]
-    bits = np.bitwise_count(hashes[first] ^ hashes[second]).astype(np.int64)
-    return Candidates(first, second, bits, crowded | given_up)
+    pairs = np.concatenate(found, axis=1)
+    return pairs[:, np.lexsort(pairs[::-1])], crowded | given_up
 
 
 def band_masks(n_bands: int) -> list[np.uint64]:
