@@ -52,8 +52,6 @@ def build_network(section: ClassifierSection, n_classes: int, weights: Mapping[s
 
 def resized(data: TrainingData, size: int) -> TrainingData:
     """Images (N, C, H, W) uint8 at size × size, bilinear with antialiasing."""
-    if data.images.shape[-2:] == (size, size):
-        return data
     return TrainingData(transforms.resize(data.images, [size, size], antialias=True), data.labels)
 
 
