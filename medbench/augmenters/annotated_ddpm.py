@@ -10,9 +10,8 @@ from medbench.augmenters.base import UNLABELLED, ImageSpec, Job, LogRows, Sample
 from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.codec import PixelCodec
 from medbench.augmenters.components import seed_weights, train_component
-from medbench.augmenters.diffusion import Denoising, DiffusionAugmenter
+from medbench.augmenters.diffusion import Denoising, DiffusionAugmenter, NoisePrediction
 from medbench.augmenters.diffusion_sections import AnnotatedDDPM
-from medbench.augmenters.noise_prediction import NoisePrediction
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from medbench.training.augmentation import mirrored

@@ -51,11 +51,8 @@ class Autoencoding(Task):
         return reconstruction_scores(self._reconstructed, self.probed, self.section.batch_size)
 
     def _vae_loss(self, batch: Batch) -> Tensor:
-        """The mean of |x − x̂| over all elements, and the other terms on that scale.
-
-        Rombach et al.'s code sums |x − x̂| over an image and the KL over its latents. Here both sums are divided by the
-        number of the image's elements, so that kl_weight means what it means there.
-        """
+        """The mean of |x − x̂| over all elements, and the other terms on that scale: kl_weight means what it means in
+        Rombach et al.'s code, which sums |x − x̂| over an image and the KL over its latents."""
         x = self._padded(mirrored(batch.images, batch.draws) if self.flips else batch.images)
         posterior = self._posterior(x)
         reconstruction = self._decode(drawn(posterior, batch.draws))
@@ -97,18 +94,14 @@ class Autoencoding(Task):
 
 
 def color_whitening(images: Tensor, strength: float) -> Tensor:
-    """What makes the colours of these images less correlated: a power of the inverse of their covariance.
+    """What makes the colours of images (N, C, H, W) uint8 less correlated: a power of the inverse of their covariance.
 
     Photographs of one kind of thing differ in brightness far more than in hue, and L1 of red, green and blue teaches
     little of hue. A direction of colours with less than MIN_VARIANCE of the largest variance counts as if it had so
     much: gray images stored as colour have none in two of the three.
 
-    Args:
-        images: (N, C, H, W) uint8.
-        strength: 0: the identity; 1: whitening (ZCA), after which all directions vary alike.
-
     Returns:
-        (C, C) float32; 1 for one channel. At strength 1 the mean variance of the channels is kept.
+        (C, C) float32: at strength 0 the identity, at 1 whitening (ZCA) that keeps the mean variance of the channels.
     """
     variances, axes = torch.linalg.eigh(_color_covariance(images))
     floor = variances.clamp_min(MIN_VARIANCE * variances.max())

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -72,10 +73,6 @@ class Job:
     inception: Inception | None = None  # where section.reads_inception
 
 
-def _none() -> np.ndarray:
-    return np.zeros(0, dtype=np.uint8)
-
-
 @dataclass(frozen=True)
 class Samples:
     """Generated images.
@@ -86,8 +83,8 @@ class Samples:
 
     images: np.ndarray
     labels: np.ndarray
-    trajectory: np.ndarray = field(default_factory=_none)
-    trajectory_timesteps: np.ndarray = field(default_factory=_none)
+    trajectory: np.ndarray = field(default_factory=partial(np.zeros, 0, np.uint8))
+    trajectory_timesteps: np.ndarray = field(default_factory=partial(np.zeros, 0, np.uint8))
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         return dict(vars(self))
@@ -106,10 +103,7 @@ class Augmenter(ABC, Generic[SectionT]):
     @abstractmethod
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         """Learns from `train`; `val` is only for what is logged and chosen. Resumes by itself from job.checkpoints.
-
-        Returns:
-            the rows of training.csv; none where nothing is learned.
-        """
+        Returns the rows of training.csv, none where nothing is learned."""
 
     @abstractmethod
     def sample(self, labels: np.ndarray, job: Job) -> Samples:

@@ -30,10 +30,8 @@ def fitted(augmenter: Augmenter[Any], train: Split, val: Split, job: Job, name: 
     with _named_if_plugged_in(type(augmenter), augmenter.section, name, "fit"):
         rows = augmenter.fit(train, val, job)
     if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
-        raise UserError(
-            f"{_who(augmenter.section, name)}: fit returned {_typed(rows)}, not a list of rows for training.csv (an"
-            " empty one where nothing is learned)"
-        )
+        wanted = "a list of rows for training.csv (an empty one where nothing is learned)"
+        raise UserError(f"{_who(augmenter.section, name)}: fit returned {_typed(rows)}, not {wanted}")
     return rows
 
 
@@ -100,23 +98,18 @@ def _wrong_samples(samples: Any, labels: np.ndarray, augmenter: Augmenter[Any]) 
     if samples.images.shape[:1] != labels.shape:
         count = len(samples.images) if samples.images.ndim else 0
         return f"{count} images, {len(labels)} were asked for"
-    shape = augmenter.spec.shape
-    trajectory = wrong_images(samples.trajectory, shape) if samples.trajectory.size else None
-    return (
-        wrong_images(samples.images, shape)
-        or _wrong_labels(samples.labels, labels, augmenter.section.labelled)
-        or (trajectory and f"a trajectory with {trajectory}")
-    )
-
-
-def _wrong_labels(labels: np.ndarray, wanted: np.ndarray, labelled: bool) -> str | None:
-    if labels.shape != wanted.shape or labels.dtype.kind not in "iu":
-        return f"labels {labels.dtype} of shape {spelled_shape(labels.shape)}; {len(wanted)} integers were asked for"
-    fits = (labels == wanted) | ((labels == UNLABELLED) & (not labelled))
-    if fits.all():
-        return None
-    row = int(np.argmin(fits))
-    return f"image {row} with label {labels[row]}, but {wanted[row]} was asked for"
+    problem = wrong_images(samples.images, augmenter.spec.shape)
+    if problem:
+        return problem
+    got = samples.labels
+    if got.shape != labels.shape or got.dtype.kind not in "iu":
+        return f"labels {got.dtype} of shape {spelled_shape(got.shape)}; {len(labels)} integers were asked for"
+    fits = (got == labels) | ((got == UNLABELLED) & (not augmenter.section.labelled))
+    if not fits.all():
+        row = int(np.argmin(fits))
+        return f"image {row} with label {got[row]}, but {labels[row]} was asked for"
+    problem = wrong_images(samples.trajectory, augmenter.spec.shape) if samples.trajectory.size else None
+    return problem and f"a trajectory with {problem}"
 
 
 def _who(section: AugmenterSection, name: str) -> str:

@@ -62,10 +62,8 @@ class PixelCodec:
 class LatentCodec:
     """A frozen first stage and its scale factor: a denoiser in latent space (Rombach et al. 2022, sec. 3).
 
-    It always works in float32: bfloat16's 8 bits next to ±1 are as coarse as the grey levels of an image, and what is
-    lost here no denoiser can win back.
-
-    A first stage for colour takes gray images three times over, and the mean of its channels is the gray image.
+    It always works in float32: bfloat16's 8 bits next to ±1 are as coarse as the grey levels of an image. One for colour
+    takes gray images three times over, and the mean of its channels is the gray image.
 
     Args:
         vae: its config's `scaling_factor` gives latents unit standard deviation.
@@ -93,17 +91,12 @@ class LatentCodec:
         """The codec of the first stage in a model's folder: that of a first stage, or of a model that uses one.
 
         Raises:
-            UserError: it is not there, or was made for other sizes or fewer channels.
+            UserError: it is not there, or was made for fewer channels.
         """
         if not (folder / "vae" / "config.json").is_file():
             raise UserError(f"{folder}: holds no first stage (expected a folder vae in it); train it again")
         vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True, use_safetensors=True)
-        made_for = vae.config.sample_size
-        if not isinstance(made_for, int) and tuple(made_for) != tuple(size):
-            raise UserError(
-                f"{folder}: this first stage is for images of {made_for[0]}×{made_for[1]}, not {size[0]}×{size[1]};"
-                " name one that is trained on this dataset"
-            )
+        vae.register_to_config(_name_or_path=None)  # where it lies on this machine is no part of a model
         return cls(vae, channels, size, divisor)
 
     def to(self, device: torch.device | str) -> "LatentCodec":

@@ -12,10 +12,9 @@ from medbench.augmenters.base import ImageSpec, Job, LogRows, Samples
 from medbench.augmenters.batches import sample_in_batches
 from medbench.augmenters.codec import LatentCodec, PixelCodec
 from medbench.augmenters.components import seed_weights, train_component
-from medbench.augmenters.diffusion import Denoising, DiffusionAugmenter, guided
+from medbench.augmenters.diffusion import Denoising, DiffusionAugmenter, NoisePrediction, guided
 from medbench.augmenters.diffusion_sections import ConditionalDiffusion
 from medbench.augmenters.fidelity_check import FidelityCheck
-from medbench.augmenters.noise_prediction import NoisePrediction
 from medbench.augmenters.nonleaky_augmentation import augmented
 from medbench.augmenters.schedules import steps_up_to
 from medbench.core.rng import seed_for

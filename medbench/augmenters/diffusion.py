@@ -1,10 +1,11 @@
-"""What diffusion models share: loss, scheduler, and the reverse process from noise to images."""
+"""What diffusion models share: what they learn, their scheduler, and the reverse process from noise to images."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -13,12 +14,14 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor, nn
 
 from medbench.augmenters import schedules
-from medbench.augmenters.base import UNLABELLED
+from medbench.augmenters.base import UNLABELLED, Job
 from medbench.augmenters.batches import Drawn
-from medbench.augmenters.components import NetworkAugmenter
+from medbench.augmenters.components import NetworkAugmenter, probe_set
 from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.augmenters.image_tensors import noise, to_uint8
+from medbench.data.dataset import Split
 from medbench.system.runtime import Runtime
+from medbench.training.task import Batch, Task
 
 Scheduler: TypeAlias = DDPMScheduler | DDIMScheduler | DPMSolverMultistepScheduler
 SectionT = TypeVar("SectionT", bound=DiffusionSection)
@@ -33,14 +36,11 @@ def beta_tensor(schedule: str, timesteps: int) -> Tensor:
 
 
 def scheduler_of(section: DiffusionSection, prediction: str) -> Scheduler:
-    """diffusers' scheduler for a section's noise schedule and sampler.
+    """diffusers' scheduler for a section's noise schedule and sampler, of a network that predicts epsilon or v.
 
     ancestral: the posterior variance (Ho et al. 2020, eq. 7), every timestep. ddim: deterministic (Song et al. 2021,
     eq. 12 with η = 0). dpmsolver++: second order, multistep (Lu et al. 2022). The latter two take evenly spaced
     timesteps that end at the last one, T (Lin et al. 2024, sec. 3.3).
-
-    Args:
-        prediction: what the network predicts, epsilon or v.
     """
     clip = section.clip_sample
     common = {
@@ -78,6 +78,62 @@ def noise_loss(predicted: Tensor, noise: Tensor, loss: str, huber_beta: float) -
     return losses[loss](predicted.float(), noise.float())
 
 
+class NoisePrediction(Task):
+    """Ho et al. 2020, eq. 14, and its relatives under other losses.
+
+    Args:
+        network: (x, timestep, labels, ...) -> prediction.
+        codec: of medbench.augmenters.codec.
+        flips: whether training images are mirrored.
+        val: for the probe.
+    """
+
+    section: DiffusionSection
+
+    def __init__(self, network: Any, codec: Any, section: DiffusionSection, flips: bool, val: Split, job: Job):
+        self.networks, self.losses = {"unet": network}, {"unet": self.loss}
+        self.encode, self.section, self.flips, self.job = codec.encode, section, flips, job
+        self.prediction = getattr(section, "prediction", "epsilon")
+        betas = beta_tensor(section.schedule, section.timesteps).tolist()
+        self.process = DDPMScheduler(section.timesteps, trained_betas=betas)
+        data, generator = probe_set(val, section, job)
+        x = torch.cat([self.encode(part, None) for part in data.images.split(section.batch_size)])
+        timestep = torch.randint(section.timesteps, (len(x),), generator=generator).to(x.device)
+        noise = torch.randn(x.shape, generator=generator).to(x.device)
+        self._probed = self.process.add_noise(x, noise, timestep), timestep, data.labels, noise
+
+    @abstractmethod
+    def seen(self, batch: Batch) -> tuple[Tensor, ...]:
+        """x₀ (B, C, H, W) of a batch, and what else the network is told beside the time."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        x, *conditions = self.seen(batch)
+        timestep = batch.draws.randint(0, self.section.timesteps, (len(x),))
+        noise = batch.draws.randn(x.shape)
+        x_t = self.process.add_noise(x, noise, timestep)  # √ᾱ x₀ + √(1 − ᾱ) ε (Ho et al. 2020, eq. 4)
+        target = noise
+        if self.prediction == "v":  # √ᾱ ε − √(1 − ᾱ) x₀ (Salimans and Ho 2022, sec. 2.4 and appendix D)
+            target = self.process.get_velocity(x, noise, timestep)
+        predicted = self.predict(x_t, timestep, *conditions)
+        return noise_loss(predicted, target, self.section.loss, self.section.huber_beta)
+
+    def probe(self) -> dict[str, float]:
+        """Plain ε-MSE on fixed validation images, times and noise: one scale for every loss and prediction."""
+        parts = zip(*(tensor.split(self.section.batch_size) for tensor in self._probed), strict=True)
+        squares = [F.mse_loss(self._noise_in(x, t, k), noise, reduction="sum") for x, t, k, noise in parts]
+        return {"eps_mse": float(torch.stack(squares).sum() / self._probed[-1].numel())}
+
+    def predict(self, x: Tensor, timestep: Tensor, *conditions: Tensor | None) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        predicted: Tensor = self.networks["unet"](x, timestep, *conditions)
+        return predicted
+
+    def _noise_in(self, x_t: Tensor, timestep: Tensor, labels: Tensor) -> Tensor:
+        """ε as the network sees it: v gives ε = √ᾱ v + √(1 − ᾱ) x_t."""
+        predicted = self.predict(x_t, timestep, labels).float()
+        return predicted if self.prediction == "epsilon" else self.process.get_velocity(-x_t, predicted, timestep)
+
+
 def guided(network: nn.Module, scale: float, null_class: int) -> Predict:
     """Classifier-free guidance (Ho and Salimans 2022, eq. 6 with w = scale − 1), both halves in one batch.
 
@@ -100,23 +156,14 @@ def guided(network: nn.Module, scale: float, null_class: int) -> Predict:
 
 @dataclass(frozen=True)
 class Denoising:
-    """Draws images (see medbench.augmenters.batches.Draw).
+    """Draws images (see medbench.augmenters.batches.Draw)."""
 
-    Args:
-        predict: on the device, in evaluation mode.
-        scheduler: of diffusers; holds the noise schedule and takes the steps.
-        n_steps: of the sampler.
-        shape: of what is denoised (C, H, W): pixels or latents.
-        decode: to images (B, C, H, W) in [-1, 1].
-        seed: image i is drawn from (seed, i).
-    """
-
-    predict: Predict
+    predict: Predict  # on the device, in evaluation mode
     scheduler: Scheduler
     n_steps: int
-    shape: tuple[int, int, int]
-    decode: Callable[[Tensor], Tensor]
-    seed: int
+    shape: tuple[int, int, int]  # of what is denoised (C, H, W): pixels or latents
+    decode: Callable[[Tensor], Tensor]  # to images (B, C, H, W) in [-1, 1]
+    seed: int  # image i is drawn from (seed, i)
     runtime: Runtime
 
     @torch.inference_mode()

@@ -52,10 +52,8 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 def orthogonal(network: NetworkT) -> NetworkT:
-    """The network with orthogonal weights and no biases in its convolutions and linear layers (Brock et al. 2019).
-
-    All singular values start equal, so that no direction of an image is lost before anything has been learned.
-    """
+    """The network with orthogonal weights and no biases in its convolutions and linear layers (Brock et al. 2019), so
+    that no direction of an image is lost before anything has been learned."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(layer.weight)

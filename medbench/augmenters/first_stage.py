@@ -121,7 +121,7 @@ class AutoencoderAugmenter(StoredImages[Autoencoder]):
             layers_per_block=section.layers_per_stage,
             latent_channels=section.latent_channels,
             norm_num_groups=_norm_groups(section.widths),
-            sample_size=list(self.spec.size),  # what the weights are for; LatentCodec.load refuses other sizes
+            sample_size=list(self.spec.size),  # what the weights are for
             use_quant_conv=quant_conv,
             use_post_quant_conv=quant_conv,
         )

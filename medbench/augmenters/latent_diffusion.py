@@ -76,9 +76,7 @@ class LatentAugmenter(ConditionalAugmenter[SectionT], Generic[SectionT]):
         return super().fit(train, val, job)
 
     def new_codec(self, first_stage: Path) -> LatentCodec:
-        codec = LatentCodec.load(first_stage, self.spec.channels, self.spec.size, self.divisor)
-        codec.vae.register_to_config(_name_or_path=None)  # where it lay on this machine is no part of a saved model
-        return codec
+        return LatentCodec.load(first_stage, self.spec.channels, self.spec.size, self.divisor)
 
     def save(self, folder: Path) -> None:
         super().save(folder)

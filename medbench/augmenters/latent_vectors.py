@@ -39,10 +39,7 @@ def stage_widths(width: int, stages: int) -> list[int]:
 
 
 class ConditionalNorm(nn.Module):
-    """GroupNorm whose scale and shift are a linear function of a condition (FiLM, Perez et al. 2018).
-
-    No statistics of the batch: an image does not depend on the rest of its batch.
-    """
+    """GroupNorm whose scale and shift are a linear function of a condition (FiLM, Perez et al. 2018)."""
 
     def __init__(self, channels: int, condition_dim: int):
         super().__init__()

@@ -71,14 +71,12 @@ def train_network(
 ) -> History:
     """Trains task.networks in place for schedule.steps optimiser steps, going on from the store's newest checkpoint.
 
-    Every draw of step s comes from (seed, s) alone, so a resumed run equals an uninterrupted one bit by bit (on CPU at
-    an equal number of threads; on GPU with deterministic algorithms). With `ema_decay` the first network is probed with
-    its averaged weights, and ends with them. The last step is kept as a checkpoint until the caller has written what it
-    led to.
+    Every draw of step s comes from (seed, s) alone, so a resumed run equals an uninterrupted one bit by bit. With
+    `ema_decay` the first network is probed with its averaged weights, and ends with them. The last step is kept as a
+    checkpoint until the caller has written what it led to.
 
-    Several processes (medbench.training.team) do the same steps, each on its share of every batch, and all end with the
-    same networks; the first writes the checkpoints. Their sums are in another order than one process's, and what draws
-    from the global generator, dropout, draws other masks.
+    Several processes (medbench.training.team) end with the same networks; the first writes the checkpoints. Their sums
+    are in another order than one process's, and dropout, which draws from the global generator, draws other masks.
 
     Returns:
         one row per logging interval: step, images_seen, loss (mean over the interval), loss_<name> for each network but
@@ -132,7 +130,12 @@ class _Loop:
             task.networks[name] = self.accelerator.prepare_model(network, evaluation_mode=True)
             self.optimizers[name] = self.accelerator.prepare_optimizer(optimizer)
         self.first = next(iter(task.networks))
-        self.ema = _ema(self._parameters(), schedule.ema_decay) if schedule.ema_decay else None
+        self.ema: Any = None
+        if schedule.ema_decay:
+            from diffusers.training_utils import EMAModel  # seconds of imports that a run without EMA need not pay
+
+            # Warms up: min(decay, (1 + step) / (10 + step)). `foreach`: a GPU waits for hundreds of small calls.
+            self.ema = EMAModel(self._parameters(), decay=schedule.ema_decay, foreach=True)
         self.history: History = []
         self.saved = time.monotonic()
         # Summed on the device: reading it every step would wait for the device every step.
@@ -174,7 +177,7 @@ class _Loop:
 
     def log(self, step: int, title: str, stop: StopRequest) -> None:
         """Raises Interrupted where a signal breaks off the probe, and is then as if it had not been called."""
-        means = {name: float(self.sums[name]) / max(self.counts[name], 1) for name in self.sums}
+        means = {name: float(total) / max(self.counts[name], 1) for name, total in self.sums.items()}
         if not all(map(math.isfinite, means.values())):
             if self.team.leads:
                 self.store.discard()
@@ -253,19 +256,8 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _ema(parameters: list[nn.Parameter], decay: float) -> Any:
-    from diffusers.training_utils import EMAModel  # seconds of imports that a run without EMA need not pay
-
-    # Warms up: min(decay, (1 + step) / (10 + step)). One call for all tensors: a GPU waits for hundreds of small ones.
-    return EMAModel(parameters, decay=decay, foreach=True)
-
-
 def batch_rows(n: int, batch_size: int, step: int, seed: int) -> Tensor:
-    """Rows of batch number `step` (from 1): consecutive pieces of one random order of all rows after another.
-
-    Returns:
-        (batch_size,) int64, the same for the same arguments, whatever was drawn before.
-    """
+    """Rows (batch_size,) of batch number `step` (from 1): pieces of one random order of all rows after another."""
     first = (step - 1) * batch_size
     epochs = range(first // n, (first + batch_size - 1) // n + 1)
     rows = torch.cat([_order(n, seed, epoch) for epoch in epochs])

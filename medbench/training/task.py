@@ -5,6 +5,7 @@ Draws for a batch that several processes may share are the same for an image, ho
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,11 @@ from medbench.data.dataset import Split
 
 @dataclass(frozen=True)
 class Share:
-    """The part of every batch that one process takes.
+    """The part of every batch that one process takes."""
 
-    Args:
-        rank: of this process among `processes`, from 0.
-        processes: how many share a batch; 1: the share is the whole.
-        size: images in the share, equal for all.
-    """
-
-    rank: int
-    processes: int
-    size: int
+    rank: int  # of this process, from 0
+    processes: int  # how many share a batch
+    size: int  # images in a share
 
     def of(self, batch: Tensor, dim: int = 0) -> Tensor:
         """The share's part of one batch, or of several one after another (real and generated images, say)."""
@@ -38,34 +33,29 @@ class Share:
 class Draws:
     """Draws for the images of one step: every process draws for the whole batch and keeps its share.
 
-    Args:
-        generator: on the device of the numbers, in the same state in every process.
-        share: None: the whole batch, with exactly the numbers that torch's functions give.
+    Without a share, exactly the numbers that torch's functions give. A `shape` is the share's, its images along `dim`;
+    () is one number for the whole batch.
     """
 
     def __init__(self, generator: torch.Generator, share: Share | None = None):
         self.generator, self.device, self.share = generator, generator.device, share
 
     def rand(self, shape: Sequence[int], dim: int = 0, dtype: torch.dtype | None = None) -> Tensor:
-        """Uniform in [0, 1). `shape` is the share's, its images along `dim`; () is one number for the whole batch."""
-        shape = self._batch_shape(shape, dim)
-        return self._kept(torch.rand(shape, generator=self.generator, device=self.device, dtype=dtype), dim)
+        """Uniform in [0, 1)."""
+        return self._drawn(torch.rand, shape, dim, dtype=dtype)
 
     def randn(self, shape: Sequence[int]) -> Tensor:
-        """Standard normal; `shape` is the share's, its images along the first dimension."""
-        return self._kept(torch.randn(self._batch_shape(shape, 0), generator=self.generator, device=self.device), 0)
+        """Standard normal."""
+        return self._drawn(torch.randn, shape, dim=0)
 
     def randint(self, low: int, high: int, shape: Sequence[int], dim: int = 0) -> Tensor:
-        """Integers from `low` to `high` − 1; `shape` as of `rand`."""
-        shape = self._batch_shape(shape, dim)
-        return self._kept(torch.randint(low, high, shape, generator=self.generator, device=self.device), dim)
+        """Integers from `low` to `high` − 1."""
+        return self._drawn(partial(torch.randint, low, high), shape, dim)
 
-    def _batch_shape(self, shape: Sequence[int], dim: int) -> tuple[int, ...]:
-        """The shape for the batch that belongs to one for the share."""
+    def _drawn(self, draw: Callable[..., Tensor], shape: Sequence[int], dim: int, **options: Any) -> Tensor:
         processes = self.share.processes if self.share else 1
-        return tuple(side * processes if place == dim else side for place, side in enumerate(shape))
-
-    def _kept(self, batch: Tensor, dim: int) -> Tensor:
+        whole = tuple(side * processes if place == dim else side for place, side in enumerate(shape))
+        batch = draw(whole, generator=self.generator, device=self.device, **options)
         return self.share.of(batch, dim) if self.share and batch.ndim else batch
 
 
@@ -87,11 +77,9 @@ class Batch:
 class Task:
     """What is learned: networks, the loss of each, and a probe that means the same for every loss.
 
-    `networks` and `losses` have the same keys. The first network is the product; any other is its adversary, descends
-    its own loss in the same step, and is not averaged. A loss of None leaves its network as it is.
-
-    A signal may break off a probe or a check anywhere; it is then made again after the resume, from what `state` gives
-    at that moment.
+    The first network is the product; any other is its adversary, descends its own loss in the same step, and is not
+    averaged. A loss of None leaves its network as it is. A signal may break off a probe or a check anywhere; it is then
+    made again after the resume, from what `state` gives at that moment.
     """
 
     networks: dict[str, Any]  # of nn.Module; the loop puts the prepared ones in their place

@@ -26,11 +26,8 @@ Answer = TypeVar("Answer")
 
 
 def join(device: str) -> int:
-    """Meets the other processes that medbench.system.launcher has started, each with the GPU of its rank.
-
-    Returns:
-        how many there are; 1 without a launcher.
-    """
+    """Meets the other processes that medbench.system.launcher has started, each with the GPU of its rank. Returns how
+    many there are, 1 without a launcher."""
     if not is_one_of_several():
         return 1
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
@@ -111,10 +108,8 @@ class Team:
 
 
 def _or_wait_for_end(exchange: Callable[[], Answer]) -> Answer:
-    """The result of the exchange. Where another process is gone, this one waits until the launcher ends it.
-
-    The launcher reports why the other one is gone: this process only knows that nobody answers.
-    """
+    """The result of the exchange. Where another process is gone, this one waits until the launcher, which knows why,
+    ends it."""
     try:
         return exchange()
     except RuntimeError:

@@ -50,10 +50,9 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 def zeroed(layer: Layer) -> Layer:
-    """The layer with all its weights at zero.
+    """The layer with all its weights at zero, so that a residual branch that ends in it starts as the identity.
 
-    As the last layer of a residual branch it makes the branch start as the identity, so that depth does not hurt the
-    first steps (Goyal et al. 2017, sec. 5.1); Ho et al. 2020 and Dhariwal and Nichol 2021 start their U-Nets so.
+    Depth then does not hurt the first steps (Goyal et al. 2017, sec. 5.1); Ho et al. 2020 start their U-Net so.
     """
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
@@ -75,9 +74,10 @@ def split_heads(tokens: Tensor, heads: int) -> Tensor:
     return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
-def merge_heads(x: Tensor) -> Tensor:
-    """x (B, heads, N, head_dim) -> (B, N, heads · head_dim)."""
-    return x.transpose(1, 2).flatten(2)
+def attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scaled dot-product attention (Vaswani et al. 2017, eq. 1): q (B, heads, N, d), k and v (B, heads, M, d) -> tokens
+    (B, N, heads · d)."""
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 REDUCTION, NARROWEST = 16, 8  # Hu et al. 2018, sec. 6.1, and a floor for narrow networks
@@ -136,8 +136,7 @@ class SelfAttention(nn.Module):
             rows, columns = (torch.arange(side, device=x.device) for side in x.shape[2:])
             angles = axial_angles(rows, columns, self.head_dim)
             q, k = rotate(q, angles), rotate(k, angles)
-        attended = F.scaled_dot_product_attention(q, k, v)
-        return x + map_of(self.out(merge_heads(attended)), x)
+        return x + map_of(self.out(attended(q, k, v)), x)
 
 
 class CrossAttention(nn.Module):
@@ -156,8 +155,7 @@ class CrossAttention(nn.Module):
         """x (B, C, H, W), context (B, T, context_dim) -> (B, C, H, W), residual included."""
         q = split_heads(self.q(tokens_of(self.norm(x))), self.heads)
         k, v = (split_heads(part, self.heads) for part in self.kv(context).chunk(2, dim=-1))
-        attended = F.scaled_dot_product_attention(q, k, v)
-        return x + map_of(self.out(merge_heads(attended)), x)
+        return x + map_of(self.out(attended(q, k, v)), x)
 
 
 class MultiAttention(nn.Module):
