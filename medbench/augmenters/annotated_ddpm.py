@@ -14,7 +14,6 @@ from medbench.augmenters.diffusion import Denoising, DiffusionAugmenter, NoisePr
 from medbench.augmenters.diffusion_sections import AnnotatedDDPM
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
-from medbench.training.augmentation import mirrored
 from medbench.training.loop import Schedule
 from medbench.training.task import Batch
 
@@ -35,8 +34,7 @@ class AnnotatedDDPMAugmenter(DiffusionAugmenter[AnnotatedDDPM]):
         rows: LogRows = []
         for k, name in enumerate(self.components):
             seed_weights(name, job)
-            network = self.new_network()
-            task = WalkthroughTask(network, self.codec, self.section, self.flips, self._part(val, k), job)
+            task = WalkthroughTask(self, self.new_network(), self._part(val, k), job)
             schedule = Schedule.adam(self.section, self._steps(k))
             rows += train_component(name, task, self._part(train, k), schedule, job)
             self.networks[name] = task.networks["unet"]
@@ -85,11 +83,8 @@ class AnnotatedDDPMAugmenter(DiffusionAugmenter[AnnotatedDDPM]):
 class WalkthroughTask(NoisePrediction):
     """Predicting the noise in mirrored or plain pixels, given labels or not."""
 
-    section: AnnotatedDDPM
-
     def seen(self, batch: Batch) -> tuple[Tensor, ...]:
-        images = mirrored(batch.images, batch.draws) if self.flips else batch.images
-        return self.encode(images, batch.draws), batch.labels
+        return self.real(batch), batch.labels
 
     def predict(self, x: Tensor, timestep: Tensor, *conditions: Tensor | None) -> Tensor:
         return super().predict(x, timestep, *(conditions if self.section.conditioning == "label" else ()))

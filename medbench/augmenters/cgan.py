@@ -1,20 +1,21 @@
 """The conditional GAN as an augmenter: hinge loss, spectral norm, differentiable augmentation for few images."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from medbench.augmenters.base import Job, LogRows, Samples
-from medbench.augmenters.components import NetworkAugmenter, probe_set, seed_weights, train_component
+from medbench.augmenters.components import AugmenterTask, NetworkAugmenter, seed_weights, train_component
 from medbench.augmenters.decoder_sections import CGAN
 from medbench.augmenters.discriminators import ProjectionDiscriminator, discriminator_hinge, generator_hinge, orthogonal
 from medbench.augmenters.image_tensors import to_model_range
 from medbench.augmenters.latent_vectors import LatentDecoder, decoded
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Split
-from medbench.training.augmentation import mirrored
 from medbench.training.loop import Schedule
-from medbench.training.task import Batch, Draws, Task
+from medbench.training.task import Batch, Draws
 
 ADAM_BETAS = (0.0, 0.99)  # momentum makes the two networks chase each other (Karras et al. 2018)
 
@@ -30,7 +31,7 @@ class CGANAugmenter(NetworkAugmenter[CGAN]):
         section, spec = self.section, self.spec
         generator = orthogonal(self.new_network())
         discriminator = ProjectionDiscriminator(spec.channels, spec.size, len(spec.classes), section.width)
-        task = HingeGame(generator, discriminator, section, self.flips, self.policies, val, job)
+        task = HingeGame(self, generator, discriminator, val, job)
         schedule = Schedule.adam(section, section.steps, ADAM_BETAS)
         rows = train_component("gan", task, train, schedule, job, component="generator")
         self.networks = task.networks
@@ -46,29 +47,19 @@ class CGANAugmenter(NetworkAugmenter[CGAN]):
         return decoded(self.networks["generator"], labels, self.spec, self.section.sample_batch_size, job)
 
 
-class HingeGame(Task):
+class HingeGame(AugmenterTask):
     """Generator against discriminator; both see images through `diff_augment` only.
 
     Logs the discriminator's mean scores, augmented by the same draws every time: of fixed validation images, and of
     images that the averaged generator makes of fixed latents for their classes.
     """
 
-    def __init__(
-        self,
-        generator: LatentDecoder,
-        discriminator: ProjectionDiscriminator,
-        section: CGAN,
-        flips: bool,
-        policies: tuple[str, ...],
-        val: Split,
-        job: Job,
-    ):
-        self.networks = {"generator": generator, "discriminator": discriminator}
+    def __init__(self, augmenter: CGANAugmenter, generator: Any, discriminator: Any, val: Split, job: Job):
+        super().__init__(augmenter, {"generator": generator, "discriminator": discriminator}, val, job)
         self.losses = {"generator": self._generator_loss, "discriminator": self._discriminator_loss}
-        self.section, self.flips, self.policies = section, flips, policies
+        self.policies = augmenter.policies
         self.probe_seed = seed_for(job.probe_seed, "augment")
-        self.probed, generator_of_latents = probe_set(val, section, job)
-        latent = torch.randn(len(self.probed.labels), section.latent_dim, generator=generator_of_latents)
+        latent = torch.randn(len(self.probed.labels), self.section.latent_dim, generator=self.generator)
         self.latent = latent.to(job.runtime.torch_device)
 
     def probe(self) -> dict[str, float]:
@@ -85,9 +76,7 @@ class HingeGame(Task):
         return generator_hinge(self._scores(self._generated(batch), batch.labels, batch.draws))
 
     def _discriminator_loss(self, batch: Batch) -> Tensor:
-        real = to_model_range(batch.images)
-        if self.flips:
-            real = mirrored(real, batch.draws)
+        real = self.real(batch)
         with torch.no_grad():
             fake = self._generated(batch)
         scores = self._scores(torch.cat([real, fake]), batch.labels.repeat(2), batch.draws)

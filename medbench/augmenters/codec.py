@@ -62,8 +62,8 @@ class PixelCodec:
 class LatentCodec:
     """A frozen first stage and its scale factor: a denoiser in latent space (Rombach et al. 2022, sec. 3).
 
-    It always works in float32: bfloat16's 8 bits next to ±1 are as coarse as the grey levels of an image. One for colour
-    takes gray images three times over, and the mean of its channels is the gray image.
+    It always works in float32: bfloat16's 8 bits next to ±1 are as coarse as the grey levels of an image. Gray images
+    enter a first stage for colour three times over, and leave as the mean of its channels.
 
     Args:
         vae: its config's `scaling_factor` gives latents unit standard deviation.

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from torch import Tensor
 
 from medbench.augmenters.base import Augmenter, ImageSpec, Job, LogRows, SectionT
+from medbench.augmenters.image_tensors import to_model_range
 from medbench.core.rng import seed_for
 from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
+from medbench.training.augmentation import mirrored
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import Schedule, count_parameters, train_network
-from medbench.training.task import Task, TrainingData
+from medbench.training.task import Batch, Task, TrainingData
 
 
 def seed_weights(name: str, job: Job) -> None:
@@ -47,6 +50,21 @@ def probe_set(val: Split, section: TrainingSection, job: Job) -> tuple[TrainingD
     generator = torch.Generator().manual_seed(seed_for(job.probe_seed, "probe"))
     rows = torch.randperm(len(val), generator=generator)[: section.probe_images].numpy()
     return TrainingData.of(val.rows(rows), job.runtime.torch_device), generator
+
+
+class AugmenterTask(Task):
+    """What the networks of an augmenter learn, by its section; `probed` are fixed validation images for the log.
+
+    The generator draws what else is fixed, see `probe_set`.
+    """
+
+    def __init__(self, augmenter: Any, networks: dict[str, Any], val: Split, job: Job):
+        self.augmenter, self.section, self.networks, self.job = augmenter, augmenter.section, networks, job
+        self.probed, self.generator = probe_set(val, self.section, job)
+
+    def real(self, batch: Batch) -> Tensor:
+        """A batch's images (B, C, H, W) in [-1, 1], mirrored or not where that keeps their meaning."""
+        return to_model_range(mirrored(batch.images, batch.draws) if self.augmenter.flips else batch.images)
 
 
 class NetworkAugmenter(Augmenter[SectionT]):

@@ -1,6 +1,5 @@
 """Label-conditioned diffusion in pixels or latents: what its kinds share. A kind brings its network and its space."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -23,37 +22,30 @@ from medbench.training.loop import Schedule
 from medbench.training.task import Batch
 
 SectionT = TypeVar("SectionT", bound=ConditionalDiffusion)
-Sampler = Callable[[nn.Module, int, int, Job], Denoising]  # network, steps, seed, job
 
 
 class ConditionalTask(NoisePrediction):
-    """Given labels, which a null class replaces now and then, and what was done to the image.
+    """Given labels, which a null class replaces now and then, and what was done to the image."""
 
-    Args:
-        sampler: how the checks draw images.
-        check: measures fidelity on val; None: no checks.
-    """
-
-    section: ConditionalDiffusion
-
-    def __init__(self, *args: Any, sampler: Sampler | None = None, check: FidelityCheck | None = None):
-        self.sampler, self.fidelity_check = sampler, check
-        super().__init__(*args)
+    def __init__(self, augmenter: "ConditionalAugmenter[Any]", network: Any, val: Split, job: Job):
+        super().__init__(augmenter, network, val, job)
+        self.fidelity_check = FidelityCheck(self.section, val, job) if self.section.reads_inception else None
 
     def seen(self, batch: Batch) -> tuple[Tensor, ...]:
         section, draws = self.section, batch.draws
-        images, augment = augmented(batch.images, section.augment_probability, section.shift, self.flips, draws)
+        flips = self.augmenter.flips
+        images, augment = augmented(batch.images, section.augment_probability, section.shift, flips, draws)
         x = self.encode(images, draws)
         dropped = draws.rand((len(x),)) < section.label_dropout
         return x, torch.where(dropped, self.networks["unet"].null_class, batch.labels), augment
 
     def check(self, step: int) -> dict[str, float]:
         """KID of images drawn from fixed noise against validation images; the best network so far is kept."""
-        if self.fidelity_check is None or self.sampler is None:
+        if self.fidelity_check is None:
             return {}
         section, network = self.section, self.networks["unet"]
         n_steps = steps_up_to(min(section.check_steps, section.sample_steps), section.sampler, section.timesteps)
-        denoising = self.sampler(network, n_steps, seed_for(self.job.probe_seed, "check"), self.job)
+        denoising = self.augmenter.denoising(network, n_steps, seed_for(self.job.probe_seed, "check"), self.job)
         return self.fidelity_check.measure(step, denoising, network)
 
     def chosen(self) -> tuple[nn.Module, int]:
@@ -91,8 +83,7 @@ class ConditionalAugmenter(DiffusionAugmenter[SectionT], Generic[SectionT]):
         self.codec = self.new_codec(job.first_stage).to(job.runtime.torch_device)
         seed_weights("unet", job)
         network = self.new_network(channels=self.codec.shape[0])
-        check = FidelityCheck(section, val, job) if section.reads_inception else None
-        task = ConditionalTask(network, self.codec, section, self.flips, val, job, sampler=self._denoising, check=check)
+        task = ConditionalTask(self, network, val, job)
         schedule = Schedule.adam(section, section.steps, check_steps=check_steps(section))
         rows = train_component("unet", task, train, schedule, job)
         self.networks["unet"], kept = task.chosen()
@@ -100,10 +91,10 @@ class ConditionalAugmenter(DiffusionAugmenter[SectionT], Generic[SectionT]):
 
     def sample(self, labels: np.ndarray, job: Job) -> Samples:
         self.codec.to(job.runtime.torch_device)
-        denoising = self._denoising(self.ready("unet", job), self.section.sample_steps, job.seed, job)
+        denoising = self.denoising(self.ready("unet", job), self.section.sample_steps, job.seed, job)
         return sample_in_batches(denoising.draw, labels, self.spec.tensor_shape, self.section.sample_batch_size, job)
 
-    def _denoising(self, network: nn.Module, n_steps: int, seed: int, job: Job) -> Denoising:
+    def denoising(self, network: nn.Module, n_steps: int, seed: int, job: Job) -> Denoising:
         predict = guided(network, self.section.guidance_scale, null_class=len(self.spec.classes))
         return Denoising(predict, self.scheduler, n_steps, self.codec.shape, self.codec.decode, seed, job.runtime)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,16 +11,15 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from medbench.augmenters.base import Job, LogRows, Samples
+from medbench.augmenters.base import Augmenter, Job, LogRows, Samples
 from medbench.augmenters.codec import drawn
-from medbench.augmenters.components import NetworkAugmenter, probe_set, seed_weights, train_component
+from medbench.augmenters.components import AugmenterTask, NetworkAugmenter, seed_weights, train_component
 from medbench.augmenters.decoder_sections import CVAE
 from medbench.augmenters.image_tensors import to_model_range
 from medbench.augmenters.latent_vectors import Encoder, LatentDecoder, decoded
 from medbench.data.dataset import Split
-from medbench.training.augmentation import mirrored
 from medbench.training.loop import Schedule
-from medbench.training.task import Batch, Draws, Task
+from medbench.training.task import Batch, Draws
 
 # Pixels are whole grey levels, 2/255 apart in [-1, 1]: the variance of what rounding took away.
 ROUNDING_VARIANCE = (2 / 255) ** 2 / 12
@@ -66,13 +66,12 @@ def negative_bound(
     return nll + kl_weight * kl.mean() / images[0].numel()
 
 
-class EvidenceBound(Task):
+class EvidenceBound(AugmenterTask):
     """Reconstruction and KL, see `negative_bound`. Logs both on fixed validation images, without the latent's noise."""
 
-    def __init__(self, network: ConditionalVAE, section: CVAE, flips: bool, val: Split, job: Job):
-        self.networks, self.losses = {"vae": network}, {"vae": self._loss}
-        self.section, self.flips = section, flips
-        self.probed, _ = probe_set(val, section, job)
+    def __init__(self, augmenter: Augmenter[CVAE], network: Any, val: Split, job: Job):
+        super().__init__(augmenter, {"vae": network}, val, job)
+        self.losses = {"vae": self._loss}
 
     def probe(self) -> dict[str, float]:
         """val_mse: mean squared error of images in [-1, 1]; val_kl: nats per image."""
@@ -86,9 +85,7 @@ class EvidenceBound(Task):
         return {"val_mse": float(torch.cat(squares).mean()), "val_kl": float(torch.cat(kls).mean())}
 
     def _loss(self, batch: Batch) -> Tensor:
-        x = to_model_range(batch.images)
-        if self.flips:
-            x = mirrored(x, batch.draws)
+        x = self.real(batch)
         reconstructions, kl = self.networks["vae"](x, batch.labels, batch.draws)
         return negative_bound(x, reconstructions, kl, self.section.kl_weight, batch.mean)
 
@@ -101,7 +98,7 @@ class CVAEAugmenter(NetworkAugmenter[CVAE]):
 
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
         seed_weights("vae", job)
-        task = EvidenceBound(self.new_network(), self.section, self.flips, val, job)
+        task = EvidenceBound(self, self.new_network(), val, job)
         rows = train_component("vae", task, train, Schedule.adam(self.section, self.section.steps), job)
         self.networks = task.networks
         return rows

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from medbench.augmenters import schedules
 from medbench.augmenters.base import UNLABELLED, Job
 from medbench.augmenters.batches import Drawn
-from medbench.augmenters.components import NetworkAugmenter, probe_set
+from medbench.augmenters.components import AugmenterTask, NetworkAugmenter
 from medbench.augmenters.diffusion_sections import DiffusionSection
 from medbench.augmenters.image_tensors import noise, to_uint8
 from medbench.data.dataset import Split
 from medbench.system.runtime import Runtime
-from medbench.training.task import Batch, Task
+from medbench.training.task import Batch
 
 Scheduler: TypeAlias = DDPMScheduler | DDIMScheduler | DPMSolverMultistepScheduler
 SectionT = TypeVar("SectionT", bound=DiffusionSection)
@@ -78,29 +78,23 @@ def noise_loss(predicted: Tensor, noise: Tensor, loss: str, huber_beta: float) -
     return losses[loss](predicted.float(), noise.float())
 
 
-class NoisePrediction(Task):
+class NoisePrediction(AugmenterTask):
     """Ho et al. 2020, eq. 14, and its relatives under other losses.
 
     Args:
         network: (x, timestep, labels, ...) -> prediction.
-        codec: of medbench.augmenters.codec.
-        flips: whether training images are mirrored.
-        val: for the probe.
     """
 
-    section: DiffusionSection
-
-    def __init__(self, network: Any, codec: Any, section: DiffusionSection, flips: bool, val: Split, job: Job):
-        self.networks, self.losses = {"unet": network}, {"unet": self.loss}
-        self.encode, self.section, self.flips, self.job = codec.encode, section, flips, job
+    def __init__(self, augmenter: Any, network: Any, val: Split, job: Job):
+        super().__init__(augmenter, {"unet": network}, val, job)
+        self.losses, self.encode, section = {"unet": self.loss}, augmenter.codec.encode, self.section
         self.prediction = getattr(section, "prediction", "epsilon")
         betas = beta_tensor(section.schedule, section.timesteps).tolist()
         self.process = DDPMScheduler(section.timesteps, trained_betas=betas)
-        data, generator = probe_set(val, section, job)
-        x = torch.cat([self.encode(part, None) for part in data.images.split(section.batch_size)])
-        timestep = torch.randint(section.timesteps, (len(x),), generator=generator).to(x.device)
-        noise = torch.randn(x.shape, generator=generator).to(x.device)
-        self._probed = self.process.add_noise(x, noise, timestep), timestep, data.labels, noise
+        x = torch.cat([self.encode(part, None) for part in self.probed.images.split(section.batch_size)])
+        timestep = torch.randint(section.timesteps, (len(x),), generator=self.generator).to(x.device)
+        noise = torch.randn(x.shape, generator=self.generator).to(x.device)
+        self._probed = self.process.add_noise(x, noise, timestep), timestep, self.probed.labels, noise
 
     @abstractmethod
     def seen(self, batch: Batch) -> tuple[Tensor, ...]:

@@ -62,8 +62,8 @@ def game(tiny_dataset, tmp_path):
         torch.manual_seed(0)
         generator = LatentDecoder(1, (12, 12), 2, width=8, latent_dim=4)
         section = CGAN(kind="cgan", latent_dim=4, **settings)
-        policies = CGANAugmenter(section, ImageSpec(1, (12, 12), ("a", "b"), flips)).policies
-        task = HingeGame(generator, discriminator(), section, flips, policies, dataset.splits["val"], job_in(tmp_path))
+        augmenter = CGANAugmenter(section, ImageSpec(1, (12, 12), ("a", "b"), flips))
+        task = HingeGame(augmenter, generator, discriminator(), dataset.splits["val"], job_in(tmp_path))
         seen = []
         task.networks["discriminator"].register_forward_pre_hook(lambda module, given: seen.append(given))
         train = dataset.splits["train"]

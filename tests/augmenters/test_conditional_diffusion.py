@@ -59,7 +59,9 @@ class Knowing(nn.Module):
 def task(job, network, flips=True, **settings) -> ConditionalTask:
     images = np.full((40, 8, 8), GRAY, dtype=np.uint8)
     val = Split(images, np.arange(40) % 2, np.arange(40))
-    return ConditionalTask(network, PixelCodec(1, (8, 8), 2), section(**settings), flips, val, job)
+    augmenter = CDDPMAugmenter(section(**settings), spec(flips))
+    augmenter.codec = PixelCodec(1, (8, 8), 2)
+    return ConditionalTask(augmenter, network, val, job)
 
 
 def batch(n=64, seed=5, gray=True) -> Batch:

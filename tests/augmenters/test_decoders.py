@@ -7,7 +7,7 @@ from torch.distributions import Normal, kl_divergence
 
 from medbench.augmenters import augmenter_class
 from medbench.augmenters.base import ImageSpec
-from medbench.augmenters.cvae import ROUNDING_VARIANCE, ConditionalVAE, EvidenceBound, negative_bound
+from medbench.augmenters.cvae import ROUNDING_VARIANCE, ConditionalVAE, CVAEAugmenter, EvidenceBound, negative_bound
 from medbench.augmenters.decoder_sections import CGAN, CVAE
 from medbench.augmenters.discriminators import ProjectionDiscriminator
 from medbench.augmenters.image_tensors import to_model_range
@@ -108,7 +108,8 @@ class Seen(torch.nn.Module):
 @pytest.mark.parametrize("flips", [True, False])
 def test_training_images_are_mirrored_only_where_asked(tiny_dataset, tmp_path, monkeypatch, flips):
     dataset = tiny_dataset()
-    task = EvidenceBound(Seen(), CVAE(kind="cvae"), flips, dataset.splits["val"], job_in(tmp_path))
+    augmenter = CVAEAugmenter(CVAE(kind="cvae", horizontal_flip=flips), ImageSpec.of_card(dataset.card))
+    task = EvidenceBound(augmenter, Seen(), dataset.splits["val"], job_in(tmp_path))
     seen = []
     monkeypatch.setattr("medbench.augmenters.cvae.negative_bound", lambda images, *rest: seen.append(images))
     images = torch.from_numpy(dataset.splits["train"].images)[:, None]
