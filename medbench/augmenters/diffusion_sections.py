@@ -176,7 +176,8 @@ class LatentDiffusion(ConditionalDiffusion):
         return self.first_stage
 
     @model_validator(mode="after")
-    def _latents_have_no_bounds(self) -> "LatentDiffusion":
+    def _fits_latents(self) -> "LatentDiffusion":
+        require_heads(self.widths, self.heads)
         if self.clip_sample:
             raise ValueError("clip_sample: latents have no bounds to clip to, a third of them lies outside [-1, 1]")
         if self.schedule == "cosine" and self.prediction == "epsilon":
@@ -184,11 +185,6 @@ class LatentDiffusion(ConditionalDiffusion):
                 "schedule cosine with prediction epsilon: the sampler's first step divides by almost nothing, and"
                 " latents have no bounds to clip to; give prediction: v, or another schedule"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _heads_fit_the_widths(self) -> "LatentDiffusion":
-        require_heads(self.widths, self.heads)
         return self
 
 

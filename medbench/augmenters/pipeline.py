@@ -23,7 +23,6 @@ class MedIENetPipeline(DiffusionPipeline):
     Args:
         vae: the first stage; its scaling_factor is the latent scale.
         classes: names, in the order of the labels.
-        image_size: height and width in pixels.
         guidance_scale, steps: what a call takes where it says nothing; defaults of the kind, not of any run.
     """
 

@@ -17,8 +17,10 @@ def betas(schedule: str, timesteps: int) -> np.ndarray:
             return (start**0.5 + (end**0.5 - start**0.5) * ramp) ** 2
         case "sigmoid":
             return (end - start) / (1 + np.exp(6 - 12 * ramp)) + start
-        case _:
-            return _cosine_betas(timesteps)
+    # diffusers' squaredcos_cap_v2 caps the last β at 0.999; the walk-through caps at 0.9999.
+    s, x = 0.008, np.linspace(0, 1, timesteps + 1)
+    alphas_cumprod = np.cos((x + s) / (1 + s) * np.pi / 2) ** 2
+    return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clip(1e-4, 0.9999)
 
 
 def last_signal(schedule: str, timesteps: int) -> float:
@@ -30,21 +32,12 @@ def last_signal(schedule: str, timesteps: int) -> float:
     return float(np.sqrt(np.prod(1 - betas(schedule, timesteps))))
 
 
-def _cosine_betas(timesteps: int, s: float = 0.008) -> np.ndarray:
-    # diffusers' squaredcos_cap_v2 caps the last β at 0.999; the walk-through caps at 0.9999.
-    x = np.linspace(0, 1, timesteps + 1)
-    alphas_cumprod = np.cos((x + s) / (1 + s) * np.pi / 2) ** 2
-    return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clip(1e-4, 0.9999)
-
-
 USUAL_STEPS = 50
 FEWEST_STEPS = 20  # that are taken without being asked for
 
 
 def steps_up_to(most: int, sampler: str, timesteps: int) -> int:
-    """As many steps as a sampler can take, at most so many.
-
-    diffusers' DDIM goes from t to t − ⌊T / n⌋: where n does not divide T, that is not the next of its timesteps.
+    """As many steps as a sampler can take, at most so many: a divisor of T for DDIM, which diffusers strides evenly.
 
     >>> steps_up_to(50, "ddim", 300), steps_up_to(25, "ddim", 40), steps_up_to(25, "dpmsolver++", 40)
     (50, 20, 25)

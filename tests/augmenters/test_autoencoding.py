@@ -4,9 +4,15 @@ import torch
 from diffusers import AutoencoderKL
 from torch.distributions import Normal, kl_divergence
 
-from medbench.augmenters.autoencoding import Autoencoding, color_whitening, reconstruction_scores, ssim
-from medbench.augmenters.codec import Padding
+from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.decoder_sections import Autoencoder
+from medbench.augmenters.first_stage import (
+    AutoencoderAugmenter,
+    Autoencoding,
+    color_whitening,
+    reconstruction_scores,
+    ssim,
+)
 from medbench.core.rng import numpy_rng
 from medbench.training.task import Batch, Draws
 
@@ -16,7 +22,8 @@ def task(**settings) -> Autoencoding:
     torch.manual_seed(0)
     down, up = ("DownEncoderBlock2D",) * 2, ("UpDecoderBlock2D",) * 2
     vae = AutoencoderKL(1, 1, down, up, (8, 16), norm_num_groups=2)
-    return Autoencoding(vae, section, settings.get("horizontal_flip", False), Padding((12, 12), 2), images(4))
+    augmenter = AutoencoderAugmenter(section, ImageSpec(1, (12, 12), ("a", "b"), horizontal_flip=False))
+    return Autoencoding(augmenter, vae, images(4))
 
 
 def images(n: int) -> torch.Tensor:

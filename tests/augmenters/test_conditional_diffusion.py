@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from medbench.augmenters import fidelity_check
+from medbench.augmenters import conditional_diffusion
 from medbench.augmenters.base import ImageSpec
 from medbench.augmenters.cddpm import CDDPMAugmenter
 from medbench.augmenters.codec import PixelCodec
@@ -178,7 +178,7 @@ def trained(tmp_path_factory, tiny_dataset):
         return folder / name
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fidelity_check, "InceptionExtractor", Features)
+        patch.setattr(conditional_diffusion, "InceptionExtractor", Features)
         yield make
 
 

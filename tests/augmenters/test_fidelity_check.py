@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from medbench.augmenters import fidelity_check
+from medbench.augmenters import conditional_diffusion
 from medbench.augmenters.base import Inception
 from medbench.augmenters.batches import Drawn
+from medbench.augmenters.conditional_diffusion import FidelityCheck
 from medbench.augmenters.diffusion_sections import CDDPM
-from medbench.augmenters.fidelity_check import FidelityCheck
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
 from medbench.fidelity.kid import kernels, kid
@@ -41,7 +41,7 @@ class Pixels:
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    monkeypatch.setattr(fidelity_check, "InceptionExtractor", Pixels)
+    monkeypatch.setattr(conditional_diffusion, "InceptionExtractor", Pixels)
     save_file({"weight": torch.zeros(1)}, tmp_path / "w.safetensors")
     inception = Inception(tmp_path / "w.safetensors", sha256_of(tmp_path / "w.safetensors"))
     return job_in(tmp_path, title="train tiny cddpm", inception=inception)

@@ -175,7 +175,6 @@ class AnnotatedUNet(ModelMixin, ConfigMixin):
     """Predicts the noise in an image at a time step, unconditionally or given a label.
 
     Args:
-        channels: of the images, 1 or 3.
         width: channels at full resolution; the walk-through uses 28 for 28×28 images.
         multipliers: of the width, one per resolution; every resolution but the last halves the image.
         groups: of GroupNorm in the convolution blocks.
