@@ -55,11 +55,8 @@ def negative_bound(
 
     The likelihood is Gaussian with one σ for all pixels at its best value for the batch, σ² = the mean squared error
     (σ-VAE, Rybkin et al. 2021, eq. 7 and 8); a fixed σ would make kl_weight 1 mean another balance for every dataset.
-    `mean` goes from a mean over these images to that over their whole batch, whose σ it is (Batch.mean).
-
-    Args:
-        images, reconstructions: (B, C, H, W) in [-1, 1].
-        kl: (B,) nats per image.
+    `mean` goes from a mean over these images to that over their whole batch, whose σ it is (Batch.mean); `kl` (B,) is
+    in nats per image.
     """
     variance = mean(F.mse_loss(reconstructions.float(), images)) + ROUNDING_VARIANCE
     nll = 0.5 * (torch.log(2 * math.pi * variance) + 1)

@@ -32,7 +32,6 @@ class Autoencoder(TrainedSection):
     discriminator_weight: NonNegativeFloat = 0.1  # of the adversarial term against L1; 0: none
     discriminator_from: Fraction = 0.5  # of the steps: the warm-up without it
     discriminator_width: Width = 32
-    horizontal_flip: bool | None = None
     weights: WeightsFile | None = None  # of a published autoencoder with these widths: nothing is trained
 
     @property
@@ -60,7 +59,6 @@ class CVAE(TrainedSection):
     latent_dim: PositiveInt = 64
     ema_decay: Fraction | None = 0.999
     kl_weight: NonNegativeFloat = 1.0  # β of Higgins et al. 2017; 1 is the evidence bound
-    horizontal_flip: bool | None = None
 
 
 class CGAN(TrainedSection):
@@ -80,4 +78,3 @@ class CGAN(TrainedSection):
     color: bool | None = None  # DiffAugment's three policies; None: where the dataset says that hue has no meaning
     translation: bool = True
     cutout: bool = True
-    horizontal_flip: bool | None = None

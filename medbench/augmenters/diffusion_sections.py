@@ -29,9 +29,6 @@ class DiffusionSection(TrainedSection):
     )
     clip_sample: Annotated[bool, Field(json_schema_extra=OR_NULL)] = False  # clip x0 to [-1, 1]
 
-    # None: where the dataset says that a mirror keeps the meaning; true only to follow a study that mirrored its images
-    horizontal_flip: bool | None = None
-
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, value: Any) -> Any:

@@ -30,11 +30,7 @@ class PatchDiscriminator(nn.Sequential):
 
     Maps images (B, channels, H, W) to one score per patch (B, 1, h, w), high for real. Of the published receptive
     fields, the largest below the image's shorter side is taken: a discriminator of whole images would learn the few
-    training images by heart.
-
-    Args:
-        width: channels after the first layer, a multiple of 8; doubled by each further one.
-        size: height and width of the images in pixels, at least 6.
+    training images by heart. Each layer doubles the width, a multiple of 8 after the first.
     """
 
     def __init__(self, channels: int, width: int, size: tuple[int, int]):

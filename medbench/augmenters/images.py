@@ -21,11 +21,7 @@ class ImagesAugmenter(StoredImages[Images]):
     """Hands out its images in the order of the file, or of the files' names, none twice."""
 
     def fit(self, train: Split, val: Split, job: Job) -> LogRows:
-        """Reads the npz or folder at job.given.
-
-        Raises:
-            UserError: there is none, or its images or labels do not fit the dataset.
-        """
+        """Reads the npz or folder at job.given. Raises UserError where it does not fit the dataset."""
         path = job.given or Path(self.section.path)
         if path.is_dir():
             self.images, self.labels = _read_folder(path, self.spec)

@@ -117,11 +117,8 @@ class Encoder(nn.Module):
 class LatentDecoder(ModelMixin, ConfigMixin):
     """Image from a latent vector and a class, both of which also steer every normalisation (Brock et al. 2019).
 
-    Any image size: stages have the sizes of `halved_sizes`, so nothing is padded and only odd sides are cropped.
-
-    Args:
-        size: height and width of the images in pixels.
-        width: channels at full size, a multiple of 8.
+    Any size, height and width in pixels: stages have those of `halved_sizes`, so nothing is padded and only odd sides
+    are cropped. `width` is that at full size in channels, a multiple of 8.
     """
 
     @register_to_config

@@ -13,12 +13,11 @@ def augmented(images: Tensor, probability: float, shift: float, flips: bool, dra
     """Mirrored and shifted images, and what was done to each.
 
     Args:
-        images: (B, C, H, W) uint8.
         probability: of each transform for each image.
         shift: the largest, of the shorter side; what comes in is a reflection.
 
     Returns:
-        images (B, C, H, W) and the vectors (B, TRANSFORMS), zero where an image is as it was.
+        images (B, C, H, W) uint8 and the vectors (B, TRANSFORMS), zero where an image is as it was.
 
     Source: Karras et al. 2022, appendix F.2, with the two transforms that small medical images bear.
     """

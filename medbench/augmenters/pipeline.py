@@ -51,11 +51,7 @@ class MedIENetPipeline(DiffusionPipeline):
     def __call__(
         self, label: str | int, n: int = 1, seed: int = 0, guidance_scale: float | None = None, steps: int | None = None
     ) -> ImagePipelineOutput:
-        """n images of a class, given by its name or number; image i comes from (seed, i).
-
-        Raises:
-            UserError: no such class.
-        """
+        """n images of a class, given by its name or number; image i comes from (seed, i)."""
         config: Any = self.config
         divisor = int(2 ** (len(self.unet.config.widths) - 1))
         codec = LatentCodec(self.vae, config.channels, tuple(config.image_size), divisor).to(self.device)

@@ -82,6 +82,8 @@ class TrainedSection(AugmenterSection, TrainingSection):
     """An augmenter that is trained."""
 
     gpu: PositiveInt = 1  # GPUs that share each batch, with the same draws: numbers differ in the last digits
+    # None: where the dataset says that a mirror keeps the meaning; true only to follow a study that mirrored its images
+    horizontal_flip: bool | None = None
 
     @model_validator(mode="after")
     def _gpus_share_a_batch_equally(self) -> "TrainedSection":

@@ -16,22 +16,16 @@ def shifted(images: Tensor, most: int, draws: Draws) -> Tensor:
 
 
 def moved(images: Tensor, offsets: Tensor, most: int) -> Tensor:
-    """Each image moved by its own whole number of pixels; the border is a reflection.
+    """Images (B, C, H, W), each moved by its own whole number of pixels; the border is a reflection.
 
-    Args:
-        images: (B, C, H, W), any type.
-        offsets: (B, 2) down and right, each within -most..most.
-        most: pixels, below H and W.
+    Offsets (B, 2) are down and right, each within -most..most, and `most` is below H and W.
     """
     if most == 0:
         return images
-    batch, _, height, width = images.shape
-    device = images.device
     padded = F.pad(images.float(), (most,) * 4, mode="reflect").to(images.dtype)
+    which, _, down, right = (torch.arange(n, device=images.device) for n in images.shape)
     corner = most - offsets
-    rows = corner[:, :1] + torch.arange(height, device=device)
-    columns = corner[:, 1:] + torch.arange(width, device=device)
-    which = torch.arange(batch, device=device)
+    rows, columns = corner[:, :1] + down, corner[:, 1:] + right
     # Indices around a slice: the slice, the channels, comes last.
     return padded[which[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 

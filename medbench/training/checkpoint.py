@@ -20,12 +20,10 @@ KEEP = 2  # the newest, and the one before in case the newest is damaged
 
 
 class CheckpointStore:
-    """The checkpoints of one job.
+    """The checkpoints of one job, which lie in `folder` from the first one on.
 
-    Args:
-        folder: where they lie; created with the first checkpoint.
-        belongs_to: everything that decides the result (section, seed, data, precision). A checkpoint of anything else
-            is refused, not overwritten: it may be hours of somebody's work.
+    They belong to everything that decides the result (section, seed, data, precision). A checkpoint of anything else is
+    refused, not overwritten: it may be hours of somebody's work.
     """
 
     def __init__(self, folder: Path, belongs_to: Mapping[str, Any]):

@@ -206,9 +206,7 @@ class MedIENetUNet(ModelMixin, ConfigMixin):
         return self.config.n_classes
 
     def forward(self, x: Tensor, timestep: Tensor, labels: Tensor, augment: Tensor | None = None) -> Tensor:
-        """Noisy latents x (B, C, H, W), timestep and labels (B,), augment (B, augment_dim) -> noise or v like x.
-
-        No `augment` says that the images are as they were.
+        """x (B, C, H, W), timestep and labels (B,), augment (B, augment_dim), zeros by default -> noise or v like x.
 
         Raises:
             ValueError: a side that the halvings do not divide.
