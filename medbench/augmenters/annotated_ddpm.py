@@ -10,7 +10,7 @@ from medbench.augmenters.base import UNLABELLED, ImageSpec, Job, LogRows, Sample
 from medbench.augmenters.batches import Drawn, sample_in_batches
 from medbench.augmenters.codec import PixelCodec
 from medbench.augmenters.components import seed_weights, train_component
-from medbench.augmenters.diffusion import Denoising, DiffusionAugmenter, NoisePrediction
+from medbench.augmenters.diffusion import DiffusionAugmenter, NoisePrediction
 from medbench.augmenters.diffusion_sections import AnnotatedDDPM
 from medbench.core.errors import UserError
 from medbench.data.dataset import Split
@@ -45,12 +45,10 @@ class AnnotatedDDPMAugmenter(DiffusionAugmenter[AnnotatedDDPM]):
         known = labels if section.labelled else np.full_like(labels, UNLABELLED)
         owner = labels if section.conditioning == "class" else np.zeros_like(labels)
         networks = [self.ready(name, job) for name in self.components]
-        codec, steps, scheduler = self.codec, section.sample_steps, self.scheduler
+        denoisings = [self.denoising(network, section.sample_steps, job.seed, job) for network in networks]
 
         def draw(rows: np.ndarray, batch_labels: np.ndarray) -> Drawn:
-            network = networks[owner[rows[0]]]
-            denoising = Denoising(network, scheduler, steps, codec.shape, codec.decode, job.seed, job.runtime)
-            return denoising.draw(rows, batch_labels)
+            return denoisings[owner[rows[0]]].draw(rows, batch_labels)
 
         return sample_in_batches(draw, known, self.spec.tensor_shape, section.sample_batch_size, job, owner)
 

@@ -75,15 +75,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Samples:
-    """Generated images.
+    """Generated images, and the first one on its way from noise; empty where there is no such way."""
 
-    images (N, H, W) or (N, H, W, 3) uint8; labels (N,) int64, UNLABELLED where the model knows no classes; trajectory
-    (S, ...) the first image on its way from noise, at trajectory_timesteps (S,), empty where there is none.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    trajectory: np.ndarray = field(default_factory=partial(np.zeros, 0, np.uint8))
+    images: np.ndarray  # (N, H, W) or (N, H, W, 3) uint8
+    labels: np.ndarray  # (N,) int64, UNLABELLED where the model knows no classes
+    trajectory: np.ndarray = field(default_factory=partial(np.zeros, 0, np.uint8))  # (S, H, W[, 3]), at these timesteps
     trajectory_timesteps: np.ndarray = field(default_factory=partial(np.zeros, 0, np.uint8))
 
     def arrays(self) -> Mapping[str, np.ndarray]:
@@ -91,8 +87,8 @@ class Samples:
 
 
 class Augmenter(ABC, Generic[SectionT]):
-    """A source of labelled extra training images. A kind is registered in medbench.augmenters.KINDS, or by a package's
-    entry point in the group medbench.augmenters, whose class then names its own `Section`."""
+    """A source of labelled extra training images, registered in medbench.augmenters.KINDS or by a package's entry point
+    in the group medbench.augmenters, whose class then names its own `Section`."""
 
     Section: ClassVar[type[AugmenterSection]]
     LEAST_PER_CLASS: ClassVar[int] = 1  # training images that every class must have

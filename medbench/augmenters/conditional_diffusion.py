@@ -135,7 +135,6 @@ class ConditionalAugmenter(DiffusionAugmenter[SectionT], Generic[SectionT]):
     """A denoiser (x, timestep, labels, augment) -> prediction, trained and sampled in the space of a codec."""
 
     components = ("unet",)
-    codec: Any  # once it is fitted or loaded
 
     def new_codec(self, first_stage: Any) -> PixelCodec | LatentCodec:
         """The space: pixels, unless a kind has the latents of a first stage, which lies in a model's folder."""
@@ -162,9 +161,9 @@ class ConditionalAugmenter(DiffusionAugmenter[SectionT], Generic[SectionT]):
         denoising = self.denoising(self.ready("unet", job), self.section.sample_steps, job.seed, job)
         return sample_in_batches(denoising.draw, labels, self.spec.tensor_shape, self.section.sample_batch_size, job)
 
-    def denoising(self, network: nn.Module, n_steps: int, seed: int, job: Job) -> Denoising:
-        predict = guided(network, self.section.guidance_scale, null_class=len(self.spec.classes))
-        return Denoising(predict, self.scheduler, n_steps, self.codec.shape, self.codec.decode, seed, job.runtime)
+    def denoising(self, predict: Any, n_steps: int, seed: int, job: Job) -> Denoising:
+        null_class = len(self.spec.classes)
+        return super().denoising(guided(predict, self.section.guidance_scale, null_class), n_steps, seed, job)
 
     @classmethod
     def load(cls, section: SectionT, spec: ImageSpec, folder: Path) -> Self:

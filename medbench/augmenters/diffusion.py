@@ -60,7 +60,9 @@ def scheduler_of(section: DiffusionSection, prediction: str) -> Scheduler:
 
 
 class DiffusionAugmenter(NetworkAugmenter[SectionT], Generic[SectionT]):
-    """Its scheduler is saved beside its networks."""
+    """Networks that see images through a codec; their scheduler is saved beside them."""
+
+    codec: Any  # of medbench.augmenters.codec
 
     @property
     def scheduler(self) -> Scheduler:
@@ -69,6 +71,9 @@ class DiffusionAugmenter(NetworkAugmenter[SectionT], Generic[SectionT]):
     def save(self, folder: Path) -> None:
         super().save(folder)
         self.scheduler.save_pretrained(folder / "scheduler")
+
+    def denoising(self, predict: Predict, n_steps: int, seed: int, job: Job) -> "Denoising":
+        return Denoising(predict, self.scheduler, n_steps, self.codec.shape, self.codec.decode, seed, job.runtime)
 
 
 def noise_loss(predicted: Tensor, noise: Tensor, loss: str, huber_beta: float) -> Tensor:

@@ -26,10 +26,7 @@ def as_stored(images: Tensor) -> np.ndarray:
 
 
 def noise(rows: Sequence[int] | np.ndarray, shape: tuple[int, ...], seed: int) -> tuple[Tensor, list[torch.Generator]]:
-    """Standard normal (B, *shape), and the generator of each row for what it draws next.
-
-    Row i depends on (seed, i) alone. On the CPU, one generator per image: the same noise for every batch size and
-    device.
-    """
+    """Standard normal (B, *shape), and the generator of each row for what it draws next: row i from (seed, i) alone, on
+    the CPU, so that the noise is the same for every batch size and device."""
     generators = [torch.Generator().manual_seed(seed_for(seed, "image", int(row))) for row in rows]
     return torch.stack([torch.randn(shape, generator=generator) for generator in generators]), generators

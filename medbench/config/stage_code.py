@@ -31,7 +31,6 @@ FOLDERS = {"fidelity": [FIDELITY], "utility": [UTILITY], **{stage: [FIDELITY, UT
 # They check, lock, log, watch or draw, and change no number. The kind that a registry finds is added by name.
 IGNORED = {
     "medbench.augmenters",
-    "medbench.augmenters.any_augmenter",
     "medbench.augmenters.checked_calls",
     "medbench.augmenters.model_card",
     "medbench.system.cuda_devices",

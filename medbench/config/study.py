@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from medbench.augmenters.any_augmenter import AnyAugmenter, require_same_training, with_models_settings
+from medbench.augmenters.stage_sections import AnyAugmenter, require_same_training, with_models_settings
 from medbench.config.stage_code import MODULES
 from medbench.core.arms import Arm, ArmName
 from medbench.core.sections import Budget, Device, Name, Precision, Section, Seed, require_once

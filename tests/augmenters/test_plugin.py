@@ -12,8 +12,7 @@ from pydantic import TypeAdapter
 
 from medbench import augmenters
 from medbench.augmenters import section_class
-from medbench.augmenters.any_augmenter import AnyAugmenter
-from medbench.augmenters.stage_sections import TrainStage
+from medbench.augmenters.stage_sections import AnyAugmenter, TrainStage
 from medbench.config.load import parse
 from medbench.core import fingerprint
 from medbench.core.errors import UserError
