@@ -19,8 +19,12 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        f"results/{CONFIG.name}/report.html",
-        [[*study_products(study), *files_of_study(study)] for study in CONFIG.run],
+        [
+            f"results/{CONFIG.name}/{output}"
+            for output in layout.job_of(layout.REPORT.path()).outputs
+        ],
+        pages_of_run(),
+        [[*files_of_study(study)] for study in CONFIG.run],
 
 
 for study in CONFIG.studies:
@@ -29,5 +33,5 @@ for study in CONFIG.studies:
         name:
             study
         input:
-            study_products(study),
+            list(pages_of_study(study)),
             list(files_of_study(study)),

@@ -25,7 +25,7 @@ from medbench.core.sections import TrainingSection
 from medbench.data.dataset import Split
 from medbench.report.facts import evaluations
 from medbench.run.job_logs import read_usage
-from medbench.run.layout import log_of
+from medbench.run.layout import MODEL, log_of
 from medbench.system.runtime import Runtime
 from medbench.training import loop
 from medbench.training.task import Task
@@ -158,7 +158,7 @@ def _time(config: Config, name: str, run: Path) -> str:
     """Of the trainings that ended, from the last line of their logs: mean of all datasets and seeds."""
     study = config.studies[STUDY]
     trained = [plan.Generator(data, name, seed) for data in study.datasets for seed in study.generator_seeds]
-    logs = [run / log_of(f"models/{model.path}/medbench.json") for model in trained]
+    logs = [run / log_of(MODEL.path(*model)) for model in trained]
     used = [read_usage(log.read_text(encoding="utf-8", errors="replace")) for log in logs if log.exists()]
     seconds = [usage.seconds for usage in used if usage]
     return f"{np.mean(seconds) / 60:.1f} min (mean of {len(seconds)})" if seconds else "not in the run"

@@ -26,7 +26,8 @@ from safetensors.torch import save_file
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.feature_vectors import read_features
 from medbench.fidelity.extractor import InceptionExtractor
-from medbench.run.sealed_files import read_json, read_sealed_npz
+from medbench.run.formats import read_json, read_npz
+from medbench.run.layout import RECORD
 
 CONFIG = Path(__file__).with_name("small_study.yaml")
 SHA256 = "${INCEPTION_SHA256}"  # its place in the config
@@ -119,18 +120,18 @@ def all_numbers(run: Path) -> Numbers:
     for path in sorted(run.glob("datasets/*.npz")):
         if not path.name.endswith(".raw.npz"):
             yield from of_dataset(f"dataset/{path.stem}", Dataset.load(path))
-    for path in sorted(run.glob("audit/*.json")):
+    for path in results_in(run, "audit/*.json"):
         yield from leaves(f"audit/{path.stem}", read_json(path))
-    for path in sorted(run.glob("models/*/*/*")):
+    for path in sorted(run.glob("models/*/*/*/")):
         yield from of_model(path.relative_to(run / "models").as_posix(), path)
     for path in sorted(run.glob("samples/*/*/*.npz")):
-        yield from arrays_of("sample", run / "samples", path, read_sealed_npz(path))
+        yield from arrays_of("sample", run / "samples", path, read_npz(path))
     for path in sorted(run.glob("features/**/*.safetensors")):
         yield from arrays_of("features", run / "features", path, read_features(path)[0])
-    for path in sorted(run.glob("fidelity/*/*/*.json")):
+    for path in results_in(run, "fidelity/*/*/*.json"):
         yield from of_fidelity(path.relative_to(run).with_suffix("").as_posix(), read_json(path))
-    for path in sorted(run.glob("utility/*/*/*/*.json")):
-        yield from arrays_of("utility", run / "utility", path, read_sealed_npz(path.with_suffix(".npz")))
+    for path in results_in(run, "utility/*/*/*/*.json"):
+        yield from arrays_of("utility", run / "utility", path, read_npz(path.with_suffix(".npz")))
         yield from of_utility(path.relative_to(run).with_suffix("").as_posix(), read_json(path))
     for path in sorted(run.glob("tables/*/*.csv")):
         yield from of_table(f"table/{path.parent.name}/{path.stem}", pd.read_csv(path))
@@ -138,9 +139,14 @@ def all_numbers(run: Path) -> Numbers:
         yield from of_printed(f"printed/{path.parent.name}/{path.stem}", path.read_text(encoding="utf-8"))
 
 
+def results_in(run: Path, pattern: str) -> list[Path]:
+    """Without the record beside each."""
+    return sorted(path for path in run.glob(pattern) if not path.name.endswith(RECORD))
+
+
 def arrays_of(group: str, root: Path, path: Path, arrays: Mapping[str, np.ndarray]) -> Numbers:
     name = f"{group}/{path.relative_to(root).with_suffix('').as_posix()}"
-    yield from ((f"{name}/{key}", array) for key, array in arrays.items() if key != "made_with")
+    yield from ((f"{name}/{key}", array) for key, array in arrays.items())
 
 
 def of_dataset(name: str, dataset: Dataset) -> Numbers:
@@ -163,7 +169,7 @@ def of_model(name: str, folder: Path) -> Numbers:
         component = path.parent.relative_to(folder).as_posix()
         yield from ((f"model/{name}/{component}/{key}", array) for key, array in load_file(path).items())
     if (folder / "images.npz").exists():
-        yield from arrays_of("model", folder.parents[2], folder / "images.npz", read_sealed_npz(folder / "images.npz"))
+        yield from arrays_of("model", folder.parents[2], folder / "images.npz", read_npz(folder / "images.npz"))
     if (folder / "training.csv").exists():
         log = pd.read_csv(folder / "training.csv").select_dtypes("number")
         yield from ((f"training/{name}/{column}", log[column].to_numpy(float)) for column in log)

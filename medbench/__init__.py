@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from medbench.core import __version__ as __version__
+
 if TYPE_CHECKING:
     from medbench.augmenters.pipeline import MedIENetPipeline
 
 __all__ = ["MedIENetPipeline"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

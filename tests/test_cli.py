@@ -66,7 +66,7 @@ def test_prepare_writes_the_dataset_and_its_card(medbench, tmp_path):
     done = medbench("prepare", tmp_path / "x.npz", "--config", {"name": "x", "seed": 0, "dataset": section})
     assert done.returncode == 0, done.stderr
     assert np.load(tmp_path / "x.npz")["train_images"].shape == (6, 28, 28)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.npz", "x.record.json"]
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs a second user")

@@ -25,7 +25,7 @@ from medbench.core.rng import numpy_rng
 from medbench.data.dataset import SPLITS, Dataset, absent_classes, class_counts
 from medbench.data.sections import Protocol
 from medbench.data.subset import take_fraction
-from medbench.run.sealed_files import write_json
+from medbench.run.formats import write_model
 
 
 def audit(raw: Path, output: Path, stage: AuditStage, result_path: Path) -> None:
@@ -44,10 +44,10 @@ def audit(raw: Path, output: Path, stage: AuditStage, result_path: Path) -> None
     if dataset.splits["train"].origins is None:
         raise UserError(f"{raw}: is no raw dataset, as `prepare` writes it")
     audited = audit_dataset(dataset, stage.dataset.protocol, stage.seed)
-    write_json(result_path, audited.result.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))
+    write_model(result_path, audited.result)
     judged = _fraction(audited.dataset, stage.dataset.train_fraction, stage.seed)
     _require_two_patients(judged)
-    judged.save(output, stage.made_with())
+    judged.save(output)
 
 
 def _require_two_patients(dataset: Dataset) -> None:

@@ -40,7 +40,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset, SplitName
 from medbench.data.digest import pixel_digest
 from medbench.data.feature_vectors import DIGITS, Vectors, nearest, read_features_of
-from medbench.run.sealed_files import write_json
+from medbench.run.formats import write_model
 
 FLOORS = {768: 0.99, 2048: 0.99}  # by dimension
 CHOSEN_AT = 768  # dimension
@@ -199,4 +199,4 @@ def audit_neighbours(
     train, test = (features[name][key] for name in ("train", "test"))
     with threadpool_limits(stage.torch_threads):  # sums depend on the number of threads
         result = neighbours(dataset, train, test, stage.dimension, made_by["test"]["extractor"])
-    write_json(output, result.model_copy(update={"made_with": stage.made_with()}).model_dump(mode="json"))
+    write_model(output, result)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from medbench.data.dataset import SplitName
 from medbench.data.sections import Protocol
-from medbench.run.sealed_files import Part
+from medbench.run.formats import Part
 
 
 class ImageName(Part):
@@ -159,7 +159,6 @@ class AuditResult(Part):
     intensities: dict[SplitName, Intensities]
     intensity_differences: list[IntensityDifference]
     removals: list[Removal]
-    made_with: str | None = None  # Stage.made_with() of the section that asked for it
 
 
 PERCENTILE = 99  # of the training images
@@ -203,4 +202,3 @@ class NeighboursResult(Part):
     two_labels: int  # of the suspicious ones, those under another label than their nearest training image
     one_group: int | None = None  # those of its group; None where no group has two images, so that none is known
     pairs: list[NeighbourPair]  # the first of all test images, closest first
-    made_with: str | None = None  # Stage.made_with() of the section that asked for it

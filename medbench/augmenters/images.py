@@ -14,7 +14,7 @@ from medbench.core.errors import UserError, spelled_shape
 from medbench.data.dataset import Split
 from medbench.data.folders import Item, key_of, list_folder, require_most_read
 from medbench.data.images import RESAMPLE, ImageError, decode, to_channels
-from medbench.run.sealed_files import read_npz
+from medbench.run.formats import read_npz
 
 
 class ImagesAugmenter(StoredImages[Images]):

@@ -15,9 +15,9 @@ from medbench.augmenters.stage_sections import SampleStage
 from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
 from medbench.core.rng import seed_for
-from medbench.run.files import remove_folder
-from medbench.run.sealed_files import read_json, write_npz
-from medbench.run.seals import require_folder
+from medbench.run.files import remove_folder, sha256_of
+from medbench.run.formats import read_json, write_npz
+from medbench.run.records import SUMS
 from medbench.system.runtime import start
 
 
@@ -31,12 +31,11 @@ def sample(
     images are there: one of other settings, or of other `code`, is refused.
 
     Raises:
-        UserError: no model or a damaged one, a checkpoint of other settings, a plug-in that fails or returns what is no
+        UserError: no model, a checkpoint of other settings, a plug-in that fails or returns what is no
             images, a folder that cannot be written.
         Interrupted: SIGTERM or SIGINT arrived; the same call goes on.
     """
     runtime = start(stage, stage.augmenter.COMPUTES)
-    model_sha256 = require_folder(model_folder)
     model = read_json(model_folder / "medbench.json")
     _require_trained_as(stage.augmenter, model["augmenter"], model_folder)
     spec = ImageSpec.of(model["images"])
@@ -46,7 +45,7 @@ def sample(
         probe_seed=seed_for(stage.seed, "probe"),
         checkpoints=checkpoints,
         belongs_to={
-            "model": model_sha256,
+            "model": sha256_of(model_folder / SUMS),
             "stage": stage.model_dump(mode="json"),
             "code": code,
             "runtime": runtime.conditions(),
@@ -57,7 +56,7 @@ def sample(
     counts = np.array(model["train_counts"])
     labels = proportional_labels(counts, max(stage.n, math.ceil(stage.ratio * counts.sum())))
     samples = sampled(augmenter, labels, job, stage.name)
-    write_npz(output, {**samples.arrays(), "made_with": np.array(stage.made_with())})
+    write_npz(output, samples.arrays())
     remove_folder(checkpoints)
 
 

@@ -10,7 +10,7 @@ from medbench.augmenters.image_sections import Copy
 from medbench.core.labels import real_rows
 from medbench.core.rng import numpy_rng
 from medbench.data.dataset import Split
-from medbench.run.sealed_files import read_npz, write_npz
+from medbench.run.formats import read_npz, write_npz
 
 
 class StoredImages(Augmenter[SectionT]):

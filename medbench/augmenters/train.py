@@ -15,8 +15,8 @@ from medbench.core.errors import UserError
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Card, Dataset
 from medbench.run.files import remove_folder, replacing, sha256_of, sha256_of_folder
-from medbench.run.sealed_files import read_json, write_json
-from medbench.run.seals import require_folder, write_sums
+from medbench.run.formats import read_json, write_json
+from medbench.run.records import write_sums
 from medbench.system.launcher import is_follower
 from medbench.system.runtime import start
 from medbench.training.team import join, leave
@@ -64,7 +64,6 @@ def train(
         "train_counts": card.counts["train"],
         "dataset_sha256": card.npz_sha256,
         "given": _origin(stage, card, inputs),
-        "made_with": stage.made_with(),
         "runtime": runtime.conditions(),
     }
     job = Job(
@@ -73,7 +72,7 @@ def train(
         seed=seed_for(stage.seed, "generator", generator_seed),
         probe_seed=seed_for(stage.seed, "probe"),
         checkpoints=checkpoints,
-        belongs_to={**described, "code": code},
+        belongs_to={**described, "made_with": stage.made_with(), "code": code},
         runtime=runtime,
         title=f"train {card.name} {stage.name} seed {generator_seed}",
         first_stage=inputs.first_stage,
@@ -121,7 +120,6 @@ def _origin(stage: TrainStage, card: Card, inputs: Inputs) -> dict[str, str | No
 
 
 def _require_same_images(first_stage: Path, card: Card, stage: TrainStage) -> None:
-    require_folder(first_stage)
     model = read_json(first_stage / "medbench.json")
     made_for = ImageSpec.of(model["images"])
     where = f"{first_stage}: the first stage of {stage.name}"

@@ -5,7 +5,6 @@ from typing import Any
 
 from medbench.augmenters.sections import AugmenterSection
 from medbench.config.plan import (
-    Generator,
     audit_section,
     classifier_runs,
     features_section,
@@ -22,6 +21,7 @@ from medbench.config.plan import (
 from medbench.config.study import Config, Study
 from medbench.core.arms import ArmName
 from medbench.core.sections import Budget, Name, Seed, Stage
+from medbench.run import layout
 
 
 class ReportStage(Stage):
@@ -73,7 +73,7 @@ def report_section(config: Config, study: str) -> ReportStage:
         papers=asked.paper,
         seed=config.seed,
         palette=_palette(config, asked),
-        expected=_expected(config, study),
+        expected=expected(config, study),
     )
 
 
@@ -127,7 +127,7 @@ def _reached_part(config: Config) -> dict[str, Any]:
     return part
 
 
-def _expected(config: Config, study: str) -> dict[str, str]:
+def expected(config: Config, study: str) -> dict[str, str]:
     """File under the run folder -> Stage.made_with() of its stage, for all that a study's pages are made of.
 
     The files are many, and few sections stand behind them: each is made and hashed once.
@@ -138,16 +138,16 @@ def _expected(config: Config, study: str) -> dict[str, str]:
     classified = cache(lambda dataset, budget, arm: utility_section(config, dataset, budget, arm).made_with())
     features = features_section(config, generated=True).made_with()
     names = config.studies[study].datasets
-    expected = {f"datasets/{name}.json": audit_section(config, name).made_with() for name in names}
+    wanted = {layout.DATASET.path(name): audit_section(config, name).made_with() for name in names}
     for model in models(config, study):
         name = trained_as(config, model.augmenter)
-        expected[f"models/{Generator(model.dataset, name, model.seed).path}/medbench.json"] = trained(name)
-        expected[f"samples/{model.path}.npz"] = sampled(model.augmenter)
-        expected[f"features/{model.path}.safetensors"] = features
-        expected[f"fidelity/{model.path}.json"] = compared(model.dataset, model.augmenter)
+        wanted[layout.MODEL.path(model.dataset, name, model.seed)] = trained(name)
+        wanted[layout.SAMPLES.path(*model)] = sampled(model.augmenter)
+        wanted[layout.FEATURES.path(*model)] = features
+        wanted[layout.FIDELITY.path(*model)] = compared(model.dataset, model.augmenter)
     for run in classifier_runs(config, study):
-        expected[f"utility/{run.path}.json"] = classified(run.dataset, run.budget, run.arm)
-    return expected
+        wanted[layout.UTILITY.path(*run)] = classified(run.dataset, run.budget, run.arm)
+    return wanted
 
 
 def partial_pages(config: Config, written: Config) -> dict[str, Stage]:

@@ -1,7 +1,6 @@
 """What a config asks for: the models a run needs, and the section that each stage gets as canonical JSON."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from medbench.audit.sections import AuditStage, NeighboursStage
 from medbench.augmenters.diffusion_sections import DiffusionSection
@@ -19,35 +18,24 @@ from medbench.utility.sections import ClassifierSection, UtilityStage
 LARGEST_SIGNAL = 0.05
 
 
-@dataclass(frozen=True)
-class Generator:
+Model = tuple[str, str, str]  # dataset, augmenter, seed
+
+
+class Generator(NamedTuple):
     """One trained generator of a run."""
 
     dataset: str
     augmenter: str
     seed: int
 
-    @property
-    def path(self) -> str:
-        return f"{self.dataset}/{self.augmenter}/seed{self.seed}"
 
-
-@dataclass(frozen=True)
-class ClassifierRun:
+class ClassifierRun(NamedTuple):
     """One arm's classifiers, trained with every classifier seed."""
 
     dataset: str
     budget: str
     arm: str
-    seed: int | None  # of the generator, None where there is none
-
-    @property
-    def origin(self) -> str:
-        return "real" if self.seed is None else f"seed{self.seed}"
-
-    @property
-    def path(self) -> str:
-        return f"{self.dataset}/{self.budget}/{self.arm}/{self.origin}"
+    origin: str  # seed<n> of the generator; real: there is none
 
 
 def image_augmenters(config: Config, study: Study) -> list[str]:
@@ -78,6 +66,24 @@ def models(config: Config, study: str) -> list[Generator]:
     ]
 
 
+def sampled_model(config: Config, dataset: str, augmenter: str, seed: str) -> list[Model]:
+    """The model that an augmenter samples."""
+    return [(dataset, trained_as(config, augmenter), seed)]
+
+
+def first_stage(config: Config, dataset: str, augmenter: str, seed: str) -> list[Model]:
+    """The model that must be there before an augmenter is trained: none or one."""
+    first = first_stage_of(config, augmenter)
+    return [(dataset, first, seed)] if first else []
+
+
+def arm_samples(config: Config, dataset: str, arm: str, origin: str) -> list[Model]:
+    """The generated images that an arm needs: none or one."""
+    parsed = Arm.parse(arm)
+    needs = parsed.augmenter if makes_images(config, parsed) else None
+    return [(dataset, needs, origin.removeprefix("seed"))] if needs else []
+
+
 def makes_images(config: Config, arm: Arm) -> bool:
     """Whether an arm needs generated images, as one that mixes on the fly or repeats real ones does not."""
     return arm.augmenter is not None and config.augmenters[arm.augmenter].role != "on_the_fly"
@@ -87,11 +93,11 @@ def classifier_runs(config: Config, study: str) -> list[ClassifierRun]:
     """Every job of the utility stage that a study needs, in its own order, none twice."""
     section = config.studies[study]
     runs = [
-        ClassifierRun(dataset, arm.trained_under(budget), arm.name, seed)
+        ClassifierRun(dataset, arm.trained_under(budget), arm.name, origin)
         for dataset in section.datasets
         for budget in section.budgets
         for arm in map(Arm.parse, section.arms)
-        for seed in (section.generator_seeds if makes_images(config, arm) else [None])
+        for origin in ([f"seed{seed}" for seed in section.generator_seeds] if makes_images(config, arm) else ["real"])
     ]
     return list(dict.fromkeys(runs))
 
@@ -105,6 +111,11 @@ def gpus(config: Config, augmenter: str | None = None) -> int:
 def training_gpus(config: Config, augmenter: str) -> int:
     """As many as the augmenter's section asks for."""
     return gpus(config, augmenter) * getattr(config.augmenters[augmenter], "gpu", 1)
+
+
+def training_threads(config: Config, augmenter: str) -> int:
+    """Of all processes that train together, one a GPU."""
+    return config.torch_threads * max(1, training_gpus(config, augmenter))
 
 
 def warnings(config: Config) -> list[str]:

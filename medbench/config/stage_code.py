@@ -23,7 +23,7 @@ MODULES = {
     "report": "medbench.report.page.write",
 }
 # Random streams, threads and numbers in files count for every stage, also where the command line alone imports them.
-ALWAYS = {"medbench.run.sealed_files", "medbench.core.rng", "medbench.system.threads"}
+ALWAYS = {"medbench.run.formats", "medbench.core.rng", "medbench.system.threads"}
 # Folders of which a stage computes, or shows, every module, though no import names it.
 FIDELITY, UTILITY = "medbench.fidelity.metrics", "medbench.utility.metrics"
 SHOWS = {"tables", "figures", "report"}
@@ -43,7 +43,7 @@ IGNORED = {
     "medbench.system.file_owner",
     "medbench.run.logs",
     "medbench.system.folder_lock",
-    "medbench.run.seals",
+    "medbench.run.records",
     "medbench.system.launcher",
     "medbench.system.signals",
 }

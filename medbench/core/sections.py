@@ -41,14 +41,14 @@ def canonical_json(value: Any) -> str:
 
 
 class Stage(Section):
-    """What one stage gets of the config: passed as canonical JSON, its hash in what the stage writes."""
+    """What one stage gets of the config: passed as canonical JSON, and kept in the record of what the stage writes."""
 
     def canonical(self) -> str:
         """The section as JSON, one spelling per content."""
         return canonical_json(self.model_dump(mode="json"))
 
     def made_with(self) -> str:
-        """A hash of the section, which the stage's files carry: equal hashes mean equal requests."""
+        """A hash of the section: equal hashes mean equal requests."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
 

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from medbench.core.errors import UserError
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
-from medbench.run.seals import Damaged
+from medbench.run.formats import read_model, read_npz, write_model, write_npz
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
@@ -44,7 +43,6 @@ class Card(BaseModel):
     skipped: list[str] = []  # broken images left out on request, with the reason
     notes: list[str] = []  # choices made and oddities met while preparing
     npz_sha256: str | None = None  # of the npz beside the card
-    made_with: str | None = None  # Stage.made_with() of the section that asked for it
 
     @property
     def positive(self) -> str | None:
@@ -91,7 +89,7 @@ class Dataset:
     splits: Mapping[SplitName, Split]
     card: Card
 
-    def save(self, path: Path, made_with: str | None = None) -> None:
+    def save(self, path: Path) -> None:
         """Writes `path` (npz) and, last, the card beside it (same name, .json)."""
         arrays = {}
         for name, split in self.splits.items():
@@ -101,19 +99,20 @@ class Dataset:
             if split.origins:
                 arrays |= {f"{name}_{key}": array for key, array in vars(split.origins).items()}
         write_npz(path, arrays)
-        card = self.card.model_copy(update={"npz_sha256": sha256_of(path), "made_with": made_with})
-        write_json(card_path(path), card.model_dump(mode="json"))
+        write_model(card_path(path), self.card.model_copy(update={"npz_sha256": sha256_of(path)}))
 
     @staticmethod
     def load(path: Path) -> "Dataset":
         """A dataset that `save` wrote.
 
         Raises:
-            UserError: a file is missing, or the npz is not the one that the card describes.
+            UserError: a file is missing, or cannot be read.
         """
-        card = proved_card(path)
-        arrays = read_npz(path)
-        return Dataset({name: _split(arrays, name) for name in SPLITS}, card)
+        card, arrays = read_model(card_path(path), Card), read_npz(path)
+        try:
+            return Dataset({name: _split(arrays, name) for name in SPLITS}, card)
+        except KeyError as error:
+            raise UserError(f"{path}: holds no array {error} (expected a dataset that medbench wrote)") from error
 
     @staticmethod
     def load_audited(path: Path) -> "Dataset":
@@ -136,20 +135,6 @@ def _split(arrays: Mapping[str, np.ndarray], name: SplitName) -> Split:
         arrays[f"{name}_groups"],
         Origins(**origins) if origins else None,
     )
-
-
-def proved_card(path: Path) -> Card:
-    """The card of a dataset, whose npz is read against the hash in it.
-
-    Raises:
-        UserError: a file is missing, or the npz is not the one that the card describes.
-    """
-    card = Card.model_validate(read_json(card_path(path)))
-    if not path.is_file():
-        raise UserError(f"{path}: no such file, though its card, {card_path(path).name}, lies beside it")
-    if sha256_of(path) != card.npz_sha256:
-        raise Damaged(path, f"it is not what its card, {card_path(path).name}, was written for")
-    return card
 
 
 def card_path(npz: Path) -> Path:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from medbench.core.errors import UserError
 from medbench.core.sections import canonical_json
 from medbench.data.dataset import Dataset
 from medbench.run.files import replacing
-from medbench.run.seals import SAFETENSORS, UNSEALED, require_sealed, seal
 
 Features = dict[str, np.ndarray]  # one array (N, D) per dimension D, under str(D)
 
@@ -26,20 +25,21 @@ QUERIES, KEYS = 512, 4096  # rows of one matrix product
 def write_features(path: Path, features: Features, made_by: Mapping[str, Any]) -> None:
     with replacing(path) as temporary:
         # One metadata entry: the order of several is not fixed, and the bytes should be.
-        save_file(features, temporary, metadata={"medbench": canonical_json({**made_by, "seal": UNSEALED})})
-        seal(temporary, SAFETENSORS)
+        save_file(features, temporary, metadata={"medbench": canonical_json(made_by)})
 
 
 def read_features(path: Path) -> tuple[Features, dict[str, Any]]:
     """What `write_features` wrote: the arrays, and what made them.
 
     Raises:
-        UserError: no such file, or it was changed since.
+        UserError: no such file, or it cannot be read.
     """
-    require_sealed(path, SAFETENSORS)
-    with safe_open(path, framework="numpy") as file:
-        keys, made_by = file.keys(), json.loads(file.metadata()["medbench"])
-        return {key: file.get_tensor(key) for key in keys}, {k: v for k, v in made_by.items() if k != "seal"}
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["medbench"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: is not a readable file of features ({error})") from error
 
 
 def read_features_of(

@@ -12,7 +12,7 @@ from medbench.data.npz import from_arrays
 from medbench.data.prepare import Source
 from medbench.data.published import Facts
 from medbench.data.sections import MedMnistDataset
-from medbench.run.sealed_files import read_npz
+from medbench.run.formats import read_npz
 
 
 def load_medmnist(section: MedMnistDataset, seed: int) -> Source:

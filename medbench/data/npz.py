@@ -11,7 +11,7 @@ from medbench.data.images import Window, Windowing, extent, window_of
 from medbench.data.prepare import Source, conversion_notes, converted
 from medbench.data.sections import DatasetSection, NpzDataset
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_npz
+from medbench.run.formats import read_npz
 
 LAYOUT = "expected MedMNIST's layout: train_images, train_labels, val_images, val_labels, test_images, test_labels"
 

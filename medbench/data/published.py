@@ -14,7 +14,7 @@ from pydantic import PositiveInt, StringConstraints, ValidationError
 from medbench.core.errors import UserError
 from medbench.core.sections import Section
 from medbench.data.dataset import SplitName
-from medbench.run.sealed_files import read_json, write_json
+from medbench.run.records import read_sealed, write_sealed
 
 Hash = Annotated[str, StringConstraints(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 PlainName = Annotated[str, StringConstraints(pattern=r"^[\w][\w.-]*$")]
@@ -89,13 +89,13 @@ class Note(Section):
     """What is noted of a published file, in a small JSON file beside it."""
 
     def write(self, path: Path) -> None:
-        write_json(path, self.model_dump(mode="json"))
+        write_sealed(path, self.model_dump(mode="json"))
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
         """None: there is none, or what is there is not one."""
         try:
-            return cls.model_validate(read_json(path))
+            return cls.model_validate(read_sealed(path))
         except (UserError, ValidationError):
             return None
 

@@ -8,8 +8,8 @@ from medbench.data.weights import load_state
 from medbench.fidelity.extractor import InceptionExtractor
 from medbench.fidelity.sections import FeaturesStage
 from medbench.run.files import sha256_of
+from medbench.run.formats import read_npz
 from medbench.run.logs import Progress
-from medbench.run.sealed_files import read_sealed_npz
 from medbench.system.runtime import start
 
 
@@ -26,7 +26,7 @@ def features(images_path: Path, key: str, output: Path, stage: FeaturesStage, we
         UserError: a damaged npz, no such array, wrong weights, or features that are not finite.
     """
     runtime = start(stage)
-    images = read_sealed_npz(images_path).get(key)
+    images = read_npz(images_path).get(key)
     if images is None:
         raise UserError(f"{images_path}: holds no array named {key!r}")
     images = images[: stage.first]
@@ -44,7 +44,6 @@ def features(images_path: Path, key: str, output: Path, stage: FeaturesStage, we
         "random_weights": state is None,
         "resize": "bilinear to 299×299 as TensorFlow 1 does",
         "images_sha256": sha256_of(images_path),
-        "made_with": stage.made_with(),
         **runtime.conditions(),
     }
     write_features(output, arrays, made_by)

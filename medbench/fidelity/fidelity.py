@@ -16,7 +16,7 @@ from medbench.fidelity import metrics
 from medbench.fidelity.metrics.frechet import frechet_distance
 from medbench.fidelity.results import FidelityResult, FidelityRow
 from medbench.fidelity.sections import FidelityStage
-from medbench.run.sealed_files import write_model
+from medbench.run.formats import write_model
 
 REFERENCES = ("train", "test")
 IndexSplit = tuple[np.ndarray, np.ndarray]  # rows of the reference R, rows of the floor set F
@@ -49,10 +49,10 @@ def fidelity(
     }
     with threadpool_limits(stage.torch_threads):  # sums depend on the number of threads
         rows = [FidelityRow(**identity, **row) for row in _rows(features, splits)]
-    of_one_set = ("images_sha256", "made_with")  # the rows are of several
-    conditions = {name: value for name, value in made_by["generated"].items() if name not in of_one_set}
+    # Rows are of several sets of images.
+    conditions = {name: value for name, value in made_by["generated"].items() if name != "images_sha256"}
     conditions["floor_draws"] = stage.floor_draws
-    write_model(output, FidelityResult(made_with=stage.made_with(), conditions=conditions, rows=rows))
+    write_model(output, FidelityResult(conditions=conditions, rows=rows))
 
 
 def _rows(features: Mapping[str, Features], splits: list[IndexSplit]) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import FiniteFloat
 
-from medbench.run.sealed_files import Part
+from medbench.run.formats import Part
 
 
 class FidelityRow(Part):
@@ -23,6 +23,5 @@ class FidelityRow(Part):
 
 
 class FidelityResult(Part):
-    made_with: str  # Stage.made_with() of the section that asked for it
     conditions: dict[str, Any]  # how the features were made, on which machine, and how often the floor was drawn
     rows: list[FidelityRow]

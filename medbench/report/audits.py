@@ -4,7 +4,9 @@ from medbench.audit.results import AuditResult, NeighboursResult
 from medbench.data.dataset import SPLITS
 from medbench.report.conditions import AS_PUBLISHED
 from medbench.report.results import StudyResults
-from medbench.run.sealed_files import read_model
+from medbench.run import layout
+from medbench.run.formats import read_model
+from medbench.run.records import read_record
 
 # What each protocol does with the images, as the end of a sentence.
 PROTOCOLS = {
@@ -22,11 +24,11 @@ def audit_of(results: StudyResults, dataset: str) -> AuditResult | None:
     Raises:
         UserError: the file is none that this version of medbench wrote.
     """
-    path, card = results.folder / f"audit/{dataset}.json", results.card(dataset)
-    if card is None or not path.exists():
+    path, card = f"audit/{dataset}.json", results.card(dataset)
+    if card is None or not (results.folder / path).exists():
         return None
-    found = read_model(path, AuditResult)
-    return found if found.made_with == card.made_with else None
+    found, judged = (read_record(results.folder / each) for each in (path, f"datasets/{dataset}.json"))
+    return read_model(results.checked(path), AuditResult) if found.made_with == judged.made_with else None
 
 
 def neighbours_of(results: StudyResults, dataset: str) -> NeighboursResult | None:
@@ -35,10 +37,10 @@ def neighbours_of(results: StudyResults, dataset: str) -> NeighboursResult | Non
     Raises:
         UserError: the file is none that this version of medbench wrote.
     """
-    path, card = results.folder / f"audit/{dataset}.neighbours.json", results.card(dataset)
-    if card is None or not path.exists():
+    path, card = layout.NEIGHBOURS.path(dataset), results.card(dataset)
+    if card is None or not (results.folder / path).exists():
         return None
-    found = read_model(path, NeighboursResult)
+    found = read_model(results.checked(path), NeighboursResult)
     return found if found.dataset_sha256 == card.npz_sha256 else None
 
 

@@ -2,13 +2,13 @@
 
 import shlex
 from collections.abc import Collection, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.report.results import StudyResults
 from medbench.run.job_logs import End, read_log
-from medbench.run.layout import PRODUCTS, STAGES, log_of, parts_of, raw_card, stage_of
+from medbench.run.layout import RAW, STAGES, job_of, log_of, parts_of, stage_of
 
 MISSING = "missing"
 
@@ -68,8 +68,8 @@ def _why_missing(log: Path) -> str:
 
 def _log(results: StudyResults, path: str) -> str:
     """Of the job to look into: a dataset that was not even prepared could not be audited."""
-    if stage_of(path) == "audit" and not (results.folder / path).with_suffix(".raw.json").exists():
-        return log_of(raw_card(parts_of(path)[0]))
+    if stage_of(path) == "audit" and not (results.folder / path).with_suffix(".raw.npz").exists():
+        return log_of(RAW.path(parts_of(path)[0]))
     return log_of(path)
 
 
@@ -82,13 +82,12 @@ def _first_causes(results: StudyResults, path: str) -> list[str]:
 
 def _described(path: str) -> str:
     """utility/ct/steps/real+x@1/seed0.json -> utility of ct, real+x@1, seed0"""
-    folder, (dataset, *parts) = PurePosixPath(path).parts[0], parts_of(path)
-    product = PRODUCTS[folder].noun
-    if folder == "utility":
+    product, (dataset, *parts) = job_of(path).product, parts_of(path)
+    if product.stage == "utility":
         budget, arm, origin = parts
         epochs = ["budget epochs"] if budget == "epochs" else []  # the other one needs no word
         parts = [arm, *([origin] if origin != "real" else []), *epochs]
-    return f"{product} {dataset}" if folder == "datasets" else f"{product} of {', '.join([dataset, *parts])}"
+    return f"dataset {dataset}" if not parts else f"{product.noun} of {', '.join([dataset, *parts])}"
 
 
 def require_same_config(results: StudyResults) -> None:

@@ -12,13 +12,13 @@ import pandas as pd
 
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
-from medbench.data.dataset import Card, Dataset
+from medbench.data.dataset import Card, Dataset, card_path
 from medbench.fidelity.results import FidelityResult
 from medbench.report.damaged import is_damaged
-from medbench.run.contents import made_with
+from medbench.run import layout
+from medbench.run.formats import read_json, read_model, read_npz
 from medbench.run.layout import made_from
-from medbench.run.sealed_files import read_json, read_model, read_sealed_npz
-from medbench.run.seals import require_member
+from medbench.run.records import read_record, require
 
 CONDITION = "condition."  # prefix of the columns that say how a number was made
 FID_COLUMNS = ["dataset", "augmenter", "loss", "generator_seed", "metric", "reference", "dimension", "value"]
@@ -80,7 +80,7 @@ class StudyResults:
         """Files that are there and were made with another config, in the order of the stages; each is read once."""
         there = {path: wanted for path, wanted in self.expected.items() if (self.folder / path).exists()}
         there = {path: wanted for path, wanted in there.items() if path not in self.damaged}
-        return [path for path, wanted in there.items() if made_with(self.folder / path) != wanted]
+        return [path for path, wanted in there.items() if read_record(self.folder / path).made_with != wanted]
 
     @cached_property
     def damaged(self) -> list[str]:
@@ -127,8 +127,8 @@ class StudyResults:
     def fid(self) -> pd.DataFrame:
         """One row a value: the rows of every fidelity file, its conditions in columns `condition.<name>`."""
         rows = []
-        for _, path in self._of_generators("fidelity", ".json"):
-            result = read_model(path, FidelityResult)
+        for _, path in self._of_generators(layout.FIDELITY):
+            result = read_model(self.checked(path), FidelityResult)
             conditions = flat(result.conditions, CONDITION)
             rows += [row.model_dump() | conditions for row in result.rows]
         return pd.DataFrame(rows, columns=None if rows else FID_COLUMNS)
@@ -149,10 +149,9 @@ class StudyResults:
         An augmenter that learns nothing has no row; one that samples another's model has that one's.
         """
         logs = [pd.DataFrame(columns=CURVE_COLUMNS)]
-        for (dataset, augmenter, seed), path in self._of_generators("models", "/medbench.json"):
-            log = path.with_name("training.csv")
+        for (dataset, augmenter, seed), model in self._of_generators(layout.MODEL):
+            log = self.checked(model, "training.csv")
             if log.exists():
-                require_member(log.parent, log.name)
                 logs.append(_read_csv(log).assign(dataset=dataset, augmenter=augmenter, generator_seed=seed))
         whole = pd.concat(logs[1:] or logs, ignore_index=True)
         return whole.reindex(columns=list(dict.fromkeys([*CURVE_COLUMNS, *whole])))
@@ -162,26 +161,37 @@ class StudyResults:
 
         The last two are empty for an augmenter that does not start from noise.
         """
-        path = f"samples/{dataset}/{augmenter}/seed{self.seeds[0]}.npz"
-        return read_sealed_npz(self.folder / path) if self.present(path) else None
+        path = layout.SAMPLES.path(dataset, augmenter, self.seeds[0])
+        return read_npz(self.checked(path)) if self.present(path) else None
 
-    def _of_generators(self, stage: str, ending: str) -> Iterator[tuple[Generator, Path]]:
-        """Each generator with its file of a stage, where that is there."""
+    def _of_generators(self, product: layout.Product) -> Iterator[tuple[Generator, str]]:
+        """Each generator with what a stage made of it, where that is there."""
         for dataset, augmenter, seed in self.generators:
-            name = self.trained(augmenter) if stage == "models" else augmenter
-            path = f"{stage}/{dataset}/{name}/seed{seed}{ending}"
+            name = self.trained(augmenter) if product is layout.MODEL else augmenter
+            path = product.path(dataset, name, seed)
             if self.present(path):
-                yield (dataset, augmenter, seed), self.folder / path
+                yield (dataset, augmenter, seed), path
+
+    def checked(self, path: str, member: str | None = None) -> Path:
+        """A file under the run folder, once it is what its record says; or a member of a folder.
+
+        Raises:
+            UserError: it is not.
+        """
+        require(self.folder / path, member)
+        return self.folder / path / (member or "")
 
     def dataset(self, name: str) -> Dataset | None:
         """None: a gap."""
-        path = f"datasets/{name}.npz"
-        return Dataset.load(self.folder / path) if self.card(name) and self.present(path) else None
+        path = layout.DATASET.path(name)
+        return Dataset.load(self.checked(path)) if self.card(name) and self.present(path) else None
 
     def card(self, name: str) -> Card | None:
         """None: a gap."""
-        path = f"datasets/{name}.json"
-        return Card.model_validate(read_json(self.folder / path)) if self.present(path) else None
+        npz = layout.DATASET.path(name)
+        path = card_path(Path(npz)).as_posix()
+        there = (self.folder / path).exists() and (not self.partial or self.present(npz))
+        return read_model(self.checked(path), Card) if there else None
 
     def classes(self, dataset: str, n: int) -> list[str]:
         """Names of its `n` classes; without a card, numbers."""
@@ -191,7 +201,7 @@ class StudyResults:
     @cached_property
     def described(self) -> dict[Generator, dict[str, Any]]:
         """What each model that is there says of itself, its medbench.json; without the gaps."""
-        return {of: read_json(path) for of, path in self._of_generators("models", "/medbench.json")}
+        return {of: read_json(self.checked(path, "medbench.json")) for of, path in self._of_generators(layout.MODEL)}
 
     @cached_property
     def settings(self) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,8 @@ import pandas as pd
 from medbench.core.arms import Arm
 from medbench.core.errors import UserError
 from medbench.report.results import CONDITION, StudyResults, flat
-from medbench.run.sealed_files import read_model, read_sealed_npz
+from medbench.run import layout
+from medbench.run.formats import read_model, read_npz
 from medbench.utility.results import UtilityResult
 
 UTILITY_COLUMNS = ["dataset", "budget", "arm", "generator_seed", "classifier_seed", "metric", "class", "value"]
@@ -41,7 +41,7 @@ def utility_rows(results: StudyResults) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for dataset, budget, arm, seed, path in _files(results):
-        result = read_model(path, UtilityResult)
+        result = read_model(results.checked(path), UtilityResult)
         run = {"dataset": dataset, "budget": budget, "arm": arm, "generator_seed": seed}
         common = run | flat(result.conditions, CONDITION)
         rows += [row.model_dump(by_alias=True) | common for row in result.rows]
@@ -55,7 +55,7 @@ def arm_scores(results: StudyResults, dataset: str, budget: str, arm: str) -> Ar
         UserError: they were scored on different test images.
     """
     parts = [
-        (read_sealed_npz(path.with_suffix(".npz")), -1 if seed is None else seed)
+        (read_npz(results.checked(f"{path.removesuffix('.json')}.npz")), -1 if seed is None else seed)
         for of_dataset, of_budget, of_arm, seed, path in _files(results)
         if (of_dataset, of_budget, of_arm) == (dataset, budget, arm)
     ]
@@ -78,14 +78,13 @@ def arm_scores(results: StudyResults, dataset: str, budget: str, arm: str) -> Ar
     )
 
 
-def _files(results: StudyResults) -> Iterator[tuple[str, str, str, int | None, Path]]:
+def _files(results: StudyResults) -> Iterator[tuple[str, str, str, int | None, str]]:
     """Dataset, budget, arm and generator seed of every file of scores that is there."""
     for dataset in results.datasets:
         for budget in results.budgets:
             for arm in map(Arm.parse, results.arms):
-                folder = f"utility/{dataset}/{arm.trained_under(budget)}/{arm.name}"
                 origins = zip(results.generator_seeds(arm.name), results.origins(arm.name), strict=True)
                 for seed, origin in origins:
-                    path = f"{folder}/{origin}.json"
+                    path = layout.UTILITY.path(dataset, arm.trained_under(budget), arm.name, origin)
                     if results.present(path):
-                        yield dataset, budget, arm.name, seed, results.folder / path
+                        yield dataset, budget, arm.name, seed, path

@@ -1,18 +1,21 @@
 """`medbench status`: what of a run is done, running, failed, and how long the rest will take."""
 
+import os
 import shlex
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 from medbench.core.errors import UserError
-from medbench.run.contents import made_with
+from medbench.run import layout
 from medbench.run.job_logs import End, Log, read_log, spelled_seconds
-from medbench.run.jobs import PAGE_STAGES, PlannedJob, jobs_of, read_plan
-from medbench.run.layout import STAGES
+from medbench.run.layout import Job, job_of
+from medbench.run.planned import Plan, read_plan
+from medbench.run.records import Record, read_record
 from medbench.system.folder_lock import is_held
 
 FRESH = 120.0  # seconds: a job whose log was touched since then is at work, see medbench.run.logs
@@ -30,139 +33,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class JobStatus:
-    job: PlannedJob
+    job: Job
     state: State
     log: Log | None
     silent: float | None = None  # seconds since it wrote anything; None: it wrote nothing
     seconds: float | None = None  # that it took, where it finished with the config as it is
-    problem: str | None = None  # why a file of it could not be read
-
-
-def job_states(run: Path, jobs: Mapping[str, PlannedJob], now: float) -> list[JobStatus]:
-    """In the order of `jobs`.
-
-    Args:
-        run: the run folder.
-        jobs: key -> job.
-        now: seconds since the epoch.
-    """
-    states = _States(run, jobs, now)
-    return [states.status(job) for job in jobs.values()]
-
-
-class _States:
-    def __init__(self, run: Path, jobs: Mapping[str, PlannedJob], now: float):
-        self.run, self.jobs, self.now = run, jobs, now
-        self.problems: dict[str, str] = {}
-        self.readers: dict[str, list[PlannedJob]] = {}  # key -> the jobs that read its files
-        for job in jobs.values():
-            for needed in job.needs:
-                self.readers.setdefault(needed, []).append(job)
-        self.state, self.log = cache(self._state), cache(self._log)
-        self.is_complete, self.is_dispensable = cache(self._is_complete), cache(self._is_dispensable)
-
-    def status(self, job: PlannedJob) -> JobStatus:
-        state, log = self.state(job), self.log(job)
-        seconds = log.usage.seconds if log and log.usage and self.is_complete(job) else None
-        return JobStatus(job, state, log, self._silent(job), seconds, self.problems.get(job.key))
-
-    def _log(self, job: PlannedJob) -> Log | None:
-        return read_log(self.run / job.log)
-
-    def _state(self, job: PlannedJob) -> State:
-        ready = all(self.state(self.jobs[needed]) is State.DONE for needed in job.needs if needed in self.jobs)
-        if self.is_complete(job):
-            return State.DONE if ready and not self._is_older(job) else State.OUTDATED
-        begun = self._begun(job)
-        if begun:
-            return begun
-        if ready and self.is_dispensable(job):
-            return State.DONE
-        return State.OUTDATED if (self.run / job.key).exists() else State.WAITING
-
-    def _begun(self, job: PlannedJob) -> State | None:
-        log, silent = self.log(job), self._silent(job)
-        if is_held(self.run / job.checkpoints):
-            return State.RUNNING  # though a second one that was refused may have the log
-        if log is None or log.end is End.FINISHED:
-            return None
-        if log.end is not End.OPEN:
-            return State(log.end)
-        return State.RUNNING if silent is not None and silent <= FRESH else State.STOPPED
-
-    def _is_complete(self, job: PlannedJob) -> bool:
-        """Whether all that a job writes exists, made with the config as it is."""
-        return all((self.run / path).exists() for path in job.outputs) and self._is_of_config(job)
-
-    def _is_of_config(self, job: PlannedJob) -> bool:
-        """False also where the file that should say so cannot be read."""
-        try:
-            return job.made_with is None or made_with(self.run / job.key) == job.made_with
-        except UserError as error:
-            if (self.run / job.key).exists():  # else a job at work removed it meanwhile
-                self.problems[job.key] = str(error)
-            return False
-
-    def _is_older(self, job: PlannedJob) -> bool:
-        """Whether what it was made from is newer, which counts where no hash tells."""
-        sources = [self.run / needed for needed in job.needs]
-        written = _newest([self.run / job.key])
-        return job.made_with is None and (_newest(sources) or 0) > (written or 0)
-
-    def _is_dispensable(self, job: PlannedJob) -> bool:
-        """Whether nothing needs its files again: they were removed once all that is made from them existed."""
-        readers = self.readers.get(job.key, [])
-        if job.stage in PAGE_STAGES or not readers or ((self.run / job.key).exists() and not self._is_of_config(job)):
-            return False
-        return all(self.is_complete(reader) or self.is_dispensable(reader) for reader in readers)
-
-    def _silent(self, job: PlannedJob) -> float | None:
-        written = _newest([self.run / job.log])
-        return None if written is None else max(0.0, self.now - written)
-
-
-def _newest(paths: Iterable[Path]) -> float | None:
-    """When the last of the existing files was written; None: none exists."""
-    times = []
-    for path in paths:
-        try:
-            times.append(path.stat().st_mtime)
-        except FileNotFoundError:  # never written, or removed at this moment by a job at work
-            continue
-    return max(times, default=None)
-
-
-@dataclass(frozen=True)
-class StageEstimate:
-    stage: str
-    jobs: int
-    counts: dict[State, int]
-    median: float | None  # seconds of a finished job; None: none finished
-    seconds_left: float | None  # of all jobs that are left, one after another; None: not known
-
-    @property
-    def jobs_left(self) -> int:
-        return self.jobs - self.counts[State.DONE]
-
-
-def estimates(statuses: Sequence[JobStatus]) -> list[StageEstimate]:
-    """One per stage that the run has, in the order of the pipeline."""
-    of_stage = {stage: [status for status in statuses if status.job.stage == stage] for stage in STAGES}
-    return [_estimate(stage, stage_statuses) for stage, stage_statuses in of_stage.items() if stage_statuses]
-
-
-def _estimate(stage: str, statuses: list[JobStatus]) -> StageEstimate:
-    counts = {state: sum(status.state is state for status in statuses) for state in State}
-    left = [status for status in statuses if status.state is not State.DONE]
-    seconds: dict[tuple[str, ...], list[float]] = {}
-    for status in statuses:
-        if status.seconds is not None:
-            seconds.setdefault(status.job.workload, []).append(status.seconds)
-    median = statistics.median([value for values in seconds.values() for value in values]) if seconds else None
-    # An augmenter or arm of which a job finished is judged by its own; any other by the whole stage.
-    medians = {workload: statistics.median(values) for workload, values in seconds.items()}
-    known = 0.0 if not left else None if median is None else sum(medians.get(s.job.workload, median) for s in left)
-    return StageEstimate(stage, len(statuses), counts, median, known)
+    problem: str | None = None  # why its record could not be read
 
 
 @dataclass(frozen=True)
@@ -186,7 +62,116 @@ def status(run: Path, now: float) -> RunStatus:
         UserError: no such folder, or no plan in it yet.
     """
     plan = read_plan(run)
-    return RunStatus(run, list(plan.studies), job_states(run, jobs_of(plan), now))
+    states = _States(run, plan, now)
+    return RunStatus(run, plan.studies, [states.status(path) for path in plan.needs])
+
+
+class _States:
+    def __init__(self, run: Path, plan: Plan, now: float):
+        self.run, self.plan, self.now = run, plan, now
+        self.problems: dict[str, str] = {}
+        self.state, self.record, self.log = cache(self._state), cache(self._record), cache(self._log)
+
+    def status(self, path: str) -> JobStatus:
+        state, job = self.state(path), job_of(path)
+        log, silent = self.log(job.log)
+        seconds = log.usage.seconds if log and log.usage and self._is_complete(path) else None
+        return JobStatus(job, state, log, silent, seconds, self.problems.get(path))
+
+    def _log(self, path: str) -> tuple[Log | None, float | None]:
+        """A log, and how many seconds ago it was written."""
+        log = read_log(self.run / path)
+        return log, None if log is None else max(0.0, self.now - (self.run / path).stat().st_mtime)
+
+    def _record(self, path: str) -> Record | None:
+        try:
+            return read_record(self.run / path) if (self.run / path).exists() else None
+        except UserError as error:
+            self.problems[path] = str(error)
+            return None
+
+    def _state(self, path: str) -> State:
+        planned = [needed for needed in self.plan.needs[path] if needed in self.plan.needs]
+        ready = all(self.state(needed) is State.DONE for needed in planned)
+        if self._is_complete(path):
+            return State.DONE if ready and self._has_its_sources(path) else State.OUTDATED
+        begun = self._begun(job_of(path))
+        if begun:
+            return begun
+        if (self.run / path).exists():
+            return State.OUTDATED
+        return State.DONE if ready and self._is_dispensable(path) else State.WAITING
+
+    def _begun(self, job: Job) -> State | None:
+        log, silent = self.log(job.log)
+        if is_held(self.run / job.checkpoints):
+            return State.RUNNING  # though a second one that was refused may have the log
+        if log is None or silent is None or log.end is End.FINISHED:
+            return None
+        if log.end is not End.OPEN:
+            return State(log.end)
+        return State.RUNNING if silent <= FRESH else State.STOPPED
+
+    def _is_complete(self, path: str) -> bool:
+        """Whether all that a job writes exists, made with the config as it is."""
+        exist = all((self.run / output).exists() for output in job_of(path).outputs)
+        record = self.record(path) if exist else None
+        return record is not None and self.plan.made_with.get(path, record.made_with) == record.made_with
+
+    def _has_its_sources(self, path: str) -> bool:
+        """Whether what it was made from has the same hash still, where it is still there."""
+        record, folder = self.record(path), (self.run / path).parent
+        made_from = record.made_from if record else {}
+        sources = {os.path.relpath(folder / name, self.run): sha256 for name, sha256 in made_from.items()}
+        there = {source: other for source in sources if (other := self.record(source))}
+        return all(sources[source] in other.sha256.values() for source, other in there.items())
+
+    def _is_dispensable(self, path: str) -> bool:
+        """Whether nothing needs its files again: Snakemake makes anew what pages are made of, and no other file."""
+        readers = [reader for reader, needed in self.plan.needs.items() if path in needed]
+        asked_for = path in self.plan.made_with or job_of(path).product in layout.PAGES
+        return not asked_for and all(map(self._is_complete, readers))
+
+
+# Said -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    stage: str
+    counts: Mapping[State, int]
+    median: float | None  # seconds of a finished job; None: none finished
+    seconds_left: float | None  # of all jobs that are left, one after another; None: not known
+
+    @property
+    def jobs_left(self) -> int:
+        return sum(self.counts.values()) - self.counts[State.DONE]
+
+
+def estimates(statuses: Sequence[JobStatus]) -> list[StageEstimate]:
+    """One per stage that the run has, in the order of the pipeline."""
+    of_stage = {stage: [status for status in statuses if status.job.product.stage == stage] for stage in layout.STAGES}
+    return [_estimate(stage, stage_statuses) for stage, stage_statuses in of_stage.items() if stage_statuses]
+
+
+def _estimate(stage: str, statuses: list[JobStatus]) -> StageEstimate:
+    counts = Counter(status.state for status in statuses)
+    left = [status for status in statuses if status.state is not State.DONE]
+    seconds: dict[tuple[str, ...], list[float]] = {}
+    for status in statuses:
+        if status.seconds is not None:
+            seconds.setdefault(_workload(status), []).append(status.seconds)
+    median = statistics.median([value for values in seconds.values() for value in values]) if seconds else None
+    # An augmenter or arm of which a job finished is judged by its own; any other by the whole stage.
+    medians = {workload: statistics.median(values) for workload, values in seconds.items()}
+    known = 0.0 if not left else None if median is None else sum(medians.get(_workload(s), median) for s in left)
+    return StageEstimate(stage, counts, median, known)
+
+
+def _workload(status: JobStatus) -> tuple[str, ...]:
+    """What jobs of one stage share that take about as long: the augmenter, the arm, the split."""
+    parts = status.job.parts
+    return tuple(parts[1:-1] if len(parts) > 2 else parts[1:])
 
 
 def status_text(run_status: RunStatus) -> str:
@@ -195,7 +180,10 @@ def status_text(run_status: RunStatus) -> str:
     lines = [f"{run_status.run}: {', '.join(run_status.studies)}", *_table(stages), _time_left(stages, run_status)]
     for state in (State.RUNNING, State.STOPPED, State.FAILED):
         lines += _listed(run_status, state)
-    return "\n".join([*lines, *_unreadable(run_status)])
+    problems = [status.problem for status in run_status.jobs if status.problem]
+    if problems:
+        lines.append(f"damaged (medbench verify {shlex.quote(str(run_status.run))} says more):")
+    return "\n".join([*lines, *(f"  {problem}" for problem in problems[:LISTED])])
 
 
 def _table(stages: Sequence[StageEstimate]) -> list[str]:
@@ -205,12 +193,10 @@ def _table(stages: Sequence[StageEstimate]) -> list[str]:
 
 
 def _row(stage: StageEstimate) -> list[str]:
-    counts = [str(n) if n else "-" for n in stage.counts.values()]
+    counts = [str(stage.counts[state] or "-") for state in State]
     takes = spelled_seconds(stage.median) if stage.median is not None else "-"
-    left = (
-        "not known" if stage.seconds_left is None else spelled_seconds(stage.seconds_left) if stage.jobs_left else "-"
-    )
-    return [stage.stage, str(stage.jobs), *counts, takes, left]
+    left = "not known" if stage.seconds_left is None else spelled_seconds(stage.seconds_left)
+    return [stage.stage, str(sum(stage.counts.values())), *counts, takes, left if stage.jobs_left else "-"]
 
 
 def _time_left(stages: Sequence[StageEstimate], run_status: RunStatus) -> str:
@@ -232,22 +218,10 @@ def _listed(run_status: RunStatus, state: State) -> Iterator[str]:
     if statuses:
         yield f"{state}:"
     for status in statuses[:LISTED]:
-        yield f"  {status.job.name}: {_last_line(status)}"
+        line = (status.log.line if status.log else "") or "(nothing yet)"
+        silent = f" (silent for {spelled_seconds(status.silent or 0)})" if state is State.STOPPED else ""
+        yield f"  {' '.join([status.job.product.stage, *status.job.parts])}: {line}{silent}"
         if state is not State.RUNNING:
             yield f"    {run_status.run / status.job.log}"
     if len(statuses) > LISTED:
         yield f"  and {len(statuses) - LISTED} more"
-
-
-def _last_line(status: JobStatus) -> str:
-    line = (status.log.line if status.log else "") or "(nothing yet)"
-    if status.state is not State.STOPPED or status.silent is None:
-        return line
-    return f"{line} (silent for {spelled_seconds(status.silent)})"
-
-
-def _unreadable(run_status: RunStatus) -> Iterator[str]:
-    problems = [status.problem for status in run_status.jobs if status.problem]
-    if problems:
-        yield f"damaged (medbench verify {shlex.quote(str(run_status.run))} says more):"
-    yield from (f"  {problem}" for problem in problems[:LISTED])

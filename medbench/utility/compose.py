@@ -9,7 +9,7 @@ from medbench.core.arms import OVERSAMPLE, Arm
 from medbench.core.errors import UserError, spelled_shape
 from medbench.core.labels import proportional_labels, real_rows
 from medbench.data.dataset import Card, Dataset, Split
-from medbench.run.sealed_files import read_sealed_npz
+from medbench.run.formats import read_npz
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def read_generated(path: Path) -> Generated:
     Raises:
         UserError: no such file, a damaged one, or one without images and as many labels.
     """
-    arrays = read_sealed_npz(path)
+    arrays = read_npz(path)
     if not {"images", "labels"} <= set(arrays):
         raise UserError(f"{path}: holds {', '.join(arrays)}; expected the arrays images and labels")
     images, labels = arrays["images"], arrays["labels"]

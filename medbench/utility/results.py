@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, FiniteFloat
 
-from medbench.run.sealed_files import Part
+from medbench.run.formats import Part
 
 
 class UtilityRow(Part):
@@ -17,7 +17,6 @@ class UtilityRow(Part):
 
 
 class UtilityResult(Part):
-    made_with: str  # Stage.made_with() of the section that asked for it
     conditions: dict[str, Any]  # how the classifiers were trained, on what, and on which machine
     rows: list[UtilityRow]
     history: list[dict[str, Any]]  # of every check on val: classifier_seed, step, loss, val_auroc, val_loss ...

@@ -15,7 +15,7 @@ from medbench.core.rng import numpy_rng, seed_for
 from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.data.weights import load_state
 from medbench.run.files import remove_folder, sha256_of
-from medbench.run.sealed_files import write_model, write_npz
+from medbench.run.formats import write_model, write_npz
 from medbench.system.runtime import Runtime, start
 from medbench.training.checkpoint import CheckpointStore
 from medbench.training.loop import evaluating, train_network
@@ -164,7 +164,7 @@ def _write(output: Path, job: _Job, outcomes: list[dict[str, Any]]) -> None:
     }
     write_npz(output.with_suffix(".npz"), arrays)
     history = [{"classifier_seed": run["classifier_seed"], **row} for run in outcomes for row in run["history"]]
-    content = {"made_with": job.stage.made_with(), "conditions": _conditions(job), "rows": rows, "history": history}
+    content = {"conditions": _conditions(job), "rows": rows, "history": history}
     write_model(output, UtilityResult.model_validate(content))
 
 

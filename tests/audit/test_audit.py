@@ -11,7 +11,7 @@ from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS, Dataset
 from medbench.data.prepare import prepare
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_json
+from medbench.run.formats import read_json
 from tests.helpers.configs import changed
 
 

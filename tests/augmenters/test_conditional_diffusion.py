@@ -23,6 +23,7 @@ from medbench.data.dataset import Split
 from medbench.run.files import sha256_of, sha256_of_folder
 from medbench.training.task import Batch, Draws
 from tests.helpers.jobs import job_in, stopped_at
+from tests.helpers.records import save
 
 GRAY = 200  # of every pixel, where the network is to know the image
 
@@ -167,7 +168,7 @@ def trained(tmp_path_factory, tiny_dataset):
     folder = tmp_path_factory.mktemp("conditional")
     save_file({"weight": torch.ones(1)}, folder / "w.safetensors")
     inputs = Inputs(inception=folder / "w.safetensors")
-    tiny_dataset(size=8).save(folder / "tiny.npz")
+    save(tiny_dataset(size=8), folder / "tiny.npz")
 
     def make(name, **settings):
         sha256 = sha256_of(inputs.inception)

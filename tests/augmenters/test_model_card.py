@@ -10,7 +10,8 @@ from medbench.augmenters.image_sections import Copy
 from medbench.augmenters.model_card import write_model_card
 from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import Inputs, train
-from medbench.run.sealed_files import read_json
+from medbench.run.formats import read_json
+from tests.helpers.records import save
 
 TINY = {"layers_per_stage": 1, "steps": 4, "batch_size": 8, "log_every": 2, "probe_images": 8}
 FIRST_STAGE = {"kind": "autoencoder", "widths": [8, 16], "discriminator_width": 8, **TINY}
@@ -26,7 +27,7 @@ def model(tmp_path, tiny_dataset):
     """A function that trains an augmenter for a moment and returns the model's folder."""
 
     def make(name, section=None):
-        tiny_dataset().save(tmp_path / "tiny.npz")
+        save(tiny_dataset(), tmp_path / "tiny.npz")
         first = make("ae", FIRST_STAGE) if name == "medienet" else None
         stage = TrainStage(name=name, augmenter=section or KINDS[name], seed=0, torch_threads=1)
         train(tmp_path / "tiny.npz", tmp_path / name, stage, 3, tmp_path / "checkpoints", Inputs(first))

@@ -17,7 +17,8 @@ from medbench.config.load import parse
 from medbench.core import fingerprint
 from medbench.core.errors import UserError
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_npz
+from medbench.run.formats import read_npz
+from tests.helpers.records import save
 
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 FAULTY = """
@@ -73,7 +74,7 @@ def images(tmp_path, tiny_dataset, call):
     """A function that trains a kind on dark and bright noise in colour, and samples it twice, alike: the images."""
 
     def make(kind: str, **settings) -> dict[str, np.ndarray]:
-        tiny_dataset(channels=3).save(tmp_path / "tiny.npz")
+        save(tiny_dataset(channels=3), tmp_path / "tiny.npz")
         for_training, for_sampling = stages(kind, **settings)
         assert call("train", tmp_path / "tiny.npz", tmp_path / "model", stage=for_training) == 0
         for name in ("first.npz", "second.npz"):
@@ -165,7 +166,7 @@ def faulty(tmp_path, monkeypatch):
 @pytest.fixture
 def refused(tmp_path, faulty, tiny_dataset, call, capsys):
     """A function that trains and samples as the command line does, and returns what it ends with, lines of stderr."""
-    tiny_dataset().save(tmp_path / "tiny.npz")
+    save(tiny_dataset(), tmp_path / "tiny.npz")
 
     def run(**settings) -> list[str]:
         for_training, for_sampling = stages("faulty", **settings)

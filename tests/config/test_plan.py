@@ -120,7 +120,7 @@ def test_a_first_stage_is_trained_once_for_all_that_use_it_and_a_model_once_for_
     assert jobs["train"] == 2 * 4  # medienet, ldm, their first stage, and the given images
     assert jobs["sample"] == jobs["features_generated"] == jobs["fidelity"] == 2 * (4 + 2)
     assert jobs["utility"] == 3 + 2 * 2  # real, real+mixup and only-mixup need no generator
-    inputs = {output: line for line, output in re.findall(r"input: (.+)\n\s+output: results/full/(\S+)", printed)}
+    inputs = {output: line for line, output in re.findall(r"input: (.+)\n\s+output: results/full/([^\s,]+)", printed)}
     first = "models/phantom_ct/vae/seed1"
     users = [output for output, line in inputs.items() if output.startswith("models/") and first in line]
     assert sorted(users) == ["models/phantom_ct/ldm/seed1", "models/phantom_ct/medienet_l2/seed1"]
@@ -170,9 +170,7 @@ def configured(*augmenters: str, datasets=("ct", "mri"), arms=(), seeds=(0, 1)) 
 def test_first_stages_of_listed_augmenters_are_sources_of_images_too(listed, making):
     seeds = (0,) if "given" in listed else (0, 1)  # ready images are the same for every seed
     models = plan.models(configured(*listed, seeds=seeds), "s")
-    assert [model.path for model in models] == [
-        f"{dataset}/{name}/seed{seed}" for dataset in ("ct", "mri") for name in making for seed in seeds
-    ]
+    assert models == [(dataset, name, seed) for dataset in ("ct", "mri") for name in making for seed in seeds]
 
 
 def test_what_samples_another_ones_model_expects_that_model():
@@ -180,7 +178,7 @@ def test_what_samples_another_ones_model_expects_that_model():
     assert [plan.trained_as(config, name) for name in ("fast", "medienet")] == ["medienet"] * 2
     report = page_sections.report_section(config, "s")
     assert [path for path in report.expected if path.startswith("models/")] == [
-        f"models/ct/{name}/seed{seed}/medbench.json" for name in ("medienet", "ae") for seed in (0, 1)
+        f"models/ct/{name}/seed{seed}" for name in ("medienet", "ae") for seed in (0, 1)
     ]
     assert (report.models, report.ceilings) == ({"fast": "medienet"}, ["ae"])
     assert report.first_stages == {"fast": "ae", "medienet": "ae"}
@@ -190,14 +188,14 @@ def test_what_samples_another_ones_model_expects_that_model():
 
 def test_classifiers_that_mix_on_the_fly_are_of_real_images():
     config = configured("mixup", "medienet", datasets=["ct"], arms=["real+mixup@1", "only-mixup", "only-medienet"])
-    runs = {run.path: run for run in plan.classifier_runs(config, "s")}
-    assert list(runs) == [
-        "ct/steps/real+mixup@1/real",
-        "ct/steps/only-mixup/real",
-        "ct/steps/only-medienet/seed0",
-        "ct/steps/only-medienet/seed1",
+    runs = plan.classifier_runs(config, "s")
+    assert runs == [
+        ("ct", "steps", "real+mixup@1", "real"),
+        ("ct", "steps", "only-mixup", "real"),
+        ("ct", "steps", "only-medienet", "seed0"),
+        ("ct", "steps", "only-medienet", "seed1"),
     ]
-    mixing = [plan.utility_section(config, "ct", "steps", run.arm).mixing for run in runs.values()]
+    mixing = [plan.utility_section(config, "ct", "steps", run.arm).mixing for run in runs]
     assert [section and section.alpha for section in mixing] == [0.4, 0.4, None, None]
 
 

@@ -89,7 +89,7 @@ def test_styles_and_templates_draw_pages_and_compute_nothing_again(edit, name):
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("run/seals.py", "is damaged", "is broken"),
+        ("run/records.py", "is damaged", "is broken"),
         ("augmenters/train.py", "needs at least", "wants at least"),
         ("training/loop.py", "lower learning_rate", "give a lower learning_rate"),
         ("system/signals.py", "import", "import json\nimport"),
@@ -99,7 +99,7 @@ def test_styles_and_templates_draw_pages_and_compute_nothing_again(edit, name):
         ("augmenters/sections.py", "Held(200)", "Held(201)"),
         ("run/logs.py", "BEAT = 30.0", "BEAT = 20.0"),
         ("run/logs.py", "done in", "ended in"),
-        ("run/seals.py", "PIECE = 2**20", "PIECE = 2**21"),
+        ("run/records.py", "PACKAGES = (", 'PACKAGES = ("pip", '),
         ("report/audit/findings.py", "Not what was published", "Other than published"),
         ("report/audit/findings.py", "a hint, not proof", "no proof"),
     ],
@@ -113,8 +113,8 @@ def test_words_locks_logs_and_watches_compute_nothing_again(edit, name, old, new
     [
         ("core/rng.py", ">> 1", ">> 2", NUMBERS),
         ("system/threads.py", "threadpool_limits(count)", "threadpool_limits(2 * count)", NUMBERS),
-        ("run/sealed_files.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
-        ("run/sealed_files.py", "sort_keys=True", "sort_keys=False", NUMBERS),
+        ("run/formats.py", "np.ascontiguousarray(array)", "np.asfortranarray(array)", NUMBERS),
+        ("run/formats.py", "sort_keys=True", "sort_keys=False", NUMBERS),
         ("augmenters/sections.py", "COMPUTES: ClassVar[bool] = True", "COMPUTES: ClassVar[bool] = False", SECTIONS),
         ("system/runtime.py", '"bf16" if capable', '"fp32" if capable', ON_A_DEVICE),
         ("augmenters/diffusion_sections.py", "self.fidelity_checks > 0", "self.fidelity_checks > 1", SECTIONS),

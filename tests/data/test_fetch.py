@@ -16,7 +16,7 @@ from medbench.data.fetch import fetch
 from medbench.data.fetched import check_contents, fetched, read_manifest, write_manifest
 from medbench.data.published import Remote
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_json, write_json
+from medbench.run.records import read_sealed, write_sealed
 from medbench.system.folder_lock import in_turn
 
 X = Remote(source="set", file="x.zip", extract=True)
@@ -238,7 +238,7 @@ def test_contents_of_the_same_size_differ_when_they_are_read(unpacked):
 
 
 def test_a_record_that_lists_no_files_is_none_of_an_archive(unpacked):
-    write_json(X.record, read_json(X.record) | {"manifest": None})
+    write_sealed(X.record, read_sealed(X.record) | {"manifest": None})
     with pytest.raises(UserError, match=r"manifest\.txt: is gone or was changed since x\.zip was unpacked; remove"):
         fetched(X)
 

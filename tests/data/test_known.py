@@ -21,7 +21,8 @@ from medbench.data.known import (
 )
 from medbench.data.prepare import prepare
 from medbench.data.sections import ChestCtDataset, ChestXrayDataset, MedMnistDataset, TongueDataset
-from medbench.run.sealed_files import write_json, write_npz
+from medbench.run.formats import write_npz
+from medbench.run.records import write_sealed
 from tests.helpers.files import flip
 from tests.helpers.known_sets import numbered, record, unpacked, write_image
 
@@ -110,7 +111,7 @@ def test_what_was_not_fetched_or_was_changed_since_is_named(few):
     image.unlink()
     with pytest.raises(UserError, match=r"is not what was unpacked from chest-ctscan-images\.zip; remove resources/"):
         ct_card(accept="changed")
-    write_json(CT.record, {})
+    write_sealed(CT.record, {})
     with pytest.raises(UserError, match=r"fetched\.json: is not a record of a fetched file; remove"):
         ct_card()
 

@@ -10,10 +10,11 @@ from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.augmenters.train import Inputs, train
 from medbench.core.errors import Interrupted
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_json
+from medbench.run.formats import read_json
 from medbench.training import loop
 from medbench.utility.sections import UtilityStage
 from medbench.utility.utility import utility
+from tests.helpers.records import save
 from tests.utility.test_utility import STAGE as UTILITY
 
 SIZE = 32
@@ -35,7 +36,7 @@ COMMON = {"seed": 0, "torch_threads": 1, "deterministic": True}
 @pytest.fixture
 def dataset(tmp_path, tiny_dataset, gpus, monkeypatch):
     monkeypatch.setenv("MEDBENCH_DEVICE", "cuda")
-    tiny_dataset(size=SIZE).save(tmp_path / "tiny.npz")
+    save(tiny_dataset(size=SIZE), tmp_path / "tiny.npz")
     return tmp_path / "tiny.npz"
 
 

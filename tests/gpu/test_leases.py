@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_json
+from medbench.run.formats import read_json
+from tests.helpers.records import save
 
 SECTION = {"kind": "annotated_ddpm", "width": 16, "multipliers": [1, 2], "timesteps": 10, "steps": 20}
 SECTION |= {"batch_size": 24, "log_every": 10, "checkpoint_every": 5, "probe_images": 8, "horizontal_flip": False}
@@ -30,7 +31,7 @@ leave()
 @pytest.fixture
 def command(tmp_path, tiny_dataset):
     """The arguments of a training into a folder, on so many GPUs."""
-    tiny_dataset(size=16).save(tmp_path / "tiny.npz")
+    save(tiny_dataset(size=16), tmp_path / "tiny.npz")
 
     def make(folder: str, gpu: int = 1, **settings) -> list[str]:
         stage = {"name": "ddpm", "seed": 0, "torch_threads": 1, "augmenter": SECTION | {"gpu": gpu}} | settings

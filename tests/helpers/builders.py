@@ -8,8 +8,10 @@ import numpy as np
 
 from medbench.data.dataset import Card, Dataset, Split, SplitName, class_counts
 from medbench.fidelity.results import FidelityResult
-from medbench.run.sealed_files import write_model, write_npz
+from medbench.run.files import write_text
+from medbench.run.formats import write_json
 from medbench.utility.results import UtilityResult
+from tests.helpers.records import write_model, write_npz, write_sums
 
 FIDELITY_CONDITIONS = {
     "extractor": "inception-v3-compat",
@@ -61,6 +63,16 @@ def tiny_of(splits: dict[SplitName, Split], classes: Sequence[str], **stated: An
     return Dataset(splits, card_of("tiny", classes, counts=counts, **shape, **names, **stated))
 
 
+def write_trained(
+    folder: Path, description: Mapping[str, Any], log: str | None = None, made_with: str | None = None
+) -> None:
+    """The folder of a model, without weights; of one that is there, what is not replaced stays."""
+    write_json(folder / "medbench.json", description)
+    if log is not None:
+        write_text(folder / "training.csv", log)
+    write_sums(folder, made_with)
+
+
 def write_fidelity(
     run: Path,
     generator: str,
@@ -68,7 +80,7 @@ def write_fidelity(
     loss: str | None = None,
     n_real: int | Mapping[str, int] = 800,
     n_generated: int = 300,
-    made_with: str = "",
+    made_with: str | None = None,
     **conditions: Any,
 ) -> Path:
     """The file of a generator, <dataset>/<augmenter>/seed<n>, in a run folder; n_real may differ by reference."""
@@ -79,9 +91,9 @@ def write_fidelity(
         | {"n_real": n_real if isinstance(n_real, int) else n_real[reference], "n_generated": n_generated}
         for (metric, reference, dimension), value in values.items()
     ]
-    content = {"made_with": made_with, "conditions": FIDELITY_CONDITIONS | conditions, "rows": rows}
     path = run / f"fidelity/{generator}.json"
-    write_model(path, FidelityResult.model_validate(content))
+    content = {"conditions": FIDELITY_CONDITIONS | conditions, "rows": rows}
+    write_model(path, FidelityResult.model_validate(content), made_with)
     return path
 
 
@@ -94,7 +106,7 @@ def write_utility(
     path: Path,
     rows: Sequence[Mapping[str, Any]] = (),
     scores: np.ndarray | None = None,
-    made_with: str = "",
+    made_with: str | None = None,
     arrays: Mapping[str, Any] | None = None,
     **conditions: Any,
 ) -> None:
@@ -102,8 +114,8 @@ def write_utility(
 
     Labels go round the classes; every image is a patient; `arrays` replaces what is so assumed.
     """
-    content = {"made_with": made_with, "conditions": UTILITY_CONDITIONS | conditions, "rows": rows, "history": []}
-    write_model(path, UtilityResult.model_validate(content))
+    content = {"conditions": UTILITY_CONDITIONS | conditions, "rows": rows, "history": []}
+    write_model(path, UtilityResult.model_validate(content), made_with)
     if scores is None:
         return
     runs, n, k = scores.shape

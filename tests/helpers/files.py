@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from medbench.run.records import written_with
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,6 +25,12 @@ def flip(path: Path, at: float = 0.5) -> None:
     content = bytearray(path.read_bytes())
     content[int(at * (len(content) - 1))] ^= 1
     path.write_bytes(content)
+
+
+def remove(path: Path) -> None:
+    """A file or folder of a run with all that its job wrote beside it under its name, the record too."""
+    for each in written_with(path):
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 @contextlib.contextmanager

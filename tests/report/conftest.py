@@ -23,11 +23,10 @@ from medbench.data.digest import origins_of
 from medbench.report import effects
 from medbench.report.figures import style
 from medbench.report.results import StudyResults
-from medbench.run.files import write_text
-from medbench.run.sealed_files import read_json, write_json
-from medbench.run.seals import write_sums
+from medbench.run.formats import read_json
 from medbench.utility.scores import score_rows, val_thresholds
-from tests.helpers.builders import card_of, write_fidelity, write_utility
+from tests.helpers.builders import card_of, write_fidelity, write_trained, write_utility
+from tests.helpers.records import write_json
 
 STRENGTH = {"real": 1.2, "oversample": 1.3, "a": 1.6, "b": 1.0}  # how far a class's logit is raised on its images
 
@@ -270,15 +269,12 @@ def write_model(folder: Path, name: str, seed: int, section: Mapping) -> None:
         "given": {"inception": None, "file": "f" * 64} if name == "ready" else {"inception": None},
         "runtime": {"precision": "fp32", "device": "cpu", "versions": {"torch": "2.11.0"}},
     }
-    write_json(folder / "medbench.json", described)
     logs = {
         "ae": f"component,step,images_seen,loss,psnr,ssim\nvae,10,80,0.3,18,0.5\nvae,20,160,0.2,{20 + seed},0.75\n",
         "cvae": "component,step,images_seen,loss,val_mse\nvae,10,1000,0.3,0.1\n",
     }
     generator = "component,step,images_seen,loss,eps_mse\nunet,30,240,0.2,0.1\n"
-    if IMAGES_SEEN.get(name, 240):
-        write_text(folder / "training.csv", logs.get(name, generator))
-    write_sums(folder)
+    write_trained(folder, described, logs.get(name, generator) if IMAGES_SEEN.get(name, 240) else None)
 
 
 def write_fid(folder: Path, name: str, seed: int) -> None:

@@ -6,7 +6,8 @@ from medbench.audit.results import Crossing, GroupCrossing
 from medbench.core.errors import UserError
 from medbench.report.audits import PROTOCOLS, audit_of, leaks_text, removed_text, stays_text
 from medbench.run.files import write_text
-from medbench.run.sealed_files import read_json, write_json
+from tests.helpers.files import remove
+from tests.helpers.records import record, write_json
 
 
 @pytest.fixture
@@ -43,10 +44,11 @@ def test_an_audit_that_is_not_there_or_of_another_version_is_a_gap(results):
     (results.folder / "audit/ct_aspub.json").unlink()
     assert audit_of(results, "ct_aspub") is None
     path = results.folder / "audit/ct.json"
-    write_json(path, read_json(path) | {"made_with": "another"})
+    record(path, made_with="another")
     assert audit_of(results, "ct") is None
-    write_json(path, read_json(path) | {"made_with": None})
-    (results.folder / "datasets/ct.json").unlink()
+    record(path, made_with="")
+    assert audit_of(results, "ct") is not None
+    remove(results.folder / "datasets/ct.json")
     assert audit_of(results, "ct") is None
 
 
@@ -57,7 +59,7 @@ def test_an_audit_that_is_not_there_or_of_another_version_is_a_gap(results):
             lambda path: write_json(path, {"findings": []}),
             r"is not what this version of medbench writes \(.*\); remove it and run again",
         ),
-        (lambda path: write_text(path, "{"), "it carries no sha256 of itself"),
+        (lambda path: write_text(path, "{"), r"is damaged \(its content is not what its record says\)"),
     ],
     ids=["another file", "no json"],
 )

@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 from medbench.core.errors import UserError
 from medbench.report.effects import EFFECT_COLUMNS, arm_label, between, direction, effects
 from medbench.report.results import StudyResults
-from medbench.run.sealed_files import write_json
 from tests.helpers.builders import card_of, write_utility
+from tests.helpers.records import write_json
 
 LABELS = np.arange(120) % 2
 ARMS = ("real", "real+oversample@1", "real+oversample@0.5", "real+ann@1", "only-ann")

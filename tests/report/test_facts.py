@@ -3,9 +3,9 @@
 import pytest
 
 from medbench.report.facts import evaluations, facts, sampler_steps, space
-from medbench.run.files import write_text
-from medbench.run.sealed_files import read_json, write_json
-from medbench.run.seals import write_sums
+from medbench.run.formats import read_json
+from tests.helpers.builders import write_trained
+from tests.helpers.files import remove
 
 DIFFUSION = {"kind": "ldm", "sampler": "ddim", "timesteps": 1000, "sample_steps": 20}
 
@@ -52,14 +52,15 @@ def test_a_first_stage_is_counted_for_each_that_uses_it(field_run, tmp_path):
 
 def test_a_discriminator_is_no_part_of_what_makes_images(field_run, tmp_path):
     results = field_run(tmp_path, "field", augmenters=["cvae"], seeds=(0,))
-    path = tmp_path / "models/ct/cvae/seed0/medbench.json"
-    write_json(path, read_json(path) | {"parameters": {"generator": 30, "discriminator": 12}})
+    folder = tmp_path / "models/ct/cvae/seed0"
+    description = read_json(folder / "medbench.json")
+    write_trained(folder, description | {"parameters": {"generator": 30, "discriminator": 12}})
     assert facts(results)["parameters"].tolist() == [30]
 
 
 def test_a_first_stage_that_is_a_gap_leaves_the_total_open(field_run, tmp_path):
     results = field_run(tmp_path, "field", augmenters=["medienet"], seeds=(0,))
-    (tmp_path / "models/ct/ae/seed0/medbench.json").unlink()
+    remove(tmp_path / "models/ct/ae/seed0")
     row, ceiling = facts(results).to_dict("records")
     assert (row["there"], row["parameters"], row["images_seen"]) == (True, 2000, 240)
     assert row["first_stage_parameters"] != row["first_stage_parameters"]  # NaN
@@ -70,8 +71,7 @@ def test_a_first_stage_that_is_a_gap_leaves_the_total_open(field_run, tmp_path):
 def test_a_published_first_stage_has_scores_and_saw_no_image(field_run, tmp_path):
     results = field_run(tmp_path, "field", augmenters=["ae"], seeds=(0,))
     folder = tmp_path / "models/ct/ae/seed0"
-    write_text(folder / "training.csv", "component,step,images_seen,psnr,ssim,l1\nvae,0,0,30,0.9,0.1\n")
-    write_json(folder / "medbench.json", read_json(folder / "medbench.json") | {"images_seen": 0})
-    write_sums(folder)
+    log = "component,step,images_seen,psnr,ssim,l1\nvae,0,0,30,0.9,0.1\n"
+    write_trained(folder, read_json(folder / "medbench.json") | {"images_seen": 0}, log)
     (row,) = facts(results).to_dict("records")
     assert (row["images_seen"], row["psnr"], row["ssim"]) == (0, 30, 0.9)

@@ -1,5 +1,6 @@
 """What is missing, named once and by its first cause; what was made with another config, named by stage."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +10,19 @@ import pytest
 from medbench.config.page_sections import report_section
 from medbench.config.study import Config
 from medbench.core.errors import UserError
-from medbench.data.feature_vectors import write_features
 from medbench.report import results as results_module
 from medbench.report.gaps import gap_sentences, require_same_config
 from medbench.report.results import StudyResults
 from medbench.report.tables.write import write_tables
-from medbench.run.contents import made_with
 from medbench.run.files import write_text
+from medbench.run.layout import job_of, real_features, record_of
 from medbench.run.logs import Usage
-from medbench.run.sealed_files import write_json, write_npz
-from medbench.run.seals import write_sums
+from medbench.run.records import read_record
+from medbench.system.folder_lock import LOCK, claim
+from tests.helpers.builders import write_trained
 from tests.helpers.files import flip
+from tests.helpers.files import remove as remove_written
+from tests.helpers.records import write_features, write_json, write_npz
 
 CONFIG = {
     "name": "demo",
@@ -41,32 +44,33 @@ CONFIG = {
 
 @pytest.fixture
 def results(tmp_path) -> StudyResults:
-    """Every file that a study asks for, with nothing in it but what it was made with."""
+    """All that a study asks for, empty, with records that say what each was made with."""
     section = report_section(Config.model_validate(CONFIG), "s")
     for path, made in section.expected.items():
-        mark(tmp_path / path, made)
-    for split in ("train", "test"):
-        mark(tmp_path / f"features/ct/{split}.safetensors", "not asked")
+        mark(tmp_path, path, made)
+    for path in real_features("ct"):
+        mark(tmp_path, path, "not asked")
     return StudyResults(tmp_path, **dict(section))
 
 
-def mark(path: Path, made: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".npz":
-        write_npz(path, {"images": np.zeros((2, 4, 4), np.uint8), "made_with": np.array(made)})
-    elif path.suffix == ".safetensors":
-        write_features(path, {"64": np.zeros((2, 64), np.float32)}, {"made_with": made})
-    else:
-        write_json(path, {"made_with": made})
-    if path.name == "medbench.json":
-        write_sums(path.parent)
+def mark(folder: Path, product: str, made: str) -> None:
+    """Writes a product as if it were made with another section."""
+    job = job_of(product)
+    for path in (folder / job.at(output) for output in job.product.outputs):
+        if job.product.is_folder:
+            write_trained(path, {}, made_with=made)
+        elif path.suffix == ".npz":
+            write_npz(path, {"images": np.zeros((2, 4, 4), np.uint8)}, made)
+        elif path.suffix == ".safetensors":
+            write_features(path, {"64": np.zeros((2, 64), np.float32)}, {}, made)
+        else:
+            write_json(path, {}, made)
 
 
 def remove(results: StudyResults, *patterns: str) -> None:
     for pattern in patterns:
         for path in list(results.folder.glob(pattern)):
-            if path.is_file():
-                path.unlink()
+            remove_written(path)
 
 
 def test_a_whole_study_has_no_gap_and_one_config(results):
@@ -88,7 +92,7 @@ def test_one_failed_arm_is_named_with_its_log(results):
 
 
 def test_a_failed_generator_is_one_sentence(results):
-    remove(results, "*/ct/gen/seed1*", "*/ct/gen/seed1/medbench.json", "utility/ct/*/*/seed1.json")
+    remove(results, "*/ct/gen/seed1*", "utility/ct/*/*/seed1.json")
     assert len(results.gaps) == 4 + 5
     one = [
         "Missing: model of ct, gen, seed1, and what follows from it: it failed or has not run yet;"
@@ -106,7 +110,7 @@ def test_features_of_real_images_that_failed_are_the_cause(results):
 
 
 def test_the_reason_is_the_last_line_of_the_log_of_a_job_that_failed(results):
-    remove(results, "models/ct/gen/seed1/medbench.json")
+    remove(results, "models/ct/gen/seed1")
     log = results.folder / "logs/train/ct-gen-seed1.log"
     write_text(log, "step 1\nmedbench: train ct gen: the loss is not finite at step 9: lower learning_rate\n")
     (sentence,) = gap_sentences(results)
@@ -116,15 +120,15 @@ def test_the_reason_is_the_last_line_of_the_log_of_a_job_that_failed(results):
 
 
 def test_nothing_at_all_is_one_sentence_a_dataset(results):
-    remove(results, "**/*.json", "**/*.npz", "**/*.safetensors")
+    remove(results, "*")
     assert gap_sentences(results) == [
         "Missing: dataset ct, and what follows from it: it failed or has not run yet; see logs/prepare/ct.log"
     ]
 
 
 def test_a_dataset_that_was_prepared_failed_in_the_audit(results):
-    remove(results, "datasets/ct.json")
-    mark(results.folder / "datasets/ct.raw.json", "not asked")
+    remove(results, "datasets/ct.npz")
+    mark(results.folder, "datasets/ct.raw.npz", "not asked")
     assert gap_sentences(results) == [
         "Missing: dataset ct: it failed or has not run yet; see logs/audit/ct.log",
     ]
@@ -133,8 +137,8 @@ def test_a_dataset_that_was_prepared_failed_in_the_audit(results):
 @pytest.mark.parametrize(
     ("path", "stage"),
     [
-        ("datasets/ct.json", "audit (ct)"),
-        ("models/ct/gen/seed0/medbench.json", "train (ct/gen/seed0)"),
+        ("datasets/ct.npz", "audit (ct)"),
+        ("models/ct/gen/seed0", "train (ct/gen/seed0)"),
         ("samples/ct/gen/seed1.npz", "sample (ct/gen/seed1)"),
         ("features/ct/gen/seed0.safetensors", "features (ct/gen/seed0)"),
         ("fidelity/ct/gen/seed0.json", "fidelity (ct/gen/seed0)"),
@@ -142,7 +146,7 @@ def test_a_dataset_that_was_prepared_failed_in_the_audit(results):
     ],
 )
 def test_a_file_of_another_config_stops_the_tables(results, path, stage):
-    mark(results.folder / path, "another")
+    mark(results.folder, path, "another")
     with pytest.raises(UserError) as error:
         write_tables(results, results.folder / "tables")
     assert str(error.value) == (
@@ -155,7 +159,7 @@ def test_a_file_of_another_config_stops_the_tables(results, path, stage):
 def test_stages_that_differ_are_counted_and_gaps_do_not_differ(results):
     changed = {**CONFIG, "utility": {"steps": 70}, "augmenters": {"gen": CONFIG["augmenters"]["gen"] | {"steps": 9}}}
     section = report_section(Config.model_validate(changed), "s")
-    remove(results, "models/ct/gen/seed0/medbench.json")
+    remove(results, "models/ct/gen/seed0")
     with pytest.raises(UserError, match=r"config: train \(ct/gen/seed1\), sample \(ct/gen/seed0 and 1 more\), utility"):
         require_same_config(StudyResults(results.folder, **dict(section)))
 
@@ -173,15 +177,15 @@ def latent(tmp_path) -> StudyResults:
     changed = {**CONFIG, "augmenters": kinds, "studies": {"s": CONFIG["studies"]["s"] | study}}
     section = report_section(Config.model_validate(changed), "s")
     for path, made in section.expected.items():
-        mark(tmp_path / path, made)
-    for split in ("train", "test"):
-        mark(tmp_path / f"features/ct/{split}.safetensors", "not asked")
+        mark(tmp_path, path, made)
+    for path in real_features("ct"):
+        mark(tmp_path, path, "not asked")
     return StudyResults(tmp_path, **dict(section))
 
 
 def test_a_failed_first_stage_is_the_cause_of_all_that_uses_it(latent):
     assert gap_sentences(latent) == []
-    remove(latent, "models/ct/*/seed0/*", "*/ct/*/seed0.*", "utility/ct/*/*/seed0.json")
+    remove(latent, "*/ct/*/seed0*", "utility/ct/*/*/seed0.json")
     (sentence,) = gap_sentences(latent)
     assert sentence.startswith(
         "Missing: model of ct, ae, seed0, and what follows from it: it failed or has not run yet"
@@ -199,7 +203,7 @@ def test_gaps_of_some_augmenters(latent):
 
 
 def test_an_older_first_stage_takes_its_users_with_it_and_no_arm_that_mixes(latent):
-    mark(latent.folder / "models/ct/ae/seed1/medbench.json", "another")
+    mark(latent.folder, "models/ct/ae/seed1", "another")
     partial = replace(latent, partial=True)
     assert {path for path in latent.expected if "seed1" in path} == set(partial.gaps)
     assert len(gap_sentences(partial)) == 1
@@ -211,7 +215,7 @@ def test_an_older_first_stage_takes_its_users_with_it_and_no_arm_that_mixes(late
 
 def test_a_partial_reading_takes_another_config_as_missing(results):
     path = "utility/ct/steps/real/real.json"
-    mark(results.folder / path, "another")
+    mark(results.folder, path, "another")
     assert results.gaps == []
     partial = replace(results, partial=True)
     require_same_config(partial)
@@ -224,7 +228,7 @@ def test_a_partial_reading_takes_another_config_as_missing(results):
 
 def test_what_follows_from_another_config_is_missing_too(results):
     """Scores do not say how the generator behind them was trained, so their own hash stays the same."""
-    mark(results.folder / "models/ct/gen/seed0/medbench.json", "another")
+    mark(results.folder, "models/ct/gen/seed0", "another")
     partial = replace(results, partial=True)
     assert {path for path in results.expected if "seed0" in path} == set(partial.gaps)
     (sentence,) = gap_sentences(partial)
@@ -232,8 +236,8 @@ def test_what_follows_from_another_config_is_missing_too(results):
 
 
 def test_what_an_older_dataset_led_to_is_missing_with_the_dataset(results):
-    remove(results, "datasets/ct.json")
-    assert results.gaps == ["datasets/ct.json"]
+    remove(results, "datasets/ct.npz")
+    assert results.gaps == ["datasets/ct.npz"]
     partial = replace(results, partial=True)
     assert partial.gaps == list(results.expected)
     (sentence,) = gap_sentences(partial)
@@ -242,8 +246,8 @@ def test_what_an_older_dataset_led_to_is_missing_with_the_dataset(results):
 
 def test_each_file_is_read_once(results, monkeypatch):
     read = []
-    monkeypatch.setattr(results_module, "made_with", lambda path: (read.append(path), made_with(path))[1])
-    mark(results.folder / "models/ct/gen/seed0/medbench.json", "another")
+    monkeypatch.setattr(results_module, "read_record", lambda path: (read.append(path), read_record(path))[1])
+    mark(results.folder, "models/ct/gen/seed0", "another")
     partial = replace(results, partial=True)
     for stage in (None, "fidelity", "utility"):
         assert len(gap_sentences(partial, stage)) == 1
@@ -251,9 +255,22 @@ def test_each_file_is_read_once(results, monkeypatch):
 
 
 def test_a_damaged_file_is_a_gap_of_a_partial_reading_and_any_other_refuses_it(results):
+    os.close(claim(results.folder / LOCK))  # as Snakemake leaves it
     path = results.folder / "fidelity/ct/gen/seed0.json"
     flip(path, 0.3)
-    with pytest.raises(UserError, match=rf"seed0\.json: is damaged \(.*\); remove it: rm -r {path}$"):
-        require_same_config(replace(results, partial=False))
+    command = f"rm -r {path} {record_of(path)}"
+    with pytest.raises(UserError, match=rf"seed0\.json: is damaged \(.*\); remove it: {command}$"):
+        write_tables(results, results.folder / "tables")
     (sentence,) = gap_sentences(replace(results, partial=True))
     assert sentence.startswith("Missing: fidelity of ct, gen, seed0: it is damaged; medbench verify ")
+
+
+def test_what_lacks_a_part_of_what_its_job_wrote_is_a_gap_of_a_partial_reading(results):
+    (results.folder / "utility/ct/steps/real/real.npz").unlink()
+    (sentence,) = gap_sentences(replace(results, partial=True))
+    assert sentence.startswith("Missing: utility of ct, real: it is damaged; medbench verify ")
+
+
+def test_a_dataset_without_the_findings_of_its_audit_is_no_gap(results):
+    remove(results, "audit/ct.json")
+    assert replace(results, partial=True).gaps == []

@@ -8,7 +8,9 @@ from sklearn.metrics import roc_auc_score
 
 from medbench.report.effects import between_datasets, effects
 from medbench.report.leakage import is_identical, leaks, n_test_images, pair_name, same_test_images, study_title
-from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
+from medbench.run.formats import read_json, read_npz
+from tests.helpers.files import remove
+from tests.helpers.records import write_json, write_npz
 
 
 def aurocs(results, dataset: str, arm: str) -> np.ndarray:
@@ -85,7 +87,7 @@ def test_pairs_are_named_and_counted_by_their_cards(protocol_run, tmp_path):
     results = protocol_run(tmp_path, arms=("real",), protocol="resplit")
     assert pair_name(results, "ct_aspub", "ct") == "ct_aspub → ct (resplit)"
     assert [n_test_images(results, name) for name in results.datasets] == [90, 60]
-    (tmp_path / "datasets/ct.json").unlink()
+    remove(tmp_path / "datasets/ct.json")
     assert pair_name(results, "ct_aspub", "ct") == "ct_aspub → ct"
     assert n_test_images(results, "ct") is None
 

@@ -1,5 +1,6 @@
 """`--partial`: the three verbs write pages of a run folder in which something was made with another config."""
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -7,11 +8,12 @@ from medbench import cli
 from medbench.config import page_sections
 from medbench.config.study import Config
 from medbench.core.errors import UserError
+from medbench.data.dataset import SPLITS, Card, Dataset, Split, card_path
 from medbench.report.results import StudyResults
 from medbench.report.tables.write import write_tables
 from medbench.run.files import write_text
-from medbench.run.sealed_files import read_json, write_json
-from medbench.run.seals import write_sums
+from medbench.run.formats import read_model
+from tests.helpers.records import record, save, write_sums
 
 ARMS = ["real", "real+oversample@1"]
 RAW = {
@@ -30,10 +32,13 @@ NOT_MADE_AGAIN = "utility of chest, real+oversample@1: it was made with another 
 def fill(folder, classifier_run) -> None:
     """The real arm made with this config, the control with another."""
     classifier_run(folder, {"chest": ["normal", "ill"]}, ARMS, budgets=("steps",))
+    path = folder / "datasets/chest.npz"
+    images = Split(np.zeros((4, 12, 12), np.uint8), np.arange(4) % 2, np.arange(4))
+    save(Dataset(dict.fromkeys(SPLITS, images), read_model(card_path(path), Card)), path)
     made = page_sections.report_section(CONFIG, "s").expected
     stale = "utility/chest/steps/real+oversample@1/real.json"
     for path, wanted in (made | {stale: page_sections.report_section(OTHER, "s").expected[stale]}).items():
-        write_json(folder / path, read_json(folder / path) | {"made_with": wanted})
+        record(folder / path, wanted)
 
 
 def call(verb: str, run, output, *options: str):
@@ -72,8 +77,7 @@ def test_a_partial_page_shows_the_figures_beside_it(classifier_run, tmp_path):
 
 def test_a_card_of_another_config_is_a_gap(classifier_run, tmp_path):
     fill(tmp_path / "run", classifier_run)
-    card = tmp_path / "run/datasets/chest.json"
-    write_json(card, read_json(card) | {"made_with": "another"})
+    record(tmp_path / "run/datasets/chest.npz", "another")
     results = StudyResults(tmp_path / "run", **dict(page_sections.report_section(CONFIG, "s")), partial=True)
     write_tables(results, tmp_path / "out")
     text = (tmp_path / "out/utility.md").read_text("utf-8")

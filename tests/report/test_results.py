@@ -5,7 +5,10 @@ import pytest
 
 from medbench.report.results import CURVE_COLUMNS
 from medbench.report.utility_results import arm_scores
-from medbench.run.sealed_files import read_json, write_json, write_npz
+from medbench.run.formats import read_json
+from tests.helpers.builders import write_trained
+from tests.helpers.files import remove
+from tests.helpers.records import write_npz
 
 ARMS = ("real", "real+oversample@1", "real+medienet@1", "only-cvae", "real+mixup@1", "only-mixup")
 
@@ -35,7 +38,7 @@ def test_ceilings_stand_last_and_are_not_compared(field_run, tmp_path):
 
 def test_labels_hold_the_loss_where_there_is_one_also_of_a_gap(field_run, tmp_path):
     results = field_run(tmp_path, "field")
-    (tmp_path / "models/ct/pixels/seed0/medbench.json").unlink()
+    remove(tmp_path / "models/ct/pixels/seed0")
     labels = results.labels
     assert [labels[name] for name in ("pixels", "guided", "cvae", "ae")] == [
         "pixels (Huber)",
@@ -48,9 +51,9 @@ def test_labels_hold_the_loss_where_there_is_one_also_of_a_gap(field_run, tmp_pa
 def test_settings_of_sampling_are_the_augmenters_own(field_run, tmp_path):
     """Two reuse one model; and a model may be older than the sampler that the config asks for now."""
     results = field_run(tmp_path, "sampling", seeds=(0,))
-    path = tmp_path / "models/ct/medienet/seed0/medbench.json"
-    described = read_json(path)
-    write_json(path, described | {"augmenter": described["augmenter"] | {"sample_steps": 50}})
+    folder = tmp_path / "models/ct/medienet/seed0"
+    described = read_json(folder / "medbench.json")
+    write_trained(folder, described | {"augmenter": described["augmenter"] | {"sample_steps": 50}})
     settings = results.settings
     asked = {name: (settings[name]["guidance_scale"], settings[name]["sample_steps"]) for name in results.compared}
     assert asked == {"guided": (4, 5), "medienet": (2, 5), "unguided": (1, 20), "norope": (2, 5)}
@@ -62,14 +65,14 @@ def test_a_study_may_list_only_what_samples_anothers_model(field_run, tmp_path):
     results = field_run(tmp_path, "field", augmenters=["guided"], seeds=(0,))
     assert list(results.described) == [("ct", "guided", 0), ("ct", "ae", 0)]
     assert set(results.curves["augmenter"]) == {"guided", "ae"}
-    assert results.made_from("models/ct/medienet/seed0/medbench.json")[1] == "models/ct/ae/seed0/medbench.json"
+    assert results.made_from("models/ct/medienet/seed0")[1] == "models/ct/ae/seed0"
 
 
 def test_settings_say_what_a_file_is_and_not_where_it_lies(field_run, tmp_path):
     results = field_run(tmp_path, "field", seeds=(0, 1))
-    path = tmp_path / "models/ct/ready/seed0/medbench.json"
-    described = read_json(path)
-    write_json(path, described | {"augmenter": described["augmenter"] | {"path": "/home/ada/ct.npz"}})
+    folder = tmp_path / "models/ct/ready/seed0"
+    described = read_json(folder / "medbench.json")
+    write_trained(folder, described | {"augmenter": described["augmenter"] | {"path": "/home/ada/ct.npz"}})
     assert "path" not in results.sections["ready"]
     assert results.settings["ready"] == {
         "kind": "images",

@@ -9,8 +9,9 @@ from medbench.core.errors import UserError
 from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.within_table import within_notes, within_rows, within_tables
 from medbench.report.within import within_models
-from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
+from medbench.run.formats import read_json, read_npz
 from medbench.utility.scores import macro_auroc
+from tests.helpers.records import record, write_json, write_npz
 
 COPIED = [0, 3, 4, 6]  # classes 0, 0, 1, 0
 
@@ -113,7 +114,7 @@ def test_an_audit_that_is_not_of_the_tested_images_tells_nothing(protocol_run, w
         case "gone":
             path.unlink()
         case "another version":
-            write_json(path, found | {"made_with": "another section"})
+            record(path, made_with="another section")
         case "other rows":
             write_json(path, found | {"before": found["before"] | {"test": [30, 30, 29]}})
     assert only(results).reason == "which test images stand in train or val is not known"
@@ -135,7 +136,7 @@ def test_an_audit_that_cannot_be_read_is_named(protocol_run, write_audit, tmp_pa
     write_audit(tmp_path)
     path = tmp_path / "audit/ct_aspub.json"
     path.write_text(path.read_text().replace("90", "91", 1))
-    with pytest.raises(UserError, match=r"ct_aspub\.json: its content is not what its own sha256 says|is damaged"):
+    with pytest.raises(UserError, match=r"ct_aspub\.json: is damaged \(its content is not what its record says\)"):
         within_models(results)
 
 

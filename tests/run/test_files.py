@@ -21,7 +21,7 @@ from medbench.run.files import (
     sha256_of_folder,
     write_text,
 )
-from medbench.run.sealed_files import read_npz, write_npz
+from medbench.run.formats import read_npz, write_npz
 from tests.helpers.files import read_only
 
 

@@ -10,13 +10,14 @@ from medbench.config.page_sections import page_section
 from medbench.config.study import Config
 from medbench.core.errors import UserError
 from medbench.run.files import write_text
+from medbench.run.formats import read_json
 from medbench.run.job_logs import End, parse_log
-from medbench.run.jobs import jobs_of, read_plan
-from medbench.run.layout import log_of, raw_card
+from medbench.run.layout import job_of, log_of
 from medbench.run.logs import Usage
-from medbench.run.sealed_files import read_json, write_json
+from medbench.run.planned import read_plan
 from medbench.run.status import JobStatus, State, estimates, status, status_text
 from medbench.system.folder_lock import held
+from tests.helpers.records import record, write_json
 from tests.helpers.run_folder import CONFIG, NOW, age
 
 PROGRESS = "train ct medienet seed 0 unet: 35/170 steps, 2.28 steps/s, 59 s left, loss 0.2368"
@@ -25,7 +26,7 @@ TRAIN_LOG = "logs/train/ct-medienet-seed0.log"
 
 
 def states(run) -> dict[str, State]:
-    return {job_status.job.key: job_status.state for job_status in status(run, NOW).jobs}
+    return {job_status.job.path: job_status.state for job_status in status(run, NOW).jobs}
 
 
 def not_done(run) -> dict[str, State]:
@@ -61,8 +62,8 @@ def test_a_finished_run_is_done(whole_run):
 
 
 def test_every_kind_of_job_is_planned_with_the_log_that_its_rule_writes(whole_run):
-    jobs = jobs_of(read_plan(whole_run))
-    stages = [job.stage for job in jobs.values()]
+    plan = read_plan(whole_run)
+    stages = [job_of(path).product.stage for path in plan.needs]
     assert {stage: stages.count(stage) for stage in dict.fromkeys(stages)} == {
         "prepare": 1,
         "audit": 1,
@@ -78,18 +79,16 @@ def test_every_kind_of_job_is_planned_with_the_log_that_its_rule_writes(whole_ru
         "figures": 1,
         "report": 1,
     }
-    expected = read_json(whole_run / "sections/field.json")["expected"]
-    assert {path: jobs[path].log for path in expected} == {path: log_of(path) for path in expected}
-    assert jobs[raw_card("ct")].log == log_of(raw_card("ct")) == "logs/prepare/ct.log"
-    assert jobs["report.html"].log == "logs/report.log"
-    assert jobs[f"{ARM}.json"].checkpoints == "checkpoints/utility/ct-steps-real-real"
-    needed = {name for job in jobs.values() for name in job.needs}
-    assert needed < set(jobs)
+    assert log_of("datasets/ct.raw.npz") == "logs/prepare/ct.log"
+    assert log_of("report.html") == "logs/report.log"
+    assert job_of(f"{ARM}.json").checkpoints == "checkpoints/utility/ct-steps-real-real"
+    needed = {name for names in plan.needs.values() for name in names}
+    assert needed < set(plan.needs)
 
 
 def test_what_was_not_begun_waits(half_run):
     assert set(not_done(half_run).values()) == {State.WAITING}
-    assert f"{MODEL}/medbench.json" in not_done(half_run)
+    assert MODEL in not_done(half_run)
 
 
 ERRORS = (
@@ -123,16 +122,16 @@ NOTICES = (
 )
 def test_a_job_is_judged_by_the_end_and_the_age_of_its_log(half_run, text, seconds_ago, state, shown):
     write_log(half_run, text, seconds_ago)
-    assert states(half_run)[f"{MODEL}/medbench.json"] is state
+    assert states(half_run)[MODEL] is state
     log = "" if state is State.RUNNING else f"\n    {half_run / TRAIN_LOG}"
     assert status_text(status(half_run, NOW)).endswith(f"\n{state}:\n  train ct medienet seed0: {shown}{log}")
 
 
 def test_a_job_that_holds_its_checkpoints_is_running_whatever_a_second_one_wrote_into_its_log(half_run):
     write_log(half_run, "medbench: checkpoints: process 7 on lab is working in this folder; wait until it ends\n", 500)
-    assert states(half_run)[f"{MODEL}/medbench.json"] is State.FAILED
+    assert states(half_run)[MODEL] is State.FAILED
     with held(half_run / "checkpoints/train/ct-medienet-seed0"):
-        assert states(half_run)[f"{MODEL}/medbench.json"] is State.RUNNING
+        assert states(half_run)[MODEL] is State.RUNNING
 
 
 @pytest.mark.parametrize(
@@ -149,37 +148,45 @@ def test_how_a_log_ends(text, end):
 
 
 def test_another_config_makes_a_file_and_what_follows_from_it_outdated(whole_run):
-    description = read_json(whole_run / MODEL / "medbench.json")
-    write_json(whole_run / MODEL / "medbench.json", description | {"made_with": "older"})
+    record(whole_run / MODEL, made_with="older")
     age(whole_run, 3600)
     outdated = not_done(whole_run)
     assert set(outdated.values()) == {State.OUTDATED}
     endings = {"samples": "npz", "features": "safetensors", "fidelity": "json"}
     follow = [f"{folder}/ct/{name}/seed0.{end}" for name in ("medienet", "guided") for folder, end in endings.items()]
-    assert set(outdated) == {f"{MODEL}/medbench.json", *follow, "tables/field", "figures/field", "report.html"}
+    assert set(outdated) == {MODEL, *follow, "tables/field", "figures/field", "report.html"}
 
 
-def test_pages_older_than_a_number_in_them_are_outdated(whole_run):
-    age(whole_run / f"{ARM}.json", 60)
+def test_pages_of_another_number_are_outdated(whole_run):
+    content = read_json(whole_run / f"{ARM}.json")
+    write_json(whole_run / f"{ARM}.json", content | {"rows": []})
     assert set(not_done(whole_run)) == {"tables/field", "figures/field", "report.html"}
 
 
 def test_what_nothing_needs_again_may_be_gone(whole_run):
-    remove_products(whole_run, SAMPLES, "datasets/ct.raw.npz", "audit/ct.json")
+    remove_products(whole_run, "datasets/ct.raw.npz", "features/ct/train.safetensors")
     assert not_done(whole_run) == {}
-    remove_products(whole_run, "features/ct/medienet/seed0.safetensors", "fidelity/ct/medienet/seed0.json", "tables")
-    assert states(whole_run)[SAMPLES] is State.WAITING
+    remove_products(whole_run, "fidelity/ct/medienet/seed0.json")
+    assert states(whole_run)["features/ct/train.safetensors"] is State.WAITING
+
+
+def test_what_pages_are_made_of_is_made_again_where_it_is_gone(whole_run):
+    remove_products(whole_run, SAMPLES)
+    assert not_done(whole_run)[SAMPLES] is State.WAITING
 
 
 def test_half_of_what_a_job_writes_is_not_done(whole_run):
     remove_products(whole_run, f"{ARM}.npz", "tables")
     assert not_done(whole_run)[f"{ARM}.json"] is State.OUTDATED
+    remove_products(whole_run, f"{MODEL}.record.json")
+    assert not_done(whole_run)[MODEL] is State.OUTDATED
 
 
-def test_a_damaged_file_is_named(whole_run):
-    write_text(whole_run / SAMPLES, "cut")
+def test_a_damaged_record_is_named(whole_run):
+    damaged = whole_run / SAMPLES.replace(".npz", ".record.json")
+    write_text(damaged, "cut")
     text = status_text(status(whole_run, NOW))
-    assert f"damaged (medbench verify {whole_run} says more):\n  {whole_run / SAMPLES}: is damaged (it is not" in text
+    assert f"damaged (medbench verify {whole_run} says more):\n  {damaged}: is damaged (its content is not" in text
 
 
 def test_time_left_is_that_of_finished_jobs_alike(half_run):
@@ -196,7 +203,7 @@ def test_time_left_is_that_of_finished_jobs_alike(half_run):
 def test_an_augmenter_is_judged_by_its_own_jobs_where_one_finished(whole_run):
     for name, seconds in {"classic": 5.0, "medienet": 900.0}.items():
         write_log(whole_run, Usage(seconds, 100).line(), 3600, f"logs/sample/ct-{name}-seed0.log")
-    done = [job_status for job_status in status(whole_run, NOW).jobs if job_status.job.stage == "sample"]
+    done = [job_status for job_status in status(whole_run, NOW).jobs if job_status.job.product.stage == "sample"]
     left = {one.job.parts[1]: replace(one, state=State.WAITING, seconds=None) for one in done}
     assert estimates([*done, left["medienet"], left["classic"]])[0].seconds_left == 905.0
 
@@ -219,17 +226,17 @@ def test_studies_that_were_asked_for_earlier_do_not_count(whole_run):
     earlier = read_json(whole_run / "sections/field.json") | {"study": "earlier"}
     write_json(whole_run / "sections/earlier.json", earlier)
     age(whole_run / "sections/earlier.json", 7200)
-    assert list(read_plan(whole_run).studies) == ["field"]
+    assert read_plan(whole_run).studies == ["field"]
     age(whole_run / "sections/earlier.json", 60)  # asked for alone, after the report
-    assert list(read_plan(whole_run).studies) == ["field", "earlier"]
+    assert read_plan(whole_run).studies == ["field", "earlier"]
 
 
 def test_without_deep_features_there_are_no_neighbours(whole_run):
-    assert read_plan(whole_run).neighbours == ["ct"]
+    assert "audit/ct.neighbours.json" in read_plan(whole_run).needs
     for fidelity in ({"weights": "random"}, {"dimensions": [64]}):
         config = Config.model_validate(CONFIG | {"fidelity": CONFIG["fidelity"] | fidelity})
         write_json(whole_run / "sections/report.json", json.loads(page_section(config, config).canonical()))
-        assert read_plan(whole_run).neighbours == []
+        assert "audit/ct.neighbours.json" not in read_plan(whole_run).needs
 
 
 def test_a_run_without_a_plan_says_what_to_run(whole_run):

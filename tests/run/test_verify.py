@@ -2,28 +2,33 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
+from medbench.run import formats
 from medbench.run.files import write_text
-from medbench.run.sealed_files import read_json, read_npz, write_json, write_npz
-from medbench.run.seals import write_sums
-from medbench.run.verify import Verdict, files_of, print_verified, verify
+from medbench.run.formats import read_npz
+from medbench.run.records import write_sealed
+from medbench.run.verify import Verdict, print_verified, products_in, verify
 from medbench.system.folder_lock import held
 from tests.helpers.files import flip
+from tests.helpers.records import save, write_npz, write_sums
 
-MODEL, CLASSIC = "models/ct/medienet/seed0", "samples/ct/classic/seed0.npz"
-FEATURES = "features/ct/classic/seed0.safetensors"
-FID, ARM = "fidelity/ct/classic/seed0.json", "utility/ct/steps/real/real"
-DATASET = ["datasets/ct.json", "datasets/ct.npz"]
-UTILITY = [f"{ARM}.json", f"{ARM}.npz"]
+MODEL, CLASSIC = "models/ct/medienet/seed0", "samples/ct/classic/seed0"
+FEATURES, FID = "features/ct/classic/seed0", "fidelity/ct/classic/seed0"
+ARM, PAGE = "utility/ct/steps/real/real", "audit/ct.neighbours.html"
+
+
+def files_of(run: Path) -> list[str]:
+    """Every finished file, those in folders and records too."""
+    files = [file for path in products_in(run) for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    return [file.relative_to(run).as_posix() for file in files if file.is_file()]
 
 
 def cut(path: Path) -> None:
@@ -41,53 +46,47 @@ def no_files(path: Path) -> None:
     write_text(path / ".snakemake_timestamp", "")
 
 
-def pickled(path: Path) -> None:
-    np.savez(path, images=np.array([{}], dtype=object))
+def rewritten(path: Path) -> None:
+    """By somebody who has no record to change."""
+    formats.write_json(path, {"rows": []})
 
 
-def not_finite(path: Path) -> None:
-    if path.suffix == ".npz":
-        write_npz(path, {"test_scores": np.array([0.5, np.nan])})
-    else:
-        save_file({"64": np.array([[np.inf]], np.float32)}, path)
-
-
-def text(content: str) -> Callable[[Path], int]:
-    return lambda path: path.write_text(content)
+def product(stem: str, *endings: str) -> list[str]:
+    return [f"{stem}{ending}" for ending in endings] + [f"{stem}.record.json"]
 
 
 def under(run: Path, paths: Iterable[str]) -> list[Path]:
-    return [run / path for path in paths]
+    return sorted(run / path for path in paths)
+
+
+DATASET, MODEL_WHOLE = product("datasets/ct", ".json", ".npz"), product(MODEL, "")
+UTILITY = product(ARM, ".json", ".npz")
+HASH = "its content is not what its record says"
 
 
 @pytest.mark.parametrize(
     ("path", "damage", "problem", "removed"),
     [
-        ("datasets/ct.npz", flip, "is not what its card, ct.json, was written for", DATASET),
-        ("datasets/ct.npz", empty, "is not what its card, ct.json, was written for", DATASET),
-        ("datasets/ct.raw.npz", cut, "is not what its card", ["datasets/ct.raw.json", "datasets/ct.raw.npz"]),
-        ("datasets/ct.json", cut, "is not valid JSON", DATASET),
-        ("audit/ct.neighbours.html", cut, "is cut off", ["audit/ct.neighbours.html"]),
-        (f"{MODEL}/unet/model.safetensors", cut, "is not a readable safetensors file", [MODEL]),
-        (f"{MODEL}/unet/config.json", cut, "is not valid JSON", [MODEL]),
-        (f"{MODEL}/training.csv", text("step,loss\n1,0.5\n2"), "has rows of different lengths", [MODEL]),
-        (CLASSIC, flip, "Bad CRC-32 for file 'images.npy'", [CLASSIC]),
-        (CLASSIC, cut, "is not a readable npz file", [CLASSIC]),
-        (CLASSIC, pickled, "holds pickled objects, which are never loaded", [CLASSIC]),
-        (FEATURES, cut, "is not a readable safetensors file", [FEATURES]),
-        (FEATURES, not_finite, "holds values that are not finite, in 64", [FEATURES]),
-        (FID, text('{"rows": [{"value": NaN}]}'), "holds a value that is not finite (NaN)", [FID]),
-        (FID, text('{"rows": [{"value": 1e999}]}'), "holds a value that is not finite (1e999)", [FID]),
-        (FID, lambda path: write_json(path, {"rows": []}), "holds no scores", [FID]),
-        (f"{ARM}.json", empty, "is empty", UTILITY),
-        (f"{ARM}.npz", not_finite, "holds values that are not finite, in test_scores", UTILITY),
-        ("tables/field/fid.csv", empty, "is empty", ["tables/field"]),
-        ("tables/field", no_files, "holds no SHA256SUMS", ["tables/field"]),
-        ("figures/field/fid.png", cut, "is not a readable image", ["figures/field"]),
-        ("figures/field/fid.png", flip, "is not a readable image", ["figures/field"]),
-        ("figures/field/fid.svg", cut, "does not end with </svg>", ["figures/field"]),
-        ("report.html", cut, "does not end with </html>", ["report.html"]),
-        ("sections/field.json", cut, "is not valid JSON", ["sections/field.json"]),
+        ("datasets/ct.npz", flip, HASH, DATASET),
+        ("datasets/ct.npz", empty, HASH, DATASET),
+        ("datasets/ct.raw.npz", cut, HASH, product("datasets/ct.raw", ".json", ".npz")),
+        ("datasets/ct.json", cut, HASH, DATASET),
+        ("datasets/ct.record.json", flip, "its content is not what its own sha256 says", DATASET),
+        ("audit/ct.json", cut, HASH, product("audit/ct", ".json")),
+        (PAGE, cut, HASH, [PAGE, f"{PAGE}.record.json"]),
+        (f"{MODEL}/unet/model.safetensors", cut, "its content is not what SHA256SUMS says", MODEL_WHOLE),
+        (f"{MODEL}/training.csv", empty, "its content is not what SHA256SUMS says", MODEL_WHOLE),
+        (f"{MODEL}/SHA256SUMS", cut, HASH, MODEL_WHOLE),
+        (f"{MODEL}.record.json", cut, "its content is not what its own sha256 says", MODEL_WHOLE),
+        (f"{CLASSIC}.npz", flip, HASH, product(CLASSIC, ".npz")),
+        (f"{FEATURES}.safetensors", cut, HASH, product(FEATURES, ".safetensors")),
+        (f"{FID}.json", rewritten, HASH, product(FID, ".json")),
+        (f"{ARM}.json", empty, HASH, UTILITY),
+        (f"{ARM}.npz", flip, HASH, UTILITY),
+        ("tables/field", no_files, "holds no SHA256SUMS", product("tables/field", "")),
+        ("figures/field/fid.png", flip, "SHA256SUMS says", product("figures/field", "")),
+        ("report.html", cut, HASH, ["report.html", "report.html.record.json"]),
+        ("sections/field.json", cut, HASH, product("sections/field", ".json")),
     ],
 )
 def test_damage_is_found_and_the_command_removes_it(whole_run, path, damage, problem, removed):
@@ -95,7 +94,7 @@ def test_damage_is_found_and_the_command_removes_it(whole_run, path, damage, pro
     (finding,) = verify(whole_run)
     assert (finding.verdict, finding.path) == (Verdict.DAMAGED, whole_run / path)
     assert problem in finding.problem
-    assert list(finding.remove) == under(whole_run, removed)
+    assert sorted(finding.remove) == under(whole_run, removed)
     subprocess.run(finding.command, shell=True, check=True)
     assert [finding for finding in verify(whole_run) if finding.verdict is Verdict.DAMAGED] == []
 
@@ -118,18 +117,20 @@ def test_a_flipped_bit_is_found_in_every_finished_file(whole_run, at):
 @pytest.mark.parametrize(
     ("path", "left", "removed"),
     [
-        ("datasets/ct.json", "datasets/ct.npz", ["datasets/ct.npz"]),
-        (f"{ARM}.npz", f"{ARM}.json", [f"{ARM}.json"]),
-        ("figures/field/fid.svg", "figures/field", ["figures/field"]),
-        (f"{MODEL}/medbench.json", MODEL, [MODEL]),
+        ("datasets/ct.json", "datasets/ct.npz", product("datasets/ct", ".npz")),
+        (f"{ARM}.npz", f"{ARM}.json", product(ARM, ".json")),
+        (f"{ARM}.record.json", f"{ARM}.json", [f"{ARM}.json", f"{ARM}.npz"]),
+        ("figures/field/fid.svg", "figures/field/fid.svg", product("figures/field", "")),
+        (f"{MODEL}/medbench.json", f"{MODEL}/medbench.json", MODEL_WHOLE),
+        (f"{MODEL}.record.json", MODEL, [MODEL]),
     ],
 )
 def test_half_of_what_is_written_together_is_damage(whole_run, path, left, removed):
     (whole_run / path).unlink()
     (finding,) = verify(whole_run)
     assert finding.path == whole_run / left
-    assert Path(path).name in finding.problem
-    assert list(finding.remove) == under(whole_run, removed)
+    assert Path(path).name in f"{finding.path} {finding.problem}"
+    assert sorted(finding.remove) == under(whole_run, removed)
 
 
 def test_what_somebody_else_has_put_there_costs_nothing_that_is_whole(whole_run):
@@ -138,7 +139,7 @@ def test_what_somebody_else_has_put_there_costs_nothing_that_is_whole(whole_run)
     (whole_run / "datasets" / ".DS_Store").write_text("x")
     assert verify(whole_run) == []
     (whole_run / MODEL / "unet" / "notes.txt").write_text("x")
-    shutil.copy(whole_run / DATASET[1], whole_run / "datasets/ct_backup.npz")
+    shutil.copy(whole_run / "datasets/ct.npz", whole_run / "datasets/ct_backup.npz")
     copy, notes = verify(whole_run)
     assert (copy.verdict, copy.remove) == (Verdict.UNCHECKED, ())
     assert "a copy of yours?" in copy.problem
@@ -155,85 +156,87 @@ def test_what_a_job_may_be_writing_is_no_damage(whole_run):
 
 def test_a_whole_run_is_counted(whole_run, capsys):
     last = print_verified(whole_run)
-    assert last == f"{whole_run}: {len(files_of(whole_run))} files: 0 damaged, 0 left over, 0 cannot be checked"
+    assert (
+        last
+        == f"{whole_run}: {len(products_in(whole_run))} files and folders: 0 damaged, 0 left over, 0 cannot be checked"
+    )
     assert capsys.readouterr().out == f"{last}\n"
 
 
 def test_damage_ends_in_one_error_after_all_findings(whole_run, capsys):
     empty(whole_run / "report.html")
-    flip(whole_run / CLASSIC)
+    flip(whole_run / f"{CLASSIC}.npz")
     with pytest.raises(UserError, match=r"demo: 2 damaged \(the first is .*seed0\.npz\); remove what is listed above"):
         print_verified(whole_run)
     first, second, last = capsys.readouterr().out.splitlines()
     path = whole_run / CLASSIC
-    assert first.startswith(f"damaged: {path}: is not a readable npz file")
-    assert first.endswith(f"; remove it: rm -r {path}")
-    assert second.startswith(f"damaged: {whole_run}/report.html: is empty")
-    assert last.endswith("files: 2 damaged, 0 left over, 0 cannot be checked")
+    assert first.startswith(f"damaged: {path}.npz: {HASH}")
+    assert first.endswith(f"; remove it: rm -r {path}.npz {path}.record.json")
+    assert second.startswith(f"damaged: {whole_run}/report.html: {HASH}")
+    assert last.endswith("folders: 2 damaged, 0 left over, 0 cannot be checked")
 
 
 def test_what_was_made_from_another_dataset_is_found(whole_run):
-    dataset = Dataset.load(whole_run / DATASET[1])
+    dataset = Dataset.load(whole_run / "datasets/ct.npz")
     train = dataset.splits["train"]
     dataset.splits["train"] = replace(train, images=255 - train.images)
-    dataset.save(whole_run / DATASET[1])
+    save(dataset, whole_run / "datasets/ct.npz")
     findings = {finding.path.relative_to(whole_run).as_posix(): finding for finding in verify(whole_run)}
     assert set(findings) == {
-        "audit/ct.neighbours.json",
-        *(f"models/ct/{name}/seed0/medbench.json" for name in ("ae", "medienet", "classic")),
+        "audit/ct.html",
+        *(f"models/ct/{name}/seed0" for name in ("ae", "medienet", "classic")),
         *(f"features/ct/{split}.safetensors" for split in ("train", "test")),
         "utility/ct/steps/real/real.json",
         "utility/ct/steps/real+classic@1/seed0.json",
+        "tables/field",
+        "figures/field",
     }
-    model = findings[f"{MODEL}/medbench.json"]
-    assert model.problem == "was made from another datasets/ct.npz than is there now"
-    assert model.remove == (whole_run / MODEL,)
+    model = findings[MODEL]
+    assert model.problem == f"was made from another {whole_run}/datasets/ct.npz than is there now"
+    assert sorted(model.remove) == under(whole_run, MODEL_WHOLE)
 
 
-def test_where_samples_and_what_came_of_them_differ_both_go(whole_run):
-    write_npz(whole_run / CLASSIC, read_npz(whole_run / CLASSIC) | {"labels": np.ones(8, int)})
-    features, utility = verify(whole_run)
-    assert features.problem == f"was made from another {CLASSIC} than is there now"
-    assert features.remove == (whole_run / FEATURES, whole_run / CLASSIC)
-    arm = whole_run / "utility/ct/steps/real+classic@1/seed0"
-    assert utility.remove == (arm.with_suffix(".json"), arm.with_suffix(".npz"), whole_run / CLASSIC)
+def test_where_samples_changed_what_came_of_them_goes(whole_run):
+    write_npz(whole_run / f"{CLASSIC}.npz", read_npz(whole_run / f"{CLASSIC}.npz") | {"labels": np.ones(8, int)})
+    findings = {finding.path.relative_to(whole_run).as_posix(): finding for finding in verify(whole_run)}
+    arm = "utility/ct/steps/real+classic@1/seed0"
+    assert set(findings) == {f"{FEATURES}.safetensors", f"{arm}.json", "tables/field", "figures/field"}
+    assert sorted(findings[f"{arm}.json"].remove) == under(whole_run, product(arm, ".json", ".npz"))
 
 
 def test_another_first_stage_is_found(whole_run):
-    write_json(whole_run / "models/ct/ae/seed0/vae/config.json", {"channels": 8})
+    formats.write_json(whole_run / "models/ct/ae/seed0/vae/config.json", {"channels": 8})
     write_sums(whole_run / "models/ct/ae/seed0")
-    (finding,) = verify(whole_run)
-    assert finding.path == whole_run / MODEL / "medbench.json"
-    assert finding.remove == (whole_run / MODEL, whole_run / "models/ct/ae/seed0")
+    found = {finding.path.relative_to(whole_run).as_posix() for finding in verify(whole_run)}
+    assert MODEL in found
+    assert "models/ct/classic/seed0" not in found
 
 
 def test_what_comes_of_a_damaged_file_is_not_damaged(whole_run):
     cut(whole_run / "models/ct/ae/seed0/vae/config.json")
     flip(whole_run / "datasets/ct.npz")
-    assert [finding.path.name for finding in verify(whole_run)] == ["config.json", "ct.npz"]
+    assert [finding.path.name for finding in verify(whole_run)] == ["ct.npz", "config.json"]
 
 
-def test_what_states_no_hash_cannot_be_checked(whole_run):
-    card = read_json(whole_run / "datasets/ct.json")
-    write_json(whole_run / "datasets/ct.json", card | {"npz_sha256": None})
-    model = whole_run / "models/ct/classic/seed0/medbench.json"
-    write_json(model, {"made_with": "older"})
-    write_sums(model.parent)
-    print_verified(whole_run)
-    assert [finding.line() for finding in verify(whole_run)] == [
-        f"cannot be checked: {path}: states no hash of datasets/ct.npz, as files of another version do"
-        for path in (whole_run / "datasets/ct.json", model)
-    ]
-    cut(whole_run / "datasets/ct.npz")
-    assert "is not a readable npz file" in verify(whole_run)[0].problem
+def test_the_record_of_another_version_is_named(whole_run):
+    write_sealed(whole_run / f"{FID}.record.json", {"sha256": {}})
+    (finding,) = verify(whole_run)
+    assert finding.problem == "another version of medbench wrote it"
+    assert sorted(finding.remove) == under(whole_run, product(FID, ".json"))
 
 
 def test_what_was_made_from_a_removed_file_cannot_be_checked(whole_run):
-    (whole_run / CLASSIC).unlink()
+    for path in product(CLASSIC, ".npz"):
+        (whole_run / path).unlink()
     findings = verify(whole_run)
     assert {finding.verdict for finding in findings} == {Verdict.UNCHECKED}
-    assert [finding.path.name for finding in findings] == ["seed0.safetensors", "seed0.json"]
-    assert findings[0].problem == f"{CLASSIC}, which it was made from, is not there"
+    assert findings[0].path == whole_run / f"{FEATURES}.safetensors"
+    assert findings[0].problem == f"{whole_run / CLASSIC}.npz, which it was made from, is not there"
+
+
+def test_a_file_that_was_removed_alone_leaves_its_record_and_no_damage(whole_run):
+    (whole_run / f"{CLASSIC}.npz").unlink()
+    assert {finding.verdict for finding in verify(whole_run)} <= {Verdict.UNCHECKED}
 
 
 @pytest.mark.parametrize("path", ["tables/notes.md", "models/ct/medienet/notes.md"])
@@ -241,7 +244,7 @@ def test_a_file_of_somebody_else_where_folders_are_expected_is_left_alone(whole_
     (whole_run / path).write_text("mine")
     (finding,) = verify(whole_run)
     assert (finding.verdict, finding.path, finding.remove) == (Verdict.UNCHECKED, whole_run / path, ())
-    assert finding.problem == "is a file where folders are expected: not one of this run"
+    assert "a copy of yours?" in finding.problem
 
 
 def test_a_damaged_checkpoint_is_found(whole_run):

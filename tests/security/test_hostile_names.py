@@ -48,7 +48,7 @@ def test_a_path_is_a_path_to_every_verb(path, verb, tmp_path):
     section = {"name": "mine", "dataset": {"kind": "folder", "path": path, "image_size": 8}, "seed": 0}
     code, line = verb("prepare", "out.npz", "--config", section)
     assert code == 0, line
-    assert {file.name for file in tmp_path.iterdir()} == {path, "out.npz", "out.json"}
+    assert {file.name for file in tmp_path.iterdir()} == {path, "out.npz", "out.json", "out.record.json"}
 
 
 def test_so_is_a_file_that_an_option_names(verb):

@@ -2,7 +2,6 @@
 
 import ast
 import pickle
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import torch
 
 from medbench.augmenters.annotated import AnnotatedUNet
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import write_npz
-from medbench.run.seals import NPZ, UNSEALED, seal
 from medbench.training.checkpoint import CheckpointStore
+from tests.helpers.builders import card_of
+from tests.helpers.records import record, write_json, write_model, write_npz
 
 RAN = Path("ran")
 
@@ -32,11 +31,8 @@ def nothing_ran(tmp_path, monkeypatch):
 
 
 def objects(path: Path) -> Path:
-    """An npz of pickled objects, with a seal that holds."""
+    """An npz of pickled objects."""
     np.savez(path, images=np.array([Bomb()]), train_images=np.array([Bomb()]), labels=np.zeros(1, np.int64))
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.comment = f"seal {UNSEALED}".encode()
-    seal(path, NPZ)
     return path
 
 
@@ -97,9 +93,14 @@ COMMANDS = {  # a file -> the verb that reads it, and its section
 @pytest.mark.parametrize("make", [objects, plain, saved])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_in_a_file_that_a_verb_reads(verb, make, name):
+    """Whose record holds, where it is a run's."""
     command, section = COMMANDS[name]
     Path(name).parent.mkdir(parents=True, exist_ok=True)
+    write_model(Path("x.raw.json"), card_of("x", ["a", "b"]))
+    write_npz(Path("x.npz"), {})
+    write_json(Path("x.json"), {})
     make(Path("planted.npz")).rename(name)
+    record(Path(name))
     where = "datasets.x: " if command.startswith("prepare") else ""
     code, line = verb(*command.split(), "--config", section)
     assert code == 2 and line.startswith(f"medbench: {where}{name.removesuffix('.npz')}")

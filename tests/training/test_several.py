@@ -14,10 +14,11 @@ from medbench.augmenters.diffusion_sections import AnnotatedDDPM
 from medbench.augmenters.stage_sections import TrainStage
 from medbench.augmenters.train import train
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_json
+from medbench.run.formats import read_json
 from medbench.system.launcher import ON_CPU
 from tests.helpers.files import newest_step
 from tests.helpers.processes import together
+from tests.helpers.records import save
 
 SECTION = {"kind": "annotated_ddpm", "width": 8, "multipliers": [1, 2], "timesteps": 10, "gpu": 2}
 SECTION |= {"steps": 30, "batch_size": 8, "log_every": 10, "checkpoint_every": 3, "probe_images": 8}
@@ -43,7 +44,7 @@ SUFFIXES = {".safetensors", ".csv", ".json"}
 @pytest.mark.interruption
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
 def test_killed_then_stopped_then_finished_is_bit_identical(tmp_path, tiny_dataset, monkeypatch):
-    tiny_dataset(size=16).save(tmp_path / "tiny.npz")
+    save(tiny_dataset(size=16), tmp_path / "tiny.npz")
     whole, model, checkpoints = (tmp_path / name for name in ("whole", "model", "checkpoints"))
     together(trained, tmp_path / "run", tmp_path / "tiny.npz", whole, tmp_path / "c")
     command = [sys.executable, "-m", "medbench", "train", str(tmp_path / "tiny.npz"), str(model)]
@@ -76,7 +77,7 @@ def test_killed_then_stopped_then_finished_is_bit_identical(tmp_path, tiny_datas
 
 def test_without_a_gpu_the_verb_trains_in_one_process_and_says_so(tmp_path, tiny_dataset, medbench, monkeypatch):
     monkeypatch.delenv(ON_CPU, raising=False)
-    tiny_dataset().save(tmp_path / "tiny.npz")
+    save(tiny_dataset(), tmp_path / "tiny.npz")
     stage = STAGE | {"augmenter": SECTION | {"steps": 2}}
     arguments = ("--config", stage, "--seed", 0, "--checkpoints", tmp_path / "c")
     done = medbench("train", tmp_path / "tiny.npz", tmp_path / "model", *arguments)

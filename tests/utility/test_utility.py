@@ -16,11 +16,12 @@ from torch import nn
 from medbench.core.errors import Interrupted, UserError
 from medbench.data.dataset import Dataset, Split, class_counts
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_json, read_npz, write_npz
+from medbench.run.formats import read_json, read_npz, write_npz
 from medbench.training.task import TrainingData
 from medbench.utility import classifier
 from medbench.utility.sections import UtilityStage
 from medbench.utility.utility import utility
+from tests.helpers.records import save
 
 CLASSIFIER = {
     "network": "resnet18",
@@ -63,7 +64,7 @@ def small_network(monkeypatch):
 
 @pytest.fixture
 def dataset(tmp_path, tiny_dataset) -> Path:
-    tiny_dataset(n=20).save(tmp_path / "tiny.npz")
+    save(tiny_dataset(n=20), tmp_path / "tiny.npz")
     return tmp_path / "tiny.npz"
 
 
@@ -82,7 +83,7 @@ def relabelled(dataset: Path, path: Path, split: str, labels: np.ndarray) -> Pat
     old = loaded.splits[split]
     splits = {**loaded.splits, split: Split(old.images, labels, old.groups)}
     card = loaded.card.model_copy(update={"counts": class_counts(splits, 2)})
-    Dataset(splits, card).save(path)
+    save(Dataset(splits, card), path)
     return path
 
 
@@ -173,7 +174,8 @@ def test_kappa_is_stored_where_classes_have_an_order(tmp_path, dataset):
     settings = stage(classifier={"steps": 2, "validations": 1})
     assert kappas(scores(tmp_path / "plain", dataset, settings)[0]) == {}
     loaded = Dataset.load(dataset)
-    Dataset(loaded.splits, loaded.card.model_copy(update={"task": "ordinal-regression"})).save(tmp_path / "ordered.npz")
+    ordered = Dataset(loaded.splits, loaded.card.model_copy(update={"task": "ordinal-regression"}))
+    save(ordered, tmp_path / "ordered.npz")
     result, arrays = scores(tmp_path / "ordered", tmp_path / "ordered.npz", settings)
     expected = {}
     for seed in (0, 1):

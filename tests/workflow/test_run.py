@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from medbench.run.files import sha256_of
+from medbench.run.layout import record_of
 from tests.helpers.files import copy_project, flip
 from tests.security import watcher
 
@@ -226,10 +227,10 @@ def test_snakemakes_own_report_shows_tables_and_figures_by_study(finished, tmp_p
 
 
 def content(results: Path) -> dict[str, str]:
-    """Path -> hash of all that later stages read, and of the tables."""
+    """Path -> hash of all that later stages read, and of the tables; records hold times."""
     stages = ("datasets", "models", "samples", "features", "fidelity", "utility", "tables")
-    files = (path for stage in stages for path in (results / stage).rglob("*") if path.is_file())
-    return {str(path.relative_to(results)): sha256_of(path) for path in files if not path.name.startswith(".")}
+    files = (path for stage in stages for path in (results / stage).rglob("[!.]*") if path.is_file())
+    return {str(path.relative_to(results)): sha256_of(path) for path in files if path != record_of(path)}
 
 
 def test_a_damaged_output_is_refused_and_made_again_as_it_was(project):
@@ -241,8 +242,19 @@ def test_a_damaged_output_is_refused_and_made_again_as_it_was(project):
     printed = project.snakemake(fails=True)
     (line,) = re.findall(r"^medbench: fidelity phantom_xray-medienet_l2-seed0: (.*) \(log: .*\)$", printed, re.M)
     problem, command = line.split("; remove it: ")
-    assert problem == f"{damaged}: is damaged (its content is not what its own sha256 says)"
+    assert problem == f"{damaged}: is damaged (its content is not what its record says)"
     assert len(printed[printed.rindex(line) :].splitlines()) < 10, printed[-2000:]  # it is not buried
     subprocess.run(command, shell=True, check=True, cwd=project.folder)
     project.snakemake()
     assert content(results) == before
+
+
+def test_what_a_kill_left_without_a_record_is_made_again_by_the_same_command(project):
+    results = project.folder / "results/tiny"
+    before = content(results)
+    for product in ("samples/phantom_xray/medienet_l2/seed0", "tables/tiny", "utility/phantom_xray/steps/real/real"):
+        (results / f"{product}.record.json").unlink()
+    assert {"sample", "tables", "utility"} <= project.would_run()
+    project.snakemake()
+    assert content(results) == before
+    assert project.would_run() == set()

@@ -3,52 +3,55 @@
 
 rule train:
     input:
-        dataset="results/{run}/datasets/{dataset}.npz",
-        card="results/{run}/datasets/{dataset}.json",
-        first_stage=first_stage,
-        given=given_file,
-        inception=checking_weights,
+        dataset=path(layout.DATASET),
+        first_stage=made(layout.MODEL, plan.first_stage, "dataset", "augmenter", "seed"),
+        given=fetched(inputs.augmenter_file, "dataset", "augmenter"),
+        inception=fetched(inputs.checking_file, "augmenter"),
     output:
-        model=directory("results/{run}/models/{dataset}/{augmenter}/seed{seed}"),
+        model=directory(path(layout.MODEL)),
+        beside=beside(layout.MODEL),
     log:
-        "results/{run}/logs/train/{dataset}-{augmenter}-seed{seed}.log",
+        log_of(layout.MODEL),
     conda:
         "../envs/medbench.yaml"
-    threads: train_threads
+    threads: of(plan.training_threads, "augmenter")
     resources:
-        gpu=train_gpus,
-        mem_mb=growing(train_memory),
+        gpu=of(plan.training_gpus, "augmenter"),
+        mem_mb=growing(of(resources.train, "dataset", "augmenter")),
         runtime=growing(480),
     params:
-        section=train_section,
-        code=augmenter_code("train"),
-        options=train_options,
-        given=given_state,
-        checkpoints="results/{run}/checkpoints/train/{dataset}-{augmenter}-seed{seed}",
+        section=of(plan.train_section, "augmenter"),
+        code=code("train", "augmenters", "augmenter"),
+        first_stage=lambda wildcards, input: option("first-stage", input.first_stage),
+        given=outside("given", inputs.augmenter_file, "dataset", "augmenter"),
+        inception=outside("inception", inputs.checking_file, "augmenter"),
+        content=hashed(inputs.given_state, "dataset", "augmenter"),
+        checkpoints=checkpoints(layout.MODEL),
     shell:
         "medbench train {input.dataset:q} {output.model:q} --config {params.section:q}"
-        " --seed {wildcards.seed} --checkpoints {params.checkpoints:q} {params.options}"
-        " > {log:q} 2>&1"
+        " --seed {wildcards.seed} --checkpoints {params.checkpoints:q}"
+        " {params.first_stage} {params.given} {params.inception} > {log:q} 2>&1"
 
 
 rule sample:
     input:
-        model=sampled_model,
+        model=made(layout.MODEL, plan.sampled_model, "dataset", "augmenter", "seed"),
     output:
-        samples="results/{run}/samples/{dataset}/{augmenter}/seed{seed}.npz",
+        samples=path(layout.SAMPLES),
+        beside=beside(layout.SAMPLES),
     log:
-        "results/{run}/logs/sample/{dataset}-{augmenter}-seed{seed}.log",
+        log_of(layout.SAMPLES),
     conda:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
-        gpu=sample_gpus,
-        mem_mb=growing(sample_memory),
+        gpu=of(plan.gpus, "augmenter"),
+        mem_mb=growing(of(resources.sample, "dataset", "augmenter")),
         runtime=growing(120),
     params:
-        section=sample_section,
-        code=augmenter_code("sample"),
-        checkpoints="results/{run}/checkpoints/sample/{dataset}-{augmenter}-seed{seed}",
+        section=of(plan.sample_section, "augmenter"),
+        code=code("sample", "augmenters", "augmenter"),
+        checkpoints=checkpoints(layout.SAMPLES),
     shell:
         "medbench sample {input.model:q} {output.samples:q} --config {params.section:q}"
         " --seed {wildcards.seed} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"

@@ -14,7 +14,7 @@ rule fetch:
     conda:
         "../envs/medbench.yaml"
     params:
-        section=fetch_section,
+        section=lambda wildcards, output: FETCHES[output.record].canonical(),
         code=code_of("fetch"),
     shell:
         "medbench fetch {output.record:q} --config {params.section:q} > {log:q} 2>&1"
@@ -28,63 +28,62 @@ rule fetch_all:
 
 rule prepare:
     input:
-        files=dataset_files,
+        files=fetched(inputs.dataset_files, "dataset"),
     output:
-        npz="results/{run}/datasets/{dataset}.raw.npz",
-        card="results/{run}/datasets/{dataset}.raw.json",
+        npz=path(layout.RAW),
+        beside=beside(layout.RAW),
     log:
-        "results/{run}/logs/prepare/{dataset}.log",
+        log_of(layout.RAW),
     priority: 1  # a broken image anywhere is found before hours of training elsewhere
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=growing(dataset_memory),
+        mem_mb=growing(of(resources.dataset, "dataset")),
         runtime=growing(120),
     params:
-        section=prepare_section,
-        files=dataset_state,
-        code=prepare_code,
+        section=of(plan.prepare_section, "dataset"),
+        files=hashed(inputs.dataset_state, "dataset"),
+        code=code("prepare", "datasets", "dataset"),
     shell:
         "medbench prepare {output.npz:q} --config {params.section:q} > {log:q} 2>&1"
 
 
 rule audit:
     input:
-        npz="results/{run}/datasets/{dataset}.raw.npz",
-        card="results/{run}/datasets/{dataset}.raw.json",
+        npz=path(layout.RAW),
     output:
-        npz="results/{run}/datasets/{dataset}.npz",
-        card="results/{run}/datasets/{dataset}.json",
-        found="results/{run}/audit/{dataset}.json",
+        npz=path(layout.DATASET),
+        beside=beside(layout.DATASET),
     log:
-        "results/{run}/logs/audit/{dataset}.log",
+        log_of(layout.DATASET),
     priority: 1
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=growing(dataset_memory),
+        mem_mb=growing(of(resources.dataset, "dataset")),
         runtime=growing(120),
     params:
-        section=audit_section,
+        section=of(plan.audit_section, "dataset"),
         code=code_of("audit"),
+        found=in_run(layout.FINDINGS),
     shell:
-        "medbench audit {input.npz:q} {output.npz:q} --found {output.found:q}"
+        "medbench audit {input.npz:q} {output.npz:q} --found {params.found:q}"
         " --config {params.section:q} > {log:q} 2>&1"
 
 
 rule audit_page:
     input:
-        npz="results/{run}/datasets/{dataset}.raw.npz",
-        card="results/{run}/datasets/{dataset}.raw.json",
-        found="results/{run}/audit/{dataset}.json",
+        npz=path(layout.RAW),
+        found=in_run(layout.FINDINGS),
     output:
-        page=report("results/{run}/audit/{dataset}.html", category="Audit"),
+        page=report(path(layout.AUDIT_PAGE), category="Audit"),
+        beside=beside(layout.AUDIT_PAGE),
     log:
-        "results/{run}/logs/audit_page/{dataset}.log",
+        log_of(layout.AUDIT_PAGE),
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=growing(dataset_memory),
+        mem_mb=growing(of(resources.dataset, "dataset")),
         runtime=growing(30),
     params:
         code=code_of("audit_page"),

@@ -3,12 +3,13 @@
 
 rule features_real:
     input:
-        images="results/{run}/datasets/{dataset}.npz",
-        weights=needed(inputs.inception_file(CONFIG)),
+        images=path(layout.DATASET),
+        weights=fetched(inputs.inception_file),
     output:
-        features="results/{run}/features/{dataset}/{split}.safetensors",
+        features=path(layout.REAL_FEATURES),
+        beside=beside(layout.REAL_FEATURES),
     log:
-        "results/{run}/logs/features/{dataset}-{split}.log",
+        log_of(layout.REAL_FEATURES),
     conda:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
@@ -19,7 +20,7 @@ rule features_real:
     params:
         section=plan.features_section(CONFIG, generated=False).canonical(),
         code=code_of("features"),
-        weights=option("weights", inputs.inception_file(CONFIG)),
+        weights=outside("weights", inputs.inception_file),
         key="{split}_images",
     shell:
         "medbench features {input.images:q} {output.features:q} --config {params.section:q}"
@@ -28,29 +29,31 @@ rule features_real:
 
 use rule features_real as features_generated with:
     input:
-        images="results/{run}/samples/{dataset}/{augmenter}/seed{seed}.npz",
-        weights=needed(inputs.inception_file(CONFIG)),
+        images=path(layout.SAMPLES),
+        weights=fetched(inputs.inception_file),
     output:
-        features="results/{run}/features/{dataset}/{augmenter}/seed{seed}.safetensors",
+        features=path(layout.FEATURES),
+        beside=beside(layout.FEATURES),
     log:
-        "results/{run}/logs/features/{dataset}-{augmenter}-seed{seed}.log",
+        log_of(layout.FEATURES),
     params:
         section=plan.features_section(CONFIG, generated=True).canonical(),
         code=code_of("features"),
-        weights=option("weights", inputs.inception_file(CONFIG)),
+        weights=outside("weights", inputs.inception_file),
         key="images",
 
 
 rule fidelity:
     input:
-        dataset="results/{run}/datasets/{dataset}.npz",
-        train="results/{run}/features/{dataset}/train.safetensors",
-        test="results/{run}/features/{dataset}/test.safetensors",
-        generated="results/{run}/features/{dataset}/{augmenter}/seed{seed}.safetensors",
+        dataset=path(layout.DATASET),
+        train=path(layout.REAL_FEATURES, split="train"),
+        test=path(layout.REAL_FEATURES, split="test"),
+        generated=path(layout.FEATURES),
     output:
-        scores="results/{run}/fidelity/{dataset}/{augmenter}/seed{seed}.json",
+        scores=path(layout.FIDELITY),
+        beside=beside(layout.FIDELITY),
     log:
-        "results/{run}/logs/fidelity/{dataset}-{augmenter}-seed{seed}.log",
+        log_of(layout.FIDELITY),
     conda:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
@@ -58,7 +61,7 @@ rule fidelity:
         mem_mb=growing(resources.DISTANCES),
         runtime=growing(60),
     params:
-        section=fidelity_section,
+        section=of(plan.fidelity_section, "dataset", "augmenter"),
         code=code_of("fidelity"),
     shell:
         "medbench fidelity {input.dataset:q} {output.scores:q} --config {params.section:q}"
@@ -69,14 +72,14 @@ rule fidelity:
 rule neighbours:
     # The part of a dataset's audit that needs features.
     input:
-        dataset="results/{run}/datasets/{dataset}.npz",
-        card="results/{run}/datasets/{dataset}.json",
-        train="results/{run}/features/{dataset}/train.safetensors",
-        test="results/{run}/features/{dataset}/test.safetensors",
+        dataset=path(layout.DATASET),
+        train=path(layout.REAL_FEATURES, split="train"),
+        test=path(layout.REAL_FEATURES, split="test"),
     output:
-        found="results/{run}/audit/{dataset}.neighbours.json",
+        found=path(layout.NEIGHBOURS),
+        beside=beside(layout.NEIGHBOURS),
     log:
-        "results/{run}/logs/neighbours/{dataset}.log",
+        log_of(layout.NEIGHBOURS),
     conda:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
@@ -84,7 +87,7 @@ rule neighbours:
         mem_mb=growing(resources.DISTANCES),
         runtime=growing(60),
     params:
-        section=neighbours_section,
+        section=of(plan.neighbours_section, "dataset"),
         code=code_of("neighbours"),
     shell:
         "medbench neighbours {input.dataset:q} --config {params.section:q}"
@@ -94,17 +97,17 @@ rule neighbours:
 
 rule neighbours_page:
     input:
-        dataset="results/{run}/datasets/{dataset}.npz",
-        card="results/{run}/datasets/{dataset}.json",
-        found="results/{run}/audit/{dataset}.neighbours.json",
+        dataset=path(layout.DATASET),
+        found=path(layout.NEIGHBOURS),
     output:
-        page=report("results/{run}/audit/{dataset}.neighbours.html", category="Audit"),
+        page=report(path(layout.NEIGHBOURS_PAGE), category="Audit"),
+        beside=beside(layout.NEIGHBOURS_PAGE),
     log:
-        "results/{run}/logs/neighbours_page/{dataset}.log",
+        log_of(layout.NEIGHBOURS_PAGE),
     conda:
         "../envs/medbench.yaml"
     resources:
-        mem_mb=growing(dataset_memory),
+        mem_mb=growing(of(resources.dataset, "dataset")),
         runtime=growing(30),
     params:
         code=code_of("neighbours_page"),

@@ -8,35 +8,33 @@ localrules:
 rule section:
     # A file, because what a large study consists of is longer than a command line can be.
     output:
-        section="results/{run}/sections/{page}.json",
+        section=path(layout.SECTION),
+        beside=beside(layout.SECTION),
     log:
-        "results/{run}/logs/section/{page}.log",
+        log_of(layout.SECTION),
     priority: 2  # `medbench status` reads it while the run goes on
     params:
         content=page_content,
     run:
-        write_json(output.section, loads(params.content))
+        with recorded("section", [Path(output.section)]):
+            write_json(output.section, loads(params.content))
 
 
 rule tables:
     input:
-        section="results/{run}/sections/{study}.json",
-        fidelity=of_study("fidelity", ".json"),
-        models=models_of_study,
-        utility=classifiers_of_study,
-        every=scores_of_study,
-        cards=dataset_cards,
-        audits=dataset_audits,
+        section=path(layout.SECTION, page="{study}"),
+        files=lambda wildcards: files_of_study(wildcards.study),
     output:
         folder=report(
-            directory("results/{run}/tables/{study}"),
+            directory(path(layout.TABLES)),
             patterns=["{table}.md"],
             category="{study}",
             subcategory="Tables",
             labels={"table": "{table}"},
         ),
+        beside=beside(layout.TABLES),
     log:
-        "results/{run}/logs/tables/{study}.log",
+        log_of(layout.TABLES),
     conda:
         "../envs/medbench.yaml"
     resources:
@@ -51,25 +49,19 @@ rule tables:
 
 rule figures:
     input:
-        section="results/{run}/sections/{study}.json",
-        fidelity=of_study("fidelity", ".json"),
-        models=models_of_study,
-        samples=of_study("samples", ".npz"),
-        datasets=datasets_of_study,
-        utility=classifiers_of_study,
-        every=scores_of_study,
-        cards=dataset_cards,
-        audits=dataset_audits,
+        section=path(layout.SECTION, page="{study}"),
+        files=lambda wildcards: files_of_study(wildcards.study),
     output:
         folder=report(
-            directory("results/{run}/figures/{study}"),
+            directory(path(layout.FIGURES)),
             patterns=["{figure}.png"],
             category="{study}",
             subcategory="Figures",
             labels={"figure": "{figure}"},
         ),
+        beside=beside(layout.FIGURES),
     log:
-        "results/{run}/logs/figures/{study}.log",
+        log_of(layout.FIGURES),
     conda:
         "../envs/medbench.yaml"
     resources:
@@ -84,13 +76,13 @@ rule figures:
 
 rule report:
     input:
-        [study_products(study) for study in CONFIG.run],
-        audit_pages_of_run(),
-        section="results/{run}/sections/report.json",
+        pages_of_run(),
+        section=path(layout.SECTION, page="report"),
     output:
-        page=report("results/{run}/report.html", category="Report"),
+        page=report(path(layout.REPORT), category="Report"),
+        beside=beside(layout.REPORT),
     log:
-        "results/{run}/logs/report.log",
+        log_of(layout.REPORT),
     conda:
         "../envs/medbench.yaml"
     resources:

@@ -3,29 +3,28 @@
 
 rule utility:
     input:
-        dataset="results/{run}/datasets/{dataset}.npz",
-        card="results/{run}/datasets/{dataset}.json",
-        samples=arm_samples,
-        weights=needed(inputs.classifier_file(CONFIG)),
+        dataset=path(layout.DATASET),
+        samples=made(layout.SAMPLES, plan.arm_samples, "dataset", "arm", "origin"),
+        weights=fetched(inputs.classifier_file),
     output:
-        scores="results/{run}/utility/{dataset}/{budget}/{arm}/{origin}.json",
-        every="results/{run}/utility/{dataset}/{budget}/{arm}/{origin}.npz",
+        scores=path(layout.UTILITY),
+        beside=beside(layout.UTILITY),
     log:
-        "results/{run}/logs/utility/{dataset}-{budget}-{arm}-{origin}.log",
+        log_of(layout.UTILITY),
     priority: 1  # real arms need no generator: a dataset that cannot be scored is found before any is trained
     conda:
         "../envs/medbench.yaml"
     threads: CONFIG.torch_threads
     resources:
         gpu=plan.gpus(CONFIG),
-        mem_mb=growing(utility_memory),
+        mem_mb=growing(of(resources.utility, "dataset")),
         runtime=growing(480),
     params:
-        section=utility_section,
+        section=of(plan.utility_section, "dataset", "budget", "arm"),
         code=code_of("utility"),
-        samples=samples_option,
-        weights=option("weights", inputs.classifier_file(CONFIG)),
-        checkpoints="results/{run}/checkpoints/utility/{dataset}-{budget}-{arm}-{origin}",
+        samples=lambda wildcards, input: option("samples", input.samples),
+        weights=outside("weights", inputs.classifier_file),
+        checkpoints=checkpoints(layout.UTILITY),
     shell:
         "medbench utility {input.dataset:q} {output.scores:q} --config {params.section:q}"
         " {params.samples} {params.weights} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"

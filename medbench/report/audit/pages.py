@@ -27,8 +27,8 @@ from medbench.report.audit.pictures import (
     two_labels,
 )
 from medbench.report.templating import filled
-from medbench.run.sealed_files import read_model
-from medbench.run.seals import write_html
+from medbench.run.files import write_text
+from medbench.run.formats import read_model
 
 MOST_LISTED = 200  # removals
 
@@ -48,7 +48,7 @@ def draw_audit(raw_path: Path, result_path: Path, output: Path) -> None:
     counts = class_counts(raw.splits, len(raw.card.classes))
     if (result.source_sha256, result.before) != (raw.card.source_sha256, {name: counts[name] for name in SPLITS}):
         raise UserError(f"{result_path}: is not about {raw_path}; run `audit` again")
-    write_html(output, page(raw, result))
+    write_text(output, page(raw, result))
 
 
 def page(raw: Dataset, result: AuditResult) -> str:
@@ -129,7 +129,7 @@ def draw_neighbours(dataset_path: Path, result_path: Path, page: Path) -> None:
     dataset, result = Dataset.load_audited(dataset_path), read_model(result_path, NeighboursResult)
     if result.dataset_sha256 != dataset.card.npz_sha256:
         raise UserError(f"{result_path}: is not about {dataset_path}; run `neighbours` again")
-    write_html(page, neighbours_page(dataset, result))
+    write_text(page, neighbours_page(dataset, result))
 
 
 def neighbours_page(dataset: Dataset, result: NeighboursResult) -> str:

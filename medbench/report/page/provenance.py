@@ -11,13 +11,13 @@ from typing import Any
 
 import medbench
 from medbench.report.results import StudyResults
+from medbench.run.formats import read_json
 from medbench.run.job_logs import read_usage
-from medbench.run.layout import STAGES, log_of, raw_card, real_features
+from medbench.run.layout import RAW, STAGES, log_of, real_features, stage_of
 from medbench.run.logs import Usage
-from medbench.run.sealed_files import read_json
 
-# What says how it was made, by the folder that it lies in, and the stages whose numbers it speaks for.
-DESCRIBED = {"models": "train", "fidelity": "features, fidelity", "utility": "utility"}
+# Stages whose files say how they were made, and the stages whose numbers these speak for.
+DESCRIBED = {"train": "train", "fidelity": "features, fidelity", "utility": "utility"}
 CODE = ("medbench", "workflow", "Snakefile", "config.yaml")  # what a run depends on, of the repository
 PAGE_PACKAGES = ("snakemake", "scikit-learn", "pandas", "matplotlib", "seaborn", "jinja2", "pillow")
 
@@ -97,11 +97,11 @@ class Machines:
 def machines(studies: Iterable[StudyResults]) -> Machines:
     """Of every model, fidelity and utility file that the studies of a run expect and that is there."""
     runtimes: dict[str, list[Mapping[str, Any]]] = {}
-    there = {path: results.folder / path for results in studies for path in results.expected if results.present(path)}
-    for path, file in there.items():
-        stage = DESCRIBED.get(path.split("/")[0])
-        if stage and path.endswith(".json"):
-            content = read_json(file)
+    there = {path: results for results in studies for path in results.expected if results.present(path)}
+    for path, results in there.items():
+        stage = DESCRIBED.get(stage_of(path))
+        if stage:
+            content = read_json(results.checked(path, "medbench.json" if stage == "train" else None))
             runtimes.setdefault(stage, []).append(content.get("runtime") or content["conditions"])
     by_stage = [{"stage": name} | _machine(runtimes[name]) for name in DESCRIBED.values() if name in runtimes]
     everything = [runtime.get("versions", {}) for found in runtimes.values() for runtime in found]
@@ -164,7 +164,7 @@ def _logs(studies: Iterable[StudyResults]) -> dict[str, str]:
 def _expected_logs(results: StudyResults) -> list[str]:
     features = [path for name in results.datasets if results.augmenters for path in real_features(name)]
     pages = [f"{folder}/{results.study}" for folder in ("tables", "figures")]
-    return [*map(log_of, [*map(raw_card, results.datasets), *results.expected, *features, *pages])]
+    return [*map(log_of, [*map(RAW.path, results.datasets), *results.expected, *features, *pages])]
 
 
 def _stage(log: str) -> str:

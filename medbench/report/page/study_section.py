@@ -29,7 +29,7 @@ from medbench.report.tables.utility_notes import utility_notes
 from medbench.report.tables.utility_table import utility_tables
 from medbench.report.tables.within_table import within_notes, within_tables
 from medbench.report.utility_results import utility_rows
-from medbench.run.seals import require_folder
+from medbench.run.records import require
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _described(results: StudyResults) -> str:
 def _blocks(results: StudyResults, effect: pd.DataFrame, pages: Path) -> Iterator[Block]:
     folder = pages / "figures" / results.study
     if folder.is_dir():
-        require_folder(folder)
+        require(folder)
     pictures = study_pictures(folder)
     where = Path(os.path.relpath(pages, results.folder))
     tables, figures = (f"{(where / kind / results.study).as_posix()}/" for kind in ("tables", "figures"))

@@ -8,10 +8,10 @@ from medbench.report.gaps import MISSING
 from medbench.report.numbers import NOT_KNOWN
 from medbench.report.results import StudyResults
 from medbench.report.tables.markup import Table
+from medbench.run.formats import read_npz
 from medbench.run.job_logs import read_usage, spelled_seconds
-from medbench.run.layout import log_of
+from medbench.run.layout import MODEL, SAMPLES, log_of
 from medbench.run.logs import Usage
-from medbench.run.sealed_files import read_sealed_npz
 
 COST_HEADER = [
     "training",
@@ -38,9 +38,9 @@ def time_table(results: StudyResults) -> Table:
 
 def _sampling(results: StudyResults, dataset: str, name: str) -> str:
     """Seconds per image. A job's start counts, so few images look slow; a resumed job counts from its last start."""
-    paths = [f"samples/{dataset}/{name}/seed{seed}.npz" for seed in results.seeds]
+    paths = [SAMPLES.path(dataset, name, seed) for seed in results.seeds]
     usages = {path: usage for path in paths if results.present(path) and (usage := _usage(results, path))}
-    return _mean([u.seconds / len(read_sealed_npz(results.folder / path)["labels"]) for path, u in usages.items()])
+    return _mean([u.seconds / len(read_npz(results.checked(path))["labels"]) for path, u in usages.items()])
 
 
 def _training(results: StudyResults, dataset: str, name: str) -> list[str]:
@@ -69,7 +69,7 @@ def _cpu(usages: Sequence[Usage]) -> list[float]:
 
 def _usages(results: StudyResults, dataset: str, trained: str) -> list[Usage]:
     """Of the training jobs that finished, one a generator seed."""
-    paths = [f"models/{dataset}/{trained}/seed{seed}/medbench.json" for seed in results.seeds]
+    paths = [MODEL.path(dataset, trained, seed) for seed in results.seeds]
     return [usage for path in paths if (usage := _usage(results, path))]
 
 

@@ -25,8 +25,8 @@ from medbench.report.page.study_section import study_section
 from medbench.report.page.times import time_table
 from medbench.report.results import StudyResults
 from medbench.report.templating import filled
+from medbench.run.files import write_text
 from medbench.run.job_logs import spelled_seconds
-from medbench.run.seals import write_html
 
 SHOWN_FINDINGS = 3  # of an audit; its own page holds all
 
@@ -77,7 +77,7 @@ def write_page(run: Path, stage: PageStage, output: Path, partial: bool = False)
         require_same_config(results)
     context = _context(stage, studies, output.parent if partial else run, output)
     page = filled("report.html.j2", context, "medbench.report.page", duration=spelled_seconds, patients=patients_text)
-    write_html(output, page)
+    write_text(output, page)
 
 
 def _context(stage: PageStage, studies: list[StudyResults], pages: Path, page: Path) -> dict[str, Any]:

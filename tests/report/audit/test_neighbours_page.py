@@ -12,8 +12,9 @@ from medbench.data.dataset import Dataset
 from medbench.report.audit.findings import neighbours_findings
 from medbench.report.audit.pages import draw_neighbours, neighbours_page
 from medbench.run.files import sha256_of
-from medbench.run.sealed_files import read_json, write_json
+from medbench.run.formats import read_json
 from tests.helpers.parsed_page import Page, assert_self_contained, text_of
+from tests.helpers.records import write_json
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from medbench.data.dataset import SPLITS, Dataset, Split
 from medbench.report.results import StudyResults
 from medbench.run.files import write_text
 from medbench.run.logs import Usage
-from medbench.run.sealed_files import write_json, write_npz
-from medbench.run.seals import write_sums
-from tests.helpers.builders import card_of, write_fidelity
+from tests.helpers.builders import card_of, write_fidelity, write_trained
+from tests.helpers.records import save, write_npz
 
 SIZE = 12
 LATENT = {"first_stage": "ae", "fidelity_checks": 4, "select": "kid"}
@@ -116,13 +115,13 @@ def _write_dataset(folder: Path, name: str, classes) -> None:
         counts={split: np.bincount(labels).tolist() for split in SPLITS},
     )
     split = Split(_images(name, 60), labels, np.arange(60))
-    Dataset(dict.fromkeys(SPLITS, split), card).save(folder / f"datasets/{name}.npz")
+    save(Dataset(dict.fromkeys(SPLITS, split), card), folder / f"datasets/{name}.npz")
 
 
 def _write_generator(folder: Path, config: Config, model: Generator, n_classes: int, dimensions) -> None:
-    section, rng = config.augmenters[model.augmenter], numpy_rng(0, model.path)
-    trained = Generator(model.dataset, trained_as(config, model.augmenter), model.seed)
-    _write_model(folder, section, trained)
+    name, section = _name(model), config.augmenters[model.augmenter]
+    trained, rng = model._replace(augmenter=trained_as(config, model.augmenter)), numpy_rng(0, name)
+    _write_model(folder, section, _name(trained))
     labels = np.arange(60) % n_classes
     arrays = {"images": _images(model.dataset, 60, model.augmenter, model.seed), "labels": labels}
     noisy = section.kind in ("medienet", "ldm", "cddpm", "annotated_ddpm")
@@ -130,25 +129,29 @@ def _write_generator(folder: Path, config: Config, model: Generator, n_classes: 
     arrays["trajectory_timesteps"] = (
         np.linspace(getattr(section, "timesteps", 0), 0, 9).astype(int) if noisy else labels[:0]
     )
-    write_npz(folder / f"samples/{model.path}.npz", arrays)
-    write_text(folder / f"features/{model.path}.safetensors", "")
+    write_npz(folder / f"samples/{name}.npz", arrays)
+    write_text(folder / f"features/{name}.safetensors", "")
     seconds = 20.0 + getattr(section, "sample_steps", 0)
-    write_text(folder / f"logs/sample/{model.path.replace('/', '-')}.log", Usage(seconds, 700).line() + "\n")
+    write_text(folder / f"logs/sample/{name.replace('/', '-')}.log", Usage(seconds, 700).line() + "\n")
     around = FID.get(model.augmenter, 8) * (1 + 0.1 * rng.rand()) * (1 + 10 / (section.sample_steps if noisy else 50))
-    _write_fidelity(folder, model, around, dimensions)
+    _write_fidelity(folder, name, around, dimensions)
 
 
-def _write_model(folder: Path, section, model: Generator) -> None:
-    path = folder / f"models/{model.path}"
+def _name(model: Generator) -> str:
+    return f"{model.dataset}/{model.augmenter}/seed{model.seed}"
+
+
+def _write_model(folder: Path, section, name: str) -> None:
     runtime = {"precision": "fp32", "device": "cpu"}
     described = {"augmenter": section.model_dump(mode="json"), "runtime": runtime, "parameters": {"unet": 1_234_567}}
-    write_json(path / "medbench.json", described | {"images_seen": 6400})
-    write_text(folder / f"logs/train/{model.path.replace('/', '-')}.log", Usage(90.0, 800).line() + "\n")
     ends = ROWS.get(section.kind)
-    if ends is None:
-        write_sums(path)
-        return
-    rng, n, checks = numpy_rng(0, "log", model.path), 24, getattr(section, "fidelity_checks", 0)
+    log = _training_log(section, ends, numpy_rng(0, "log", name)) if ends else None
+    write_trained(folder / f"models/{name}", described | {"images_seen": 6400}, log)
+    write_text(folder / f"logs/train/{name.replace('/', '-')}.log", Usage(90.0, 800).line() + "\n")
+
+
+def _training_log(section, ends: dict[str, tuple[float, float]], rng: np.random.RandomState) -> str:
+    n, checks = 24, getattr(section, "fidelity_checks", 0)
     names = ["component", "step", "images_seen", *ends, *(["kid", "kept"] if checks else [])]
     lines = [",".join(names)]
     for i in range(1, n + 1):
@@ -157,12 +160,11 @@ def _write_model(folder: Path, section, model: Generator) -> None:
         kid = 0.03 + 0.1 / i + 0.01 * rng.randn() if at_check else ""
         checked = [kid, int(i == n // checks * 2)] if checks else []  # the second check is the one that was kept
         lines.append(",".join(map(str, ["unet", i * 50, i * 3200, *values, *checked])))
-    write_text(path / "training.csv", "\n".join(lines) + "\n")
-    write_sums(path)
+    return "\n".join(lines) + "\n"
 
 
-def _write_fidelity(folder: Path, model: Generator, fid: float, dimensions) -> None:
+def _write_fidelity(folder: Path, name: str, fid: float, dimensions) -> None:
     at_64 = {("fid", "train"): fid, ("fid", "test"): fid + 1, ("fid", "train_part"): fid + 0.5}
     at_64 |= {("fid_floor", "train_part"): 1.2, ("fid_over_floor", "train_part"): fid / 1.2}
     values = {(*key, dimension): value * dimension / 64 for dimension in dimensions for key, value in at_64.items()}
-    write_fidelity(folder, model.path, values, n_real=120, n_generated=60)
+    write_fidelity(folder, name, values, n_real=120, n_generated=60)

@@ -5,7 +5,7 @@ import pytest
 
 from medbench.report.figures.ablation import fid_of_parts
 from medbench.report.figures.sampling import sampling_grid
-from medbench.run.sealed_files import read_json
+from medbench.run.formats import read_json
 
 WAYS = tuple(f"steps{steps}_g{scale}" for steps in (10, 25, 50) for scale in (1, 2, 4))
 

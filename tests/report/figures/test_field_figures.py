@@ -12,7 +12,8 @@ from medbench.report.figures.fid import fid_by_augmenter
 from medbench.report.figures.fidelity_by_step import fidelity_by_step
 from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.write import write_figures
-from medbench.run.sealed_files import read_json, write_json
+from medbench.run.formats import read_json
+from tests.helpers.records import write_json, write_sums
 
 WAYS = tuple(f"steps{steps}_g{scale}" for steps in (10, 25, 50) for scale in (1, 2, 4))
 LATENTS = "latents of ae, linear, T = 1000"
@@ -111,7 +112,7 @@ def test_an_axis_is_logarithmic_where_zero_would_crush_small_values(
 ):
     results = pictured_run(tmp_path, augmenters=augmenters, datasets=("gray",))
     if scale == "linear":  # the floor is small too
-        for path in tmp_path.glob("fidelity/*/*/*.json"):
+        for path in tmp_path.glob("fidelity/*/*/seed?.json"):
             scores = read_json(path)
             rows = [row for row in scores["rows"] if row["metric"] != "fid_floor"]
             write_json(path, scores | {"rows": rows})
@@ -187,6 +188,7 @@ def test_without_checks_there_is_no_figure_of_them(pictured_run, tmp_path, drawn
 def test_a_missing_check_is_named(pictured_run, tmp_path, drawn, texts):
     results = pictured_run(tmp_path, augmenters=("medienet", "ldm"), datasets=("gray",))
     (tmp_path / "models/gray/ldm/seed1/training.csv").unlink()
+    write_sums(tmp_path / "models/gray/ldm/seed1")
     fidelity_by_step(results, tmp_path)
     assert "missing: ldm (L2) seed 1" in [text.get_text() for text in texts(drawn[0])]
 

@@ -24,9 +24,9 @@ from medbench.report.figures.samples import samples_grid
 from medbench.report.figures.write import write_figures
 from medbench.report.results import StudyResults
 from medbench.run.files import write_text
-from medbench.run.sealed_files import write_json, write_npz
-from medbench.run.seals import write_sums
-from tests.helpers.builders import card_of, write_fidelity
+from tests.helpers.builders import card_of, write_fidelity, write_trained
+from tests.helpers.files import remove
+from tests.helpers.records import save, write_npz, write_sums
 
 DATASETS = ("gray", "colour")
 CLASSES = ["normal", "squamous.cell.carcinoma"]
@@ -52,7 +52,7 @@ def fake_run(
         channels = 3 if dataset.startswith("colour") else 1
         card = card_of(dataset, CLASSES, channels=channels)
         split = Split(images(20, channels), labels, np.arange(20))
-        Dataset(dict.fromkeys(SPLITS, split), card).save(folder / "datasets" / f"{dataset}.npz")
+        save(Dataset(dict.fromkeys(SPLITS, split), card), folder / f"datasets/{dataset}.npz")
         for part in ("train", "test"):
             write_text(folder / f"features/{dataset}/{part}.safetensors", "")
         for augmenter, seed in itertools.product(augmenters, seeds):
@@ -71,10 +71,8 @@ def write_generator(folder: Path, name: str, made: np.ndarray, labels: np.ndarra
     arrays = {"images": made, "labels": labels, "trajectory": made[:9], "trajectory_timesteps": steps}
     write_npz(folder / f"samples/{name}.npz", arrays)
     log = "step,images_seen,loss,eps_mse\n50,6400,0.2,0.5\n100,12800,0.1,0.03\n"
-    write_text(folder / f"models/{name}/training.csv", log)
     model = {"augmenter": {"loss": "l2"}, "runtime": {"precision": "fp32", "device": "cpu"}}
-    write_json(folder / f"models/{name}/medbench.json", model)
-    write_sums(folder / f"models/{name}")
+    write_trained(folder / f"models/{name}", model, log)
     write_text(folder / f"features/{name}.safetensors", "")
 
 
@@ -202,6 +200,8 @@ def test_a_gap_is_named_where_it_belongs_and_the_rest_is_drawn(tmp_path, svg_alo
     for pattern, _, _ in gaps:
         for path in list(tmp_path.glob(pattern)):
             path.unlink()
+            if path.name == "training.csv":
+                write_sums(path.parent)
     write_figures(results, tmp_path / "figures")
     texts = {}
     for path in (tmp_path / "figures").glob("*.svg"):  # matplotlib notes each text in a comment beside its outlines
@@ -230,8 +230,8 @@ def test_a_gap_stands_in_place_of_its_images_and_with_those_that_have_labels(tmp
     [
         ("fidelity/gray/ann_l2/seed1.json", ["fidelity/gray/ann_l2/seed1.json"]),
         ("samples/gray/ann_l2/seed0.npz", ["samples/gray/ann_l2/seed0.npz", "fidelity/gray/ann_l2/seed0.json"]),
-        ("models/gray/ann_l2/seed0/medbench.json", ["[fms]*/gray/ann_l2/seed0*"]),
-        ("datasets/gray.json", ["*/gray*"]),
+        ("models/gray/ann_l2/seed0", ["[fms]*/gray/ann_l2/seed0*"]),
+        ("datasets/gray.npz", ["*/gray*"]),
     ],
 )
 def test_what_another_config_made_is_refused_or_drawn_as_missing(tmp_path, svg_alone, stale, missing):
@@ -249,7 +249,7 @@ def test_what_another_config_made_is_refused_or_drawn_as_missing(tmp_path, svg_a
 @pytest.mark.parametrize("unlabelled", [(), ("ann_l2", "ann_huber")])
 def test_without_its_dataset_samples_stand_beside_a_gap(tmp_path, drawn, texts, unlabelled):
     results = fake_run(tmp_path, unlabelled=unlabelled)
-    (tmp_path / "datasets/gray.json").unlink()
+    remove(tmp_path / "datasets/gray.npz")
     samples_grid(results, "gray", tmp_path / "x")
     words = [text.get_text() for text in texts(drawn[0])]
     block = ["real", "missing", "ann_l2 (L2)", "ann_huber (L2)"]

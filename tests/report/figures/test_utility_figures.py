@@ -22,7 +22,10 @@ from medbench.report.figures.roc import FPR, mean_roc, operating_point, roc_curv
 from medbench.report.figures.write import write_figures
 from medbench.report.results import StudyResults
 from medbench.report.utility_results import arm_scores
-from medbench.run.sealed_files import read_json, read_npz
+from medbench.run.formats import read_json, read_npz
+from medbench.run.layout import record_of
+from tests.helpers.files import remove as remove_written
+from tests.helpers.records import write_npz
 
 CLASSES = {"chest": ["normal", "pneumonia"], "tongue": ["white", "yellow", "a.third.coating"]}
 ARMS = ("real", "real+oversample@1", "real+a@0.5", "real+a@1", "real+b@1", "only-a")
@@ -50,7 +53,8 @@ def remove(folder: Path, pattern: str) -> None:
 
 
 def json_values(results: StudyResults, path: str, metric: str) -> list[float]:
-    rows = [row for file in sorted(results.folder.glob(path)) for row in read_json(file)["rows"]]
+    files = [file for file in sorted(results.folder.glob(path)) if file != record_of(file)]
+    rows = [row for file in files for row in read_json(file)["rows"]]
     return [row["value"] for row in rows if row["metric"] == metric and row["class"] is None]
 
 
@@ -221,6 +225,8 @@ def test_a_gap_is_named_in_every_figure_and_never_drawn_as_a_value(results, tmp_
 
 def test_an_arm_of_another_config_is_drawn_as_a_missing_one(classifier_run, tmp_path, svg_alone):
     results = classifier_run(tmp_path, CLASSES, ("real", "real+oversample@1"))
+    for name in CLASSES:
+        write_npz(tmp_path / f"datasets/{name}.npz", {})
     stale = "utility/chest/epochs/real+oversample@1/real.json"
     write_figures(replace(results, expected={stale: "another"}, partial=True), tmp_path / "partial")
     remove(tmp_path, "chest/epochs/real+oversample@1/*")
@@ -232,7 +238,7 @@ def test_an_arm_of_another_config_is_drawn_as_a_missing_one(classifier_run, tmp_
 
 def test_without_a_card_classes_are_numbered(results, tmp_path, drawn, texts):
     for name in CLASSES:
-        (tmp_path / f"datasets/{name}.json").unlink()
+        remove_written(tmp_path / f"datasets/{name}.json")
     roc_curves(results, "chest", tmp_path / "x")
     confusion_matrices(results, "tongue", tmp_path / "x")
     roc, confusion = (" ".join(text.get_text().replace("\n", " ") for text in texts(figure)) for figure in drawn)

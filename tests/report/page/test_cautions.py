@@ -8,8 +8,8 @@ from medbench.report.page.arm_verdict import ArmVerdict
 from medbench.report.page.cautions import reading_notes, warnings
 from medbench.report.page.verdict import Verdict
 from medbench.report.results import StudyResults
-from medbench.run.sealed_files import write_json
 from tests.helpers.builders import write_fidelity
+from tests.helpers.records import write_json
 
 
 def config(*datasets: str) -> Config:

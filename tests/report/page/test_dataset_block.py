@@ -11,14 +11,14 @@ from medbench.audit.neighbours import neighbours
 from medbench.audit.results import AuditResult
 from medbench.config.page_sections import PageStage, ReportStage
 from medbench.config.study import Config
-from medbench.data.dataset import Card
+from medbench.data.dataset import Card, Dataset, card_path
 from medbench.report.audit.findings import audit_findings
 from medbench.report.page.regenerate import NeededFile, needed_files
 from medbench.report.page.write import write_page
 from medbench.run.files import write_text
-from medbench.run.sealed_files import read_json, read_model, write_json
-from medbench.run.seals import write_sums
+from medbench.run.formats import read_json, read_model
 from tests.helpers.parsed_page import text_of
+from tests.helpers.records import save, write_json, write_sums
 
 CONFIG = {
     "name": "r",
@@ -115,8 +115,13 @@ def test_what_features_say_is_told_where_they_are_of_these_images(page, tiny_dat
     assert "suspiciously" not in block(html, "ct_aspub")
 
 
-def test_a_partial_page_links_to_the_audit_from_where_it_lies(page):
-    html = page(lambda folder: write_text(folder / "audit/ct.html", "all of it"), partial=True)
+def test_a_partial_page_links_to_the_audit_from_where_it_lies(page, tiny_dataset):
+    def whole(folder: Path) -> None:
+        write_text(folder / "audit/ct.html", "all of it")
+        path = folder / "datasets/ct.npz"
+        save(Dataset(tiny_dataset().splits, read_model(card_path(path), Card)), path)
+
+    html = page(whole, partial=True)
     assert '<a href="../audit/ct.html">The whole audit</a>' in html
 
 

@@ -1,7 +1,8 @@
 """What the answer says of FID: the ceiling of first stages, and the copy that fidelity alone would crown."""
 
 from medbench.report.page.fidelity_answer import fidelity_answer
-from medbench.run.sealed_files import read_json, write_json
+from medbench.run.formats import read_json
+from tests.helpers.records import write_json
 
 
 def test_the_ceiling_is_told_with_what_reconstructs_and_what_it_bounds(field_run, tmp_path):

@@ -12,7 +12,7 @@ from medbench.report.page.pictures import study_pictures
 from medbench.report.page.write import write_page
 from medbench.run.files import write_text
 from medbench.run.logs import Usage
-from medbench.run.seals import write_sums
+from tests.helpers.records import write_sums
 
 RAW = {
     "name": "field",

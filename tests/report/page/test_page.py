@@ -20,10 +20,10 @@ from medbench.data.dataset import SPLITS, Dataset, Split, class_counts
 from medbench.report.page.pictures import strip
 from medbench.report.page.write import write_page
 from medbench.run.files import write_text
-from medbench.run.sealed_files import read_json
-from medbench.run.seals import write_sums
+from medbench.run.formats import read_json
 from tests.helpers.builders import card_of, score, write_utility
 from tests.helpers.parsed_page import Page, text_of
+from tests.helpers.records import save, write_sums
 
 CLASSES = ["<b>dark</b>", "bright"]
 RAW = {
@@ -57,7 +57,7 @@ def run(tmp_path):
         page = page_sections.page_section(config, config)
         folder = tmp_path / "run"
         if not folder.exists():
-            write_dataset(folder, page.studies[0].expected["datasets/tiny.json"])
+            write_dataset(folder, page.studies[0].expected["datasets/tiny.npz"])
         expected = {path: made for study in page.studies for path, made in study.expected.items()}
         for path, made in expected.items():
             if path.startswith("utility/") and "gen" not in path and not (folder / path).exists():
@@ -83,7 +83,7 @@ def write_dataset(folder: Path, made_with: str) -> None:
         skipped=["broken.png: not an image"],
         notes=["gray made of colour"],
     )
-    Dataset(splits, card).save(folder / "datasets/tiny.npz", made_with)
+    save(Dataset(splits, card), folder / "datasets/tiny.npz", made_with)
 
 
 def write_scores(path: Path, made_with: str, seed: int) -> None:
@@ -154,7 +154,7 @@ def test_gaps_are_shown_as_gaps(run, tmp_path):
     (tmp_path / "run/datasets").mkdir(parents=True)
     config = Config.model_validate(RAW | {"run": ["gen"]})
     page = page_sections.page_section(config, config)
-    write_dataset(tmp_path / "run", page.studies[0].expected["datasets/tiny.json"])
+    write_dataset(tmp_path / "run", page.studies[0].expected["datasets/tiny.npz"])
     text = text_of(run("gen"))
     assert "Nothing is missing." not in text
     assert "Missing: model of tiny, gen, seed0, and what follows from it" in text

@@ -13,8 +13,8 @@ from medbench.report.results import StudyResults
 from medbench.run.files import write_text
 from medbench.run.job_logs import read_usage, spelled_seconds
 from medbench.run.logs import Usage
-from medbench.run.sealed_files import write_json
-from tests.helpers.builders import write_utility
+from tests.helpers.builders import write_trained, write_utility
+from tests.helpers.records import write_npz
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def study(folder: Path, *expected: str, augmenters=("gen",)) -> StudyResults:
 
 
 def models(seeds: int) -> list[str]:
-    return [f"models/ct/gen/seed{seed}/medbench.json" for seed in range(seeds)]
+    return [f"models/ct/gen/seed{seed}" for seed in range(seeds)]
 
 
 def test_costs_of_each_stage_in_the_order_of_the_pipeline(tmp_path):
@@ -82,7 +82,7 @@ def test_logs_of_what_the_run_no_longer_holds_do_not_count(tmp_path):
         write_text(tmp_path / f"logs/{removed}.log", "medbench: no memory left\n")
     for stage in ("audit", "prepare"):
         write_text(tmp_path / f"logs/{stage}/ct.log", Usage(1.0, 100).line())
-    studies = [study(tmp_path, "datasets/ct.json", augmenters=())]
+    studies = [study(tmp_path, "datasets/ct.npz", augmenters=())]
     assert unfinished_jobs(studies) == []
     assert [cost.stage for cost in stage_costs(studies)] == ["prepare", "audit"]
 
@@ -100,12 +100,12 @@ def test_durations_are_spelled_for_readers():
 def test_machines_and_versions_are_those_of_the_files_that_are_there(tmp_path):
     runtime = {"device": "cpu", "precision": "fp32", "torch_threads": 2, "deterministic": False}
     versions = {"torch": "2.6", "numpy": "2.0"}
-    write_json(tmp_path / "models/ct/gen/seed0/medbench.json", {"runtime": runtime | {"versions": versions}})
+    write_trained(tmp_path / "models/ct/gen/seed0", {"runtime": runtime | {"versions": versions}})
     other = runtime | {"device": "cuda", "precision": "bf16", "versions": versions | {"torch": "2.7"}}
-    write_json(tmp_path / "models/ct/gen/seed1/medbench.json", {"runtime": other})
+    write_trained(tmp_path / "models/ct/gen/seed1", {"runtime": other})
     write_utility(tmp_path / "utility/ct/steps/real/real.json", **runtime, versions=versions)
-    write_json(tmp_path / "datasets/ct.json", {"name": "ct"})
-    paths = ["utility/ct/steps/real/real.json", *models(2), "datasets/ct.json", "fidelity/ct/gen/seed0.json"]
+    write_npz(tmp_path / "datasets/ct.npz", {})
+    paths = ["utility/ct/steps/real/real.json", *models(2), "datasets/ct.npz", "fidelity/ct/gen/seed0.json"]
     studies = [study(tmp_path, *paths)]
     found = machines(studies)
     train, utility = found.by_stage

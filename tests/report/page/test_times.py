@@ -5,7 +5,7 @@ import numpy as np
 from medbench.report.page.times import time_table
 from medbench.run.files import write_text
 from medbench.run.logs import Usage
-from medbench.run.sealed_files import write_npz
+from tests.helpers.records import write_npz
 
 
 def log(folder, stage: str, name: str, seconds: float, seed=0, gpu=None) -> None:

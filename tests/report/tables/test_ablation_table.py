@@ -9,6 +9,7 @@ from medbench.report.ablation import difference_from, members, parts
 from medbench.report.results import StudyResults
 from medbench.report.tables.ablation_table import ablation_tables, write_ablation_tables
 from medbench.report.tables.write import write_tables
+from tests.helpers.files import remove
 
 ARMS = ("real", "real+medienet@1", "real+medienet@2", "real+norope@2", "real+norope@1", "real+nomodule@0.5")
 GENERATORS = ("medienet", "norope", "nomodule")
@@ -86,7 +87,7 @@ def test_a_gap_is_a_gap(field_run, tmp_path):
     for seed in (0, 1, 2):
         (tmp_path / f"fidelity/ct/nomodule/seed{seed}.json").unlink()
     (tmp_path / "fidelity/ct/norope/seed2.json").unlink()
-    (tmp_path / "models/ct/norope/seed0/medbench.json").unlink()
+    remove(tmp_path / "models/ct/norope/seed0")
     numbers = rows(results, "numbers")
     assert numbers["nomodule"] == ["missing", "missing"]
     assert numbers["norope (2 of 3 runs)"] == ["8.00 ± 1.41", "80.0 ± 14.1†"]

@@ -6,7 +6,8 @@ import pytest
 
 from medbench.report.tables.fid_table import long_form
 from medbench.report.tables.write import write_tables
-from medbench.run.sealed_files import read_json, write_json
+from medbench.run.formats import read_json
+from tests.helpers.records import write_json
 
 FILES = [f"{n} images of normal in test, published are 54 (accepted)" for n in range(5)]
 SAID = (

@@ -6,6 +6,7 @@ import re
 
 from medbench.report.results import StudyResults
 from medbench.report.tables.augmenters_table import augmenter_tables, write_augmenter_tables
+from tests.helpers.files import remove
 
 
 def numbers(results: StudyResults, key: str) -> dict[str, list[str]]:
@@ -52,7 +53,7 @@ def test_first_stages_have_mean_and_spread_over_seeds(field_run, tmp_path):
 def test_a_gap_is_a_gap(field_run, tmp_path):
     results = field_run(tmp_path, "field")
     for name in ("cvae/seed0", "cvae/seed1", "cvae/seed2", "ae/seed0", "pixels/seed1"):
-        (tmp_path / f"models/ct/{name}/medbench.json").unlink()
+        remove(tmp_path / f"models/ct/{name}")
     size = numbers(results, "size")
     assert size["cvae"] == ["missing"] * 5
     assert size["pixels (Huber) (2 of 3 runs)"] == ["900", "0", "4,000", "0", "4,000"]
@@ -64,7 +65,7 @@ def test_a_gap_is_a_gap(field_run, tmp_path):
 
 def test_without_its_first_stage_a_total_is_missing(field_run, tmp_path):
     results = field_run(tmp_path, "field", augmenters=["medienet"], seeds=(0,))
-    (tmp_path / "models/ct/ae/seed0/medbench.json").unlink()
+    remove(tmp_path / "models/ct/ae/seed0")
     assert numbers(results, "size")["medienet (L2)"] == ["2,000", "missing", "240", "missing", "missing"]
     assert numbers(results, "first-stages") == {"ae": ["missing", "missing"]}
 

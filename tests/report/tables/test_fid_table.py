@@ -14,8 +14,8 @@ from medbench.report.tables.fid_notes import RANDOM_WEIGHTS
 from medbench.report.tables.markup import tex
 from medbench.report.tables.write import write_tables
 from medbench.run.files import write_text
-from medbench.run.sealed_files import write_json
-from tests.helpers.builders import card_of, write_fidelity
+from tests.helpers.builders import card_of, write_fidelity, write_trained
+from tests.helpers.records import write_json
 
 # value against train by (augmenter, seed); against R it is 1 higher, against test 2 higher
 VALUES = {
@@ -53,7 +53,7 @@ def fake_run(folder: Path, seeds=(0, 1, 2), papers=(), random_weights=False, dim
             },
             "runtime": {"precision": "fp32", "device": "cpu"},
         }
-        write_json(folder / "models/chest_ct" / augmenter / f"seed{seed}" / "medbench.json", described)
+        write_trained(folder / f"models/chest_ct/{augmenter}/seed{seed}", described)
     card = card_of("chest_ct", ["normal", "cancer"], title="Chest CT", image_size=(28, 28))
     write_json(folder / "datasets/chest_ct.json", card.model_dump())
     return StudyResults(folder, "cao2025", ("chest_ct",), ("ann_l2", "ann_huber"), tuple(seeds), papers)
@@ -196,7 +196,7 @@ def test_the_folder_is_replaced_whole_or_not_at_all(tmp_path):
     results = fake_run(tmp_path)
     write_text(tmp_path / "tables/old.md", "of an earlier config")
     (tmp_path / "fidelity/chest_ct/ann_l2/seed0.json").write_text("{")
-    with pytest.raises(UserError, match=r"ann_l2/seed0\.json: it carries no sha256 of itself"):
+    with pytest.raises(UserError, match=r"ann_l2/seed0\.json: is damaged \(its content is not what its record says\)"):
         write_tables(results, tmp_path / "tables")
     assert [path.name for path in (tmp_path / "tables").iterdir()] == ["old.md"]
     tables(fake_run(tmp_path))

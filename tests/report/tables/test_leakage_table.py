@@ -12,7 +12,9 @@ from medbench.report.leakage import leaks
 from medbench.report.tables.leakage_notes import leakage_notes
 from medbench.report.tables.leakage_table import leakage_tables, write_leakage_tables
 from medbench.report.tables.write import write_tables
-from medbench.run.sealed_files import read_json, read_npz, write_json
+from medbench.run.formats import read_json, read_npz
+from tests.helpers.files import remove
+from tests.helpers.records import write_json, write_npz
 
 PAIR = "ct_aspub → ct (clean)"
 pytestmark = pytest.mark.usefixtures("few_draws")
@@ -71,7 +73,7 @@ def test_gaps_are_shown_as_missing(protocol_run, tmp_path):
     assert found[PAIR, "real"][2:] == ["missing", "missing", "missing"]
     assert found[PAIR, "real"][1] != "missing"
     assert "missing" not in found[PAIR, "real + a ×1 (3 of 6 runs)"]
-    (tmp_path / "datasets/ct.json").unlink()
+    remove(tmp_path / "datasets/ct.json")
     assert rows(results)["ct_aspub → ct", "only a"][0] == "90 → missing"
 
 
@@ -153,6 +155,8 @@ def test_only_gaps_and_cautions_of_the_pair_stand_below(protocol_run, tmp_path):
     results = protocol_run(tmp_path, datasets=("xray", "ct_aspub", "ct"))
     card = read_json(tmp_path / "datasets/ct.json")
     write_json(tmp_path / "datasets/xray.json", card | {"name": "xray", "accepted": ["other files"]})
+    for name in ("xray", "ct"):
+        write_npz(tmp_path / f"datasets/{name}.npz", {})
     gone = [f"utility/{name}/steps/real+oversample@1/real.json" for name in ("xray", "ct")]
     (tmp_path / gone[1]).unlink()
     said = leakage_notes(replace(results, expected=dict.fromkeys(gone, "")))

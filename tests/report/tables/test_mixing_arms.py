@@ -11,8 +11,9 @@ from medbench.augmenters.image_sections import CutMix, MixUp
 from medbench.core.arms import Arm
 from medbench.report.results import StudyResults
 from medbench.report.tables.utility_table import write_utility_tables
-from medbench.run.sealed_files import read_json, write_json
+from medbench.run.formats import read_json
 from medbench.utility.scores import macro_auroc
+from tests.helpers.records import write_json
 
 ARMS = ("real", "real+oversample@1", "real+a@1", "real+mixup@1", "real+mixup@2", "only-cutmix")
 SETTINGS = {"mixup": MixUp(kind="mixup"), "cutmix": CutMix(kind="cutmix")}
@@ -25,7 +26,8 @@ def mixing(classifier_run, tmp_path):
 
     def make(arms=ARMS) -> StudyResults:
         results = classifier_run(tmp_path, {"ct": ["a", "b"]}, arms, ("a",), (0, 1), ("steps",))
-        for path in tmp_path.glob("utility/ct/steps/*/*.json"):
+        for scores in tmp_path.glob("utility/ct/steps/*/*.npz"):
+            path = scores.with_suffix(".json")
             section = SETTINGS.get(Arm.parse(path.parent.name).extra)
             how = section and section.model_dump(mode="json")
             content = read_json(path)

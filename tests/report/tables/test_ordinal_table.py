@@ -11,8 +11,9 @@ from medbench.report.effects import effects
 from medbench.report.tables.utility_notes import utility_notes
 from medbench.report.tables.utility_table import utility_tables, write_utility_tables
 from medbench.report.utility_results import utility_rows
-from medbench.run.sealed_files import read_json, write_json
+from medbench.run.formats import read_json
 from tests.helpers.builders import score
+from tests.helpers.records import write_json
 
 KAPPAS = {"real": [0.5, 0.6, 0.7], "real+a@1": [0.6, 0.6, 0.9]}
 
@@ -25,7 +26,8 @@ def results(classifier_run, tmp_path):
     card = tmp_path / "datasets/retina.json"
     write_json(card, read_json(card) | {"task": "ordinal-regression"})
     for arm, values in KAPPAS.items():
-        (path,) = (tmp_path / f"utility/retina/steps/{arm}").glob("*.json")
+        (scores,) = (tmp_path / f"utility/retina/steps/{arm}").glob("*.npz")
+        path = scores.with_suffix(".json")
         content = read_json(path)
         for seed, value in enumerate(values):
             for metric, scored in (("quadratic_kappa", value), ("val_quadratic_kappa", 0.1)):
@@ -73,7 +75,7 @@ def test_csv_holds_that_of_val_too(results, tmp_path):
 
 
 def test_a_metric_that_no_table_names_is_shown_all_the_same(results):
-    (path,) = (results.folder / "utility/ct/steps/real").glob("*.json")
+    path = results.folder / "utility/ct/steps/real/real.json"
     content = read_json(path)
     unknown = [score(0.25, "sharpness", name, seed) for seed in (0, 1) for name in (None, "ill")]
     write_json(path, content | {"rows": content["rows"] + unknown})

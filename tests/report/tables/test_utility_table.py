@@ -19,8 +19,9 @@ from medbench.report.results import StudyResults
 from medbench.report.tables import utility_table
 from medbench.report.tables.auroc_cells import ONE_GENERATOR
 from medbench.report.tables.write import write_tables
-from medbench.run.sealed_files import read_json, write_json, write_npz
+from medbench.run.formats import read_json
 from tests.helpers.builders import score, write_utility
+from tests.helpers.records import write_json, write_npz
 
 ARMS = ("real", "real+oversample@1", "real+gen_l2@0.5", "real+gen_l2@1", "only-gen_l2")
 N = 40  # test images
@@ -213,8 +214,8 @@ def test_a_missing_arm_and_a_missing_seed_are_gaps(tmp_path):
     gone = ["real+gen_l2@1/seed1", "real+gen_l2@0.5/seed0", "real+gen_l2@0.5/seed1"]
     for name in gone:
         (tmp_path / f"utility/xray/steps/{name}.json").unlink()
-    for seed in (0, 1):
-        write_npz(tmp_path / f"samples/xray/gen_l2/seed{seed}.npz", {})
+    for made_from in ("datasets/xray", "samples/xray/gen_l2/seed0", "samples/xray/gen_l2/seed1"):
+        write_npz(tmp_path / f"{made_from}.npz", {})
     expected = {f"utility/xray/steps/{name}.json": "" for name in gone}
     markdown, _, long = tables(replace(results, expected=expected))
     shown = sections(markdown)

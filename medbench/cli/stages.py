@@ -1,8 +1,7 @@
-"""The command line: one verb per stage. Heavy imports wait inside the verbs, so that --help answers at once."""
+"""The verbs of the stages, which Snakemake calls: each checks what it reads, and records what it wrote."""
 
-import sys
-import time
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -13,29 +12,16 @@ from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.config.load import ModelT, parse_text
 from medbench.config.page_sections import PageStage, ReportStage
 from medbench.config.stage_code import code_of
-from medbench.core.errors import Interrupted, UserError
+from medbench.core.errors import UserError
+from medbench.core.sections import Stage
 from medbench.data.sections import FetchStage, PrepareStage
 from medbench.fidelity.sections import FeaturesStage, FidelityStage
-from medbench.run.logs import keep_log_fresh, report_usage, say
+from medbench.run.layout import record_of
+from medbench.run.records import recorded, require
 from medbench.system.folder_lock import held
-from medbench.system.launcher import end_with_launcher, is_one_of_several, launch, processes_for
-from medbench.system.signals import end_on_signals
+from medbench.system.launcher import end_with_launcher, is_follower, is_one_of_several, launch, processes_for
 from medbench.system.threads import use_threads
 from medbench.utility.sections import UtilityStage
-
-app = typer.Typer(
-    name="medbench",
-    help="Which generative augmenter helps a medical image classifier, by how much? One verb per stage;"
-    " Snakemake calls them in order (see README.md).",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    result_callback=lambda answer, **options: None if answer else report_usage(),  # a stage ends with what it cost
-)
-
-datasets = typer.Typer(rich_markup_mode=None)
-app.add_typer(datasets, name="datasets", invoke_without_command=True)
 
 Raw = Annotated[Path, typer.Argument(help="npz that `prepare` wrote.")]
 Dataset = Annotated[Path, typer.Argument(help="npz that `audit` wrote.")]
@@ -53,7 +39,6 @@ Partial = Annotated[
 Checkpoints = Annotated[Path, typer.Option(help="Folder for checkpoints; the same call resumes from it.")]
 
 
-@app.command()
 def fetch(
     record: Annotated[Path, typer.Argument(help="The record to write, beside the file.")],
     config: Config,
@@ -69,18 +54,18 @@ def fetch(
     fetch(stage.remote, stage.accept_changed, Network.from_environment(offline))
 
 
-@app.command()
 def prepare(
     output: Annotated[Path, typer.Argument(help="The npz to write; its card goes beside it.")], config: Config
 ) -> None:
     """Turn a source of images into a raw dataset in MedMNIST's layout."""
     stage = _section(PrepareStage, config)
-    from medbench.data.prepare import prepare
+    fetched = [stage.dataset.remote.record] if stage.dataset.remote else []
+    with _recorded("prepare", stage, _with_card(output), given=fetched, kind=stage.dataset.kind):
+        from medbench.data.prepare import prepare
 
-    prepare(stage.dataset, stage.name, stage.seed).save(output, stage.made_with())
+        prepare(stage.dataset, stage.name, stage.seed).save(output)
 
 
-@app.command()
 def audit(
     raw: Raw,
     output: Annotated[Path, typer.Argument(help="The npz to write, with the protocol applied.")],
@@ -89,20 +74,20 @@ def audit(
 ) -> None:
     """Find duplicates, leaks and broken images; apply the dataset's protocol."""
     stage = _section(AuditStage, config)
-    from medbench.audit.audit import audit
+    with _recorded("audit", stage, [*_with_card(output), found], _with_card(raw)):
+        from medbench.audit.audit import audit
 
-    audit(raw, output, stage, found)
+        audit(raw, output, stage, found)
 
 
-@app.command()
 def audit_page(raw: Raw, found: Findings, page: Page) -> None:
     """Draw what `audit` found, with pictures."""
-    from medbench.report.audit.pages import draw_audit
+    with _recorded("audit_page", None, [page], [*_with_card(raw), found]):
+        from medbench.report.audit.pages import draw_audit
 
-    draw_audit(raw, found, page)
+        draw_audit(raw, found, page)
 
 
-@app.command()
 def train(
     dataset: Dataset,
     model: OutputFolder,
@@ -121,13 +106,18 @@ def train(
         processes = processes_for(stage.gpu, f"augmenters.{stage.name}.gpu")
         if processes > 1:
             launch(processes)
-        from medbench.augmenters.train import Inputs, train
+        outputs, inputs, kind = (
+            [] if is_follower() else [model],
+            [*_with_card(dataset), first_stage],
+            stage.augmenter.kind,
+        )
+        with _recorded("train", stage, outputs, inputs, [given, inception], kind=kind):
+            from medbench.augmenters.train import Inputs, train
 
-        kind = stage.augmenter.kind
-        train(dataset, model, stage, seed, checkpoints, Inputs(first_stage, given, inception), code_of("train", kind))
+            read = Inputs(first_stage, given, inception)
+            train(dataset, model, stage, seed, checkpoints, read, code_of("train", kind))
 
 
-@app.command()
 def sample(
     model: Annotated[Path, typer.Argument(help="Folder that `train` wrote.")],
     output: Annotated[Path, typer.Argument(help="The npz to write.")],
@@ -137,13 +127,13 @@ def sample(
 ) -> None:
     """Generate labelled images with a trained augmenter."""
     stage = _section(SampleStage, config)
-    with held(checkpoints):
+    kind = stage.augmenter.kind
+    with held(checkpoints), _recorded("sample", stage, [output], [model], kind=kind):
         from medbench.augmenters.sample import sample
 
-        sample(model, output, stage, seed, checkpoints, code_of("sample", stage.augmenter.kind))
+        sample(model, output, stage, seed, checkpoints, code_of("sample", kind))
 
 
-@app.command()
 def features(
     images: Annotated[Path, typer.Argument(help="npz with images.")],
     output: Annotated[Path, typer.Argument(help="The safetensors file to write.")],
@@ -153,12 +143,12 @@ def features(
 ) -> None:
     """Extract Inception features of all asked dimensions in one pass."""
     stage = _section(FeaturesStage, config)
-    from medbench.fidelity.features import features
+    with _recorded("features", stage, [output], [images], [weights]):
+        from medbench.fidelity.features import features
 
-    features(images, key, output, stage, weights)
+        features(images, key, output, stage, weights)
 
 
-@app.command()
 def fidelity(
     dataset: Dataset,
     output: Annotated[Path, typer.Argument(help="The json to write.")],
@@ -170,12 +160,12 @@ def fidelity(
 ) -> None:
     """Measure how close generated images are to real ones, beside the real-against-real floor."""
     stage = _section(FidelityStage, config)
-    from medbench.fidelity.fidelity import fidelity
+    with _recorded("fidelity", stage, [output], [*_with_card(dataset), train, test, generated]):
+        from medbench.fidelity.fidelity import fidelity
 
-    fidelity(dataset, {"train": train, "test": test, "generated": generated}, output, stage, seed)
+        fidelity(dataset, {"train": train, "test": test, "generated": generated}, output, stage, seed)
 
 
-@app.command()
 def neighbours(
     dataset: Dataset,
     config: Config,
@@ -185,20 +175,20 @@ def neighbours(
 ) -> None:
     """Find test images that lie suspiciously close to a training image in features."""
     stage = _section(NeighboursStage, config)
-    from medbench.audit.neighbours import audit_neighbours
+    with _recorded("neighbours", stage, [found], [*_with_card(dataset), train, test]):
+        from medbench.audit.neighbours import audit_neighbours
 
-    audit_neighbours(dataset, {"train": train, "test": test}, stage, found)
+        audit_neighbours(dataset, {"train": train, "test": test}, stage, found)
 
 
-@app.command()
 def neighbours_page(dataset: Dataset, found: Findings, page: Page) -> None:
     """Draw what `neighbours` found, with pictures."""
-    from medbench.report.audit.pages import draw_neighbours
+    with _recorded("neighbours_page", None, [page], [*_with_card(dataset), found]):
+        from medbench.report.audit.pages import draw_neighbours
 
-    draw_neighbours(dataset, found, page)
+        draw_neighbours(dataset, found, page)
 
 
-@app.command()
 def utility(
     dataset: Dataset,
     output: Annotated[Path, typer.Argument(help="The json to write; every score goes beside it, into an npz.")],
@@ -209,91 +199,91 @@ def utility(
 ) -> None:
     """Train classifiers on an arm, choose on val, and score the real test split once."""
     stage = _section(UtilityStage, config)
-    with held(checkpoints):
+    outputs, inputs = [output, output.with_suffix(".npz")], [*_with_card(dataset), samples]
+    with held(checkpoints), _recorded("utility", stage, outputs, inputs, [weights]):
         from medbench.utility.utility import utility
 
         utility(dataset, samples, output, stage, weights, checkpoints, code_of("utility"))
 
 
-@app.command()
 def tables(run: Run, output: OutputFolder, config: Config, partial: Partial = False) -> None:
     """Write a study's tables: csv, md, tex."""
     stage = _section(ReportStage, config)
-    from medbench.report.results import StudyResults
-    from medbench.report.tables.write import write_tables
+    with _recorded("tables", None, [output], _section_file(config), named=[run / path for path in stage.expected]):
+        from medbench.report.results import StudyResults
+        from medbench.report.tables.write import write_tables
 
-    write_tables(StudyResults(run, **dict(stage), partial=partial), output)
+        write_tables(StudyResults(run, **dict(stage), partial=partial), output)
 
 
-@app.command()
 def figures(run: Run, output: OutputFolder, config: Config, partial: Partial = False) -> None:
     """Draw a study's figures: png, svg."""
     stage = _section(ReportStage, config)
-    from medbench.report.figures.write import write_figures
-    from medbench.report.results import StudyResults
+    with _recorded("figures", None, [output], _section_file(config), named=[run / path for path in stage.expected]):
+        from medbench.report.figures.write import write_figures
+        from medbench.report.results import StudyResults
 
-    write_figures(StudyResults(run, **dict(stage), partial=partial), output)
+        write_figures(StudyResults(run, **dict(stage), partial=partial), output)
 
 
-@app.command()
 def report(run: Run, output: Page, config: Config, partial: Partial = False) -> None:
     """Write the report of a run: one self-contained page."""
     stage = _section(PageStage, config)
-    from medbench.report.page.write import write_page
+    expected = [run / path for study in stage.studies for path in study.expected]
+    pages = [
+        (output.parent if partial else run) / kind / study.study
+        for study in stage.studies
+        for kind in ("tables", "figures")
+    ]
+    with _recorded("report", None, [output], _section_file(config), named=[*expected, *pages]):
+        from medbench.report.page.write import write_page
 
-    write_page(run, stage, output, partial)
-
-
-@app.command()
-def verify(run: Run) -> str:
-    """Check everything in a run folder: recorded hashes, whether files can be read, what interrupted writes left."""
-    from medbench.run.verify import print_verified
-
-    return print_verified(run)
-
-
-@app.command()
-def status(run: Run) -> str:
-    """Say what of a run is done, running, stopped, failed, and how long the rest will take."""
-    from medbench.run.status import status, status_text
-
-    return _answer(status_text(status(run, time.time())))
+        write_page(run, stage, output, partial)
 
 
-@datasets.callback()
-def list_datasets(context: typer.Context) -> str | None:
-    """List every known dataset: task, classes, counts, sizes, licence, and whether it is here."""
-    from medbench.data.known import list_known
+VERBS = (
+    fetch,
+    prepare,
+    audit,
+    audit_page,
+    train,
+    sample,
+    features,
+    fidelity,
+    neighbours,
+    neighbours_page,
+    utility,
+    tables,
+    figures,
+    report,
+)
 
-    return _answer(list_known()) if context.invoked_subcommand is None else None
+
+def _recorded(
+    verb: str,
+    section: Stage | None,
+    outputs: Sequence[Path],
+    inputs: Sequence[Path | None] = (),
+    given: Sequence[Path | None] = (),
+    named: Sequence[Path] = (),
+    kind: str | None = None,
+) -> AbstractContextManager[None]:
+    return recorded(verb, outputs, section, code_of(verb, kind), inputs, given, named)
 
 
-@datasets.command("show")
-def show_dataset(name: Annotated[str, typer.Argument(help="Its name in the list.")]) -> str:
-    """Show all that is known of one: classes, counts, licence, citation, how to get it, what to know before use."""
-    from medbench.data.known import show_known
-
-    return _answer(show_known(name))
+def _with_card(dataset: Path) -> list[Path]:
+    return [dataset, dataset.with_suffix(".json")]
 
 
-def _answer(text: str) -> str:
-    print(text)
-    return text
+def _section_file(config: str) -> list[Path]:
+    """Where a page's section is a file that a run wrote."""
+    return [path for path in [Path(config)] if not config.lstrip().startswith("{") and record_of(path).exists()]
 
 
 def _section(model: type[ModelT], config: str) -> ModelT:
     """The stage's section; from here on the process computes on the threads that it states, else on one."""
+    for path in _section_file(config):
+        require(path)
     section = parse_text(model, config, "--config")
     use_threads(getattr(section, "torch_threads", 1))
     return section
-
-
-def main() -> None:
-    """Entry point: a user's mistake ends in one line and exit code 2, a signal in one line and 128 + its number."""
-    keep_log_fresh()
-    try:
-        with end_on_signals():
-            app()
-    except (UserError, Interrupted) as end:
-        say(f"medbench: {end}")
-        sys.exit(2 if isinstance(end, UserError) else 128 + end.signal_number)

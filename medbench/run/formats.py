@@ -1,4 +1,4 @@
-"""JSON and npz files of a run: the same bytes for the same content, sealed, and nothing pickled."""
+"""JSON and npz files: the same bytes for the same content, and nothing pickled."""
 
 import json
 import zipfile
@@ -11,8 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medbench.core.errors import UserError
-from medbench.run.files import replacing
-from medbench.run.seals import JSON, NPZ, UNSEALED, require_sealed, seal
+from medbench.run.files import replacing, write_text
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold: no clock in our bytes
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -25,27 +24,23 @@ class Part(BaseModel):
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """With the hash of what is written as its last entry, see medbench.run.seals."""
-    body = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    comma = "," if value else ""
-    with replacing(Path(path)) as temporary:
-        temporary.write_text(f'{body[:-1].rstrip()}{comma}\n "seal": "{UNSEALED}"\n}}\n', encoding="utf-8")
-        seal(temporary, JSON)
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` wrote.
-
-    Raises:
-        UserError: no such file, or it was changed since.
     """
-    require_sealed(Path(path), JSON)
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
-    return {key: value for key, value in content.items() if key != "seal"}
+    Raises:
+        UserError: no such file, or it is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: is not valid JSON ({error})") from error
 
 
 def write_model(path: Path, model: BaseModel) -> None:
-    """As `write_json`."""
     write_json(path, model.model_dump(mode="json", by_alias=True))
 
 
@@ -66,24 +61,11 @@ def read_model(path: Path, model: type[ModelT]) -> ModelT:
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Like np.savez, without the clock that np.savez writes into the archive, and with the hash of what is written."""
-    with replacing(path) as temporary:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            for name, array in arrays.items():
-                with archive.open(zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH), "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            archive.comment = f"seal {UNSEALED}".encode()
-        seal(temporary, NPZ)
-
-
-def read_sealed_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file that `write_npz` wrote.
-
-    Raises:
-        UserError: no such file, or it was changed since.
-    """
-    require_sealed(Path(path), NPZ)
-    return read_npz(path)
+    """Like np.savez, without the clock that np.savez writes into the archive."""
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
