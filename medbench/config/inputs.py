@@ -1,5 +1,6 @@
 """What a run reads from outside: files that are here, and files that are fetched first."""
 
+import hashlib
 import itertools
 import os
 import re
@@ -206,9 +207,11 @@ def _check_placed(config: Config) -> None:
 
 
 def dataset_state(config: Config, name: str, hash_of: Callable[[Path], str]) -> str:
-    """Changes with what is read of a user's own dataset: names and contents of its files; of a published one, empty."""
+    """Changes with names and contents of a user's own files, and with what is known of a published dataset."""
     section = config.datasets[name]
     try:
+        if section.facts:
+            return hashlib.sha256(section.facts.model_dump_json().encode()).hexdigest()[:16]
         if isinstance(section, OwnFilesDataset):
             from medbench.data.tables import state_of
 

@@ -11,8 +11,8 @@ KINDS = {
     "dicom": "medbench.data.dicom:load_dicom",
     "nifti": "medbench.data.nifti:load_nifti",
     "huggingface": "medbench.data.huggingface:load_huggingface",
-    "medmnist": "medbench.data.medmnist:load_medmnist",
-    "chest_ct": "medbench.data.chest_ct:load_chest_ct",
-    "chest_xray": "medbench.data.chest_xray:load_chest_xray",
-    "tongue": "medbench.data.tongue:load_tongue",
+    "medmnist": "medbench.data.npz:load_medmnist",
+    "chest_ct": "medbench.data.known_archive:load_archive",
+    "chest_xray": "medbench.data.known_archive:load_archive",
+    "tongue": "medbench.data.known_archive:load_archive",
 }

@@ -94,13 +94,15 @@ def read_listing(
     return Source(
         splits,
         listing.classes,
-        where=listing.where,
-        origin=origin,
-        sha256=_content_hash(listing, items),
-        patients="known" if known == {True} else "partly" if True in known else "unknown",
-        window=reader.windowing.window if reader.windowing else None,
-        skipped=unread,
-        notes=[*listing.notes, *notes, *reader.notes()],
+        listing.where,
+        {
+            "source": origin,
+            "source_sha256": _content_hash(listing, items),
+            "patients": "known" if known == {True} else "partly" if True in known else "unknown",
+            "window": reader.windowing.window if reader.windowing else None,
+            "skipped": unread,
+            "notes": [*listing.notes, *notes, *reader.notes()],
+        },
     )
 
 

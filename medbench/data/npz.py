@@ -1,4 +1,4 @@
-"""A user's npz in MedMNIST's layout: `<split>_images`, `<split>_labels` and, optionally, `<split>_groups`."""
+"""Files in MedMNIST's layout: `<split>_images`, `<split>_labels` and, optionally, `<split>_groups`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +7,11 @@ import numpy as np
 
 from medbench.core.errors import UserError, first_problem, naming
 from medbench.data.dataset import SPLITS, SplitName
+from medbench.data.fetched import fetched
 from medbench.data.images import Window, Windowing, extent, window_of
 from medbench.data.prepare import Source, conversion_notes, converted
-from medbench.data.sections import DatasetSection, NpzDataset
+from medbench.data.published import Facts
+from medbench.data.sections import DatasetSection, MedMnistDataset, NpzDataset
 from medbench.run.files import sha256_of
 from medbench.run.formats import read_npz
 
@@ -21,7 +23,7 @@ Arrays = Mapping[SplitName, np.ndarray]
 
 
 def load_npz(section: NpzDataset, seed: int) -> Source:
-    """Reads and checks the file; nothing in it is drawn, so the seed plays no part."""
+    """A user's own file; nothing in it is drawn, so the seed plays no part."""
     path = Path(section.path)
     if not path.is_file():
         raise UserError(f"{path}: no such file (expected an npz in MedMNIST's layout)")
@@ -31,10 +33,36 @@ def load_npz(section: NpzDataset, seed: int) -> Source:
             f"{path}: sha256 is {sha256}, expected {section.sha256}; fetch the file again or correct the hash"
         )
     classes = [name for name in section.classes or [] if isinstance(name, str)]  # pairs rename the labels later
-    return from_arrays(section, path, read_npz(path), sha256, classes, section.window)
+    return _read(section, path, read_npz(path), sha256, classes, section.window)
 
 
-def from_arrays(
+def load_medmnist(section: MedMnistDataset, seed: int) -> Source:
+    """A published set; of several labels per image none is kept: only unconditional augmenters may use such a set."""
+    facts = section.facts
+    record = fetched(facts.remote)
+    arrays, classes = read_npz(facts.remote.path), list(facts.classes)
+    present = {(split, ""): len(arrays.get(f"{split}_images", ())) for split in SPLITS}
+    accepted = facts.differences(present, record.differs, section.accept == "changed")
+    notes = [f"MedMNIST v3, task {facts.task}"]
+    if section.several_labels:
+        notes.append(_several_labels(arrays, facts))
+        arrays |= {f"{name}_labels": np.zeros((len(arrays[f"{name}_images"]), 1), np.int64) for name in SPLITS}
+        classes = ["any"]
+    source = _read(section, facts.remote.path, arrays, record.sha256, classes)
+    return source.known(facts, accepted, notes)
+
+
+def _several_labels(arrays: dict[str, np.ndarray], facts: Facts) -> str:
+    labels = arrays.get("train_labels", np.empty((0, 0)))
+    if labels.ndim != 2 or labels.shape[1] != len(facts.classes):
+        raise UserError(
+            f"{facts.remote.path}: train_labels has shape {labels.shape}, expected (N, {len(facts.classes)})"
+        )
+    positive = ", ".join(f"{cls} {n}" for cls, n in zip(facts.classes, (labels > 0).sum(0).tolist(), strict=True))
+    return f"several labels per image, left out: training images with each were {positive}"
+
+
+def _read(
     section: DatasetSection,
     path: Path,
     arrays: Mapping[str, np.ndarray],
@@ -60,12 +88,14 @@ def from_arrays(
     return Source(
         {name: converted(section, name, images[name], labels[name], groups[name]) for name in SPLITS},
         names,
-        where=str(path),
-        origin=f"npz file {path.name}",
-        sha256=sha256,
-        patients="known" if several else "unknown",
-        window=windowing.window if windowing else None,
-        notes=notes + conversion_notes(section, {1 if images["train"].ndim == 3 else 3}, {(width, height)}),
+        str(path),
+        {
+            "source": f"npz file {path.name}",
+            "source_sha256": sha256,
+            "patients": "known" if several else "unknown",
+            "window": windowing.window if windowing else None,
+            "notes": notes + conversion_notes(section, {1 if images["train"].ndim == 3 else 3}, {(width, height)}),
+        },
     )
 
 

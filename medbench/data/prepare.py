@@ -1,24 +1,25 @@
 """The stage `prepare`: what a loader read becomes images in MedMNIST's layout and a card."""
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pkgutil import resolve_name
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
 from medbench.core.errors import UserError, naming
 from medbench.data import KINDS
-from medbench.data.dataset import SPLITS, Card, Dataset, Patients, Split, SplitName, class_counts
+from medbench.data.dataset import SPLITS, Card, Dataset, Split, SplitName, class_counts
 from medbench.data.digest import origins_of
 from medbench.data.folders import key_of
-from medbench.data.images import Channels, Window, convert_all
+from medbench.data.images import Channels, convert_all
 from medbench.data.published import Facts
 from medbench.data.sections import AnyDataset, DatasetSection
 
 LEAST_SIDE = 6  # pixels: what the smallest discriminator of a first stage sees
 LONGEST_NAME = 200  # letters
+MEANINGS = ("horizontal_flip", "hue_shift")  # fields of `Card`: what an image may become without meaning another class
 
 
 @dataclass(frozen=True)
@@ -28,25 +29,14 @@ class Source:
     splits: Mapping[SplitName, Split]
     classes: list[str]  # label k is classes[k]
     where: str  # the path as the user wrote it, for errors
-    origin: str  # the same for the card, without folders of this machine
-    sha256: str | None = None
-    title: str | None = None
-    licence: str | None = None
-    citation: str | None = None
-    task: str | None = None  # as MedMNIST names tasks; None: by the number of classes
-    patients: Patients = "unknown"  # whether the groups of its images were given
+    about: dict[str, Any]  # fields of `Card`; the others are read from the images and the section
     groups_may_cross: bool = False  # whether a group may stand in two splits, as it was published so
-    accepted: list[str] = field(default_factory=list)  # how it is not what was published, where that was accepted
-    horizontal_flip: bool = False
-    hue_shift: bool = False
-    window: Window | None = None  # of the grey values that became 0 to 255, where there were more than 8 bits
-    skipped: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
-    def with_facts(self, facts: Facts) -> "Source":
-        """With what is known of the published dataset that it was read from."""
-        about = ("title", "licence", "citation", "task", "horizontal_flip", "hue_shift")
-        return replace(self, **{name: getattr(facts, name) for name in about})
+    def known(self, facts: Facts, accepted: list[str], notes: Sequence[str]) -> "Source":
+        """With what is known of the published dataset that it was read from, and notes before its own."""
+        about = {name: getattr(facts, name) for name in ("title", "licence", "citation", "task", *MEANINGS)}
+        about |= {"source": f"{facts.title} ({facts.remote.file})", "accepted": accepted}
+        return replace(self, about={**self.about, **about, "notes": [*notes, *self.about["notes"]]})
 
 
 def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
@@ -68,28 +58,18 @@ def prepare(section: AnyDataset, name: str, seed: int) -> Dataset:
 
 def _card(section: AnyDataset, name: str, source: Source) -> Card:
     images = source.splits["train"].images
-    channels: Literal[1, 3] = 1 if images.ndim == 3 else 3
-    flip = source.horizontal_flip if section.horizontal_flip is None else section.horizontal_flip
-    hue = source.hue_shift if section.hue_shift is None else section.hue_shift
+    task = "binary-class" if len(source.classes) == 2 else "multi-class"
+    about = {"title": name, "licence": "not stated", "citation": "not stated", "task": task} | source.about
+    said = {field: getattr(section, field) for field in ("title", "licence", "citation", *MEANINGS)}
+    about |= {field: value for field, value in said.items() if value not in (None, "")}
+    about["hue_shift"] = about.get("hue_shift", False) and images.ndim == 4
     return Card(
         name=name,
-        title=section.title or source.title or name,
-        source=source.origin,
-        source_sha256=source.sha256,
-        licence=section.licence or source.licence or "not stated",
-        citation=section.citation or source.citation or "not stated",
-        task=source.task or ("binary-class" if len(source.classes) == 2 else "multi-class"),
         classes=source.classes,
-        channels=channels,
+        channels=1 if images.ndim == 3 else 3,
         image_size=(images.shape[1], images.shape[2]),
         counts=class_counts(source.splits, len(source.classes)),
-        horizontal_flip=flip,
-        patients=source.patients,
-        hue_shift=hue and channels == 3,
-        window=source.window,
-        accepted=source.accepted,
-        skipped=source.skipped,
-        notes=source.notes,
+        **about,
     )
 
 
@@ -111,7 +91,9 @@ def in_order(source: Source, section: DatasetSection) -> Source:
         names.sort(key=lambda name: name == positive)
     label = np.array([names.index(shown[key_of(name)]) for name in source.classes], dtype=np.int64)
     splits = {name: replace(split, labels=label[split.labels]) for name, split in source.splits.items()}
-    return replace(source, splits=splits, classes=names, task=source.task if len(names) == len(label) else None)
+    merged = ("task",) if len(names) < len(label) else ()
+    about = {field: value for field, value in source.about.items() if field not in merged}
+    return replace(source, splits=splits, classes=names, about=about)
 
 
 def check(source: Source) -> None:

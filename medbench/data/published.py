@@ -5,7 +5,6 @@ import hashlib
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -100,8 +99,9 @@ class Note(Section):
             return None
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Section):
+    """What is known of a dataset before it is here."""
+
     name: str  # for the command line: pneumoniamnist, chest_ct
     section: str  # how a config names it, as YAML
     title: str

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, FiniteFloat, PositiveInt, StringConstraints, model_validator
 
 from medbench.core.sections import Fraction, HubName, Name, Section, Seed, Sha256, Stage, canonical_json
-from medbench.data.known import CHEST_CT, CHEST_XRAY, TONGUE, TONGUEXPERT_LABELS, medmnist
+from medbench.data.known.facts import ARCHIVES, MULTI_LABEL, MedMnistName, medmnist_facts
 from medbench.data.published import Facts, Remote
 
 Protocol = Literal["as_published", "clean", "resplit"]
@@ -58,7 +58,7 @@ class DatasetSection(Section):
     @property
     def several_labels(self) -> bool:
         """Whether an image may have more than one label, so that none can be generated or classified by it."""
-        return bool(self.facts and self.facts.task == medmnist.MULTI_LABEL)
+        return bool(self.facts and self.facts.task == MULTI_LABEL)
 
     @property
     def licence_to_accept(self) -> str | None:
@@ -87,12 +87,12 @@ class MedMnistDataset(DatasetSection):
     """A 2-D set of MedMNIST v3, downloaded."""
 
     kind: Literal["medmnist"]
-    name: medmnist.MedMnistName
+    name: MedMnistName
     size: Literal[28, 64, 128, 224] = 28  # side in pixels, as published; image_size would resize it
 
     @property
     def facts(self) -> Facts:
-        return medmnist.facts(self.name, self.size)
+        return medmnist_facts(self.name, self.size)
 
 
 class ImageFilesDataset(DatasetSection):
@@ -151,7 +151,7 @@ class ChestCtDataset(ImageFilesDataset):
 
     @property
     def facts(self) -> Facts:
-        return CHEST_CT
+        return ARCHIVES["chest_ct"]
 
 
 class ChestXrayDataset(ImageFilesDataset):
@@ -160,7 +160,7 @@ class ChestXrayDataset(ImageFilesDataset):
 
     @property
     def facts(self) -> Facts:
-        return CHEST_XRAY[self.publisher]
+        return ARCHIVES[f"chest_xray_{self.publisher}"]
 
 
 class TongueDataset(ImageFilesDataset):
@@ -172,7 +172,7 @@ class TongueDataset(ImageFilesDataset):
 
     @property
     def facts(self) -> Facts:
-        return TONGUEXPERT_LABELS[self.labels] if self.labels else TONGUE
+        return ARCHIVES[f"tonguexpert_{self.labels}" if self.labels else "tongue_tri_dhat"]
 
     @model_validator(mode="after")
     def _labels_are_of_the_publisher(self) -> "TongueDataset":

@@ -9,6 +9,7 @@ from medbench.config import inputs
 from medbench.config.inputs import Outside
 from medbench.config.load import load
 from medbench.core.errors import UserError
+from medbench.data.known.facts import ARCHIVES
 from medbench.run.files import sha256_of
 from tests.helpers.configs import changed
 
@@ -144,6 +145,17 @@ def test_a_missing_path_is_refused_before_any_job(tmp_path):
     raw["datasets"]["ct"] = {"kind": "npz", "path": str(tmp_path / "x.npz")}
     with pytest.raises(UserError, match=r"datasets\.ct\.path: no such path: .*x\.npz \(expected an npz file\)"):
         inputs.check_paths(load(raw))
+
+
+def test_what_is_known_of_one_published_set_does_not_prepare_another_again(monkeypatch):
+    """An edited citation would otherwise train everything again."""
+    raw = changed("datasets.ct", {"kind": "chest_ct", "image_size": 32})
+    raw["datasets"]["xray"] = {"kind": "chest_xray", "image_size": 32}
+    config = load(raw)
+    ct, xray = (inputs.dataset_state(config, name, sha256_of) for name in ("ct", "xray"))
+    monkeypatch.setitem(ARCHIVES, "chest_ct", ARCHIVES["chest_ct"].model_copy(update={"citation": "another"}))
+    assert inputs.dataset_state(config, "ct", sha256_of) != ct
+    assert inputs.dataset_state(config, "xray", sha256_of) == xray
 
 
 def test_a_folder_is_prepared_again_when_a_file_in_it_changes(tmp_path):

@@ -164,11 +164,3 @@ def test_each_stage_has_a_fingerprint_of_its_own():
     hashes = {stage: code_of(stage) for stage in MODULES}
     assert len(set(hashes.values())) == len(set(MODULES.values()))  # the pages of an audit share a module
     assert code_of("train", "annotated_ddpm") != code_of("train")
-
-
-def test_what_is_known_of_one_published_set_does_not_prepare_another_again(monkeypatch):
-    """An edited citation would otherwise train everything again."""
-    read, real = [], fingerprint._read
-    monkeypatch.setattr(fingerprint, "_read", lambda name, *how: read.append(name) or real(name, *how))
-    fingerprint.fingerprint.__wrapped__(("medbench.data.prepare", "medbench.data.chest_ct"))
-    assert [name for name in read if name.startswith("medbench.data.known.")] == ["medbench.data.known.chest_ct"]

@@ -1,24 +1,13 @@
 """The published datasets as they are unpacked, with their quirks."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 from medbench.config.load import parse
 from medbench.core.errors import UserError
-from medbench.data import sections
 from medbench.data.dataset import SPLITS
-from medbench.data.known import (
-    CHEST_CT,
-    CHEST_XRAY,
-    TONGUE,
-    TONGUEXPERT_LABELS,
-    known,
-    list_known,
-    medmnist,
-    show_known,
-)
+from medbench.data.known import known, list_known, show_known
+from medbench.data.known.facts import ARCHIVES, medmnist_facts
 from medbench.data.prepare import prepare
 from medbench.data.sections import ChestCtDataset, ChestXrayDataset, MedMnistDataset, TongueDataset
 from medbench.run.formats import write_npz
@@ -34,6 +23,7 @@ def here(tmp_path, monkeypatch):
 
 # Chest CT -------------------------------------------------------------------------------------------------------
 
+CHEST_CT, TONGUE = ARCHIVES["chest_ct"], ARCHIVES["tongue_tri_dhat"]
 CT = CHEST_CT.remote
 
 
@@ -41,7 +31,7 @@ CT = CHEST_CT.remote
 def few(monkeypatch):
     """The CT set as if it had been published with a few images; with all of them it is prepared in tests/workflow."""
     counts = {split: {cls: n % 4 + 1 for cls, n in classes.items()} for split, classes in CHEST_CT.counts.items()}
-    monkeypatch.setattr(sections, "CHEST_CT", dataclasses.replace(CHEST_CT, counts=counts))
+    monkeypatch.setitem(ARCHIVES, "chest_ct", CHEST_CT.model_copy(update={"counts": counts}))
     return counts
 
 
@@ -130,7 +120,7 @@ def test_jpeg_data_under_png_names_and_every_mode_are_read(few):
 # Chest X-ray ----------------------------------------------------------------------------------------------------
 
 
-XRAY = CHEST_XRAY["kaggle"].remote
+XRAY = ARCHIVES["chest_xray_kaggle"].remote
 
 
 def xray(names):
@@ -229,7 +219,7 @@ def test_folders_that_do_not_match_are_named(folders, message):
         tri_dhat(dict.fromkeys(folders, 2))
 
 
-FISSURES = TONGUEXPERT_LABELS["labels_fissure"].remote
+FISSURES = ARCHIVES["tonguexpert_labels_fissure"].remote
 
 
 def tonguexpert(rows, photographs):
@@ -276,7 +266,7 @@ def test_a_column_belongs_to_its_publisher():
 
 def mnist(name, counts, labels, **settings):
     """What is prepared of random images and `labels(n)` in the place of a set."""
-    remote, rng = medmnist.facts(name, 28).remote, np.random.RandomState(0)
+    remote, rng = medmnist_facts(name, 28).remote, np.random.RandomState(0)
     arrays = {}
     for split, n in zip(SPLITS, counts, strict=True):
         arrays[f"{split}_images"] = rng.randint(0, 255, (n, 28, 28), dtype=np.uint8)
@@ -331,7 +321,7 @@ def test_no_two_known_files_have_one_name():
 
 # What is shown of a file that is here ---------------------------------------------------------------------------
 
-BREAST = medmnist.facts("breastmnist", 28).remote
+BREAST = medmnist_facts("breastmnist", 28).remote
 
 
 def breast(**facts):

@@ -7,11 +7,12 @@ import zipfile
 
 import pytest
 
-from medbench.data.known import CHEST_CT, TONGUE
+from medbench.data.known.facts import ARCHIVES
 from medbench.run.files import sha256_of
 from tests.helpers.known_sets import numbered, write_image
 from tests.helpers.own_images import put, two_classes
 
+CHEST_CT, TONGUE = ARCHIVES["chest_ct"], ARCHIVES["tongue_tri_dhat"]
 FILE = TONGUE.remote.file
 TONGUES = "tongue: {accept: changed, image_size: 16}"
 MINE = """

@@ -6,10 +6,7 @@ from typing import get_args
 from medbench.core.errors import UserError
 from medbench.data.dataset import SPLITS
 from medbench.data.fetched import fetched
-from medbench.data.known import medmnist
-from medbench.data.known.chest_ct import CHEST_CT
-from medbench.data.known.chest_xray import CHEST_XRAY
-from medbench.data.known.tongue import TONGUE, TONGUEXPERT_LABELS
+from medbench.data.known.facts import ARCHIVES, SIZES, MedMnistName, medmnist_facts
 from medbench.data.published import Facts
 
 ABSENT = "not here"
@@ -19,9 +16,8 @@ HEADINGS = ("name", "task", "classes", "train/val/test", "side, pixels", "licenc
 
 def known() -> dict[str, list[Facts]]:
     """Name -> what is known of it: one entry per size that is published, mostly one."""
-    sets = [[medmnist.facts(name, size) for size in medmnist.SIZES] for name in get_args(medmnist.MedMnistName)]
-    sets += [[facts] for facts in (CHEST_CT, *CHEST_XRAY.values(), TONGUE, *TONGUEXPERT_LABELS.values())]
-    return {sizes[0].name: sizes for sizes in sets}
+    sets = {name: [medmnist_facts(name, size) for size in SIZES] for name in get_args(MedMnistName)}
+    return sets | {name: [facts] for name, facts in ARCHIVES.items()}
 
 
 def list_known() -> str:

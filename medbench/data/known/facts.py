@@ -1,10 +1,12 @@
-"""The 2-D sets of MedMNIST v3 (Yang et al. 2023): addresses, md5, labels and licences from the medmnist package."""
+"""What is known of published sets: of archives by a file beside this one, of MedMNIST v3 by the medmnist package."""
 
 import importlib.util
 import runpy
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+import yaml
 
 from medbench.core.errors import UserError
 from medbench.data.published import Facts, Remote
@@ -29,7 +31,12 @@ MULTI_LABEL = "multi-label, binary-class"
 MIRRORED = {"pathmnist", "dermamnist", "octmnist", "retinamnist", "breastmnist", "bloodmnist", "tissuemnist"}
 # How a slide was stained says nothing of the tissue (Tellez et al. 2019). Cells, skin and eyes are told by colour too.
 RECOLOURED = {"pathmnist"}
-CITATION = "Yang et al. 2023 (MedMNIST v2), doi 10.1038/s41597-022-01721-8; files of v3, doi 10.5281/zenodo.10519652"
+MEDMNIST = "Yang et al. 2023 (MedMNIST v2), doi 10.1038/s41597-022-01721-8; files of v3, doi 10.5281/zenodo.10519652"
+
+ARCHIVES = {
+    name: Facts(name=name, **facts)
+    for name, facts in yaml.safe_load(Path(__file__).with_name("archives.yaml").read_text(encoding="utf-8")).items()
+}
 
 
 @cache
@@ -42,8 +49,8 @@ def _info() -> dict[str, Any]:
 
 
 @cache
-def facts(name: str, size: int) -> Facts:
-    """What medmnist says of a set at one size (side in pixels)."""
+def medmnist_facts(name: str, size: int) -> Facts:
+    """Of a 2-D set (Yang et al. 2023) at one size (side in pixels): address, md5, labels and licence."""
     info, suffix = _info()[name], "" if size == 28 else f"_{size}"
     url = info[f"url{suffix}"]
     labels, licence = info["label"], info["license"]
@@ -62,7 +69,7 @@ def facts(name: str, size: int) -> Facts:
             page="https://zenodo.org/records/10519652",
         ),
         licence=licence,
-        citation=CITATION,
+        citation=MEDMNIST,
         counts={split: {"": count} for split, count in info["n_samples"].items()},
         channels=info["n_channels"],
         sizes=f"{size}",
