@@ -48,7 +48,7 @@ def fetch(
     stage = _section(FetchStage, config)
     if record.absolute() != stage.remote.record.absolute():
         raise UserError(f"{record}: is not the record of {stage.remote.file}; write it to {stage.remote.record}")
-    from medbench.data.download import Network
+    from medbench.data.download.network import Network
     from medbench.data.fetch import fetch
 
     fetch(stage.remote, stage.accept_changed, Network.from_environment(offline))

@@ -15,9 +15,10 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from medbench.core.errors import UserError
-from medbench.data.download import obtain, transfer
+from medbench.data.download import transfer
 from medbench.data.download.network import Network
 from medbench.data.download.transfer import CHUNK, MIB, Refused, Transient, failure
+from medbench.data.fetch import obtain
 from tests.helpers.web_server import BODY, File, Status
 
 POOL = HTTPConnectionPool("example.org")

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.data.download import obtain
 from medbench.data.download.network import Network
+from medbench.data.fetch import obtain
 
 OFFLINE = Network(offline=True)
 SHA256_OF_A = "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"

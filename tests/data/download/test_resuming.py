@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from medbench.core.errors import UserError
-from medbench.data.download import obtain
 from medbench.data.download.network import Network
 from medbench.data.download.transfer import CHUNK
+from medbench.data.fetch import obtain
 from tests.helpers.web_server import BODY, File, Status, until
 
 DATA = Path("resources/test/data.bin")

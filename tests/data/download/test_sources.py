@@ -11,8 +11,9 @@ import pytest
 
 from medbench.core.errors import UserError
 from medbench.data.download import network as networks
-from medbench.data.download import obtain, transfer
+from medbench.data.download import transfer
 from medbench.data.download.network import Network
+from medbench.data.fetch import obtain
 from tests.helpers.web_server import BODY, File, Status
 
 DATA = Path("resources/test/data.bin")
