@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from medbench.core.errors import UserError
+from medbench.core.errors import UserError, first_problem
 from medbench.run.logs import Progress
 
 CHUNK = 2**20  # bytes held in memory at a time
@@ -99,10 +99,7 @@ class _Member(NamedTuple):
 
 
 def _judged(members: Iterable[_Member], packed: int, limits: Limits) -> tuple[dict[str, _Member], list[str]]:
-    """Files by path, and folders above them first; refuses the first member that makes the archive unfit.
-
-    `packed` are the bytes of the archive.
-    """
+    """Files by path, and folders above them first; refuses the first member that is unfit for `packed` bytes."""
     files: dict[str, _Member] = {}
     places: dict[str, tuple[str, bool]] = {}  # by folded path: path, is it a folder
     unpacked = 0
@@ -154,15 +151,14 @@ def _parts(member: _Member) -> list[str]:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     problems = {
         "a name with a NUL": "\0" in path,
-        "an absolute name": path.startswith("/") or re.match("[A-Za-z]:", path),
+        "an absolute name": bool(path.startswith("/") or re.match("[A-Za-z]:", path)),
         "a name that leads out of its folder": ".." in map(str.strip, parts),
         "an empty name": not path or not (parts or member.folder),
         f"a name with a part of more than {LONGEST_PART} bytes": any(len(os.fsencode(p)) > LONGEST_PART for p in parts),
         f"a name of more than {MOST_PARTS} parts": len(parts) > MOST_PARTS,
     }
-    for what, holds in problems.items():
-        if holds:
-            raise _Unfit(f"holds {what}", member.name)
+    if problem := first_problem(problems):
+        raise _Unfit(f"holds {problem}", member.name)
     return parts
 
 

@@ -29,11 +29,7 @@ class Fetched(Note):
 
 
 def fetched(remote: Remote, quick: bool = False) -> Fetched:
-    """The record of a file.
-
-    Args:
-        remote: the file.
-        quick: trusts the size of a file instead of reading it. Of a folder only names and sizes are ever compared.
+    """The record of a file; `quick` trusts its size instead of reading it, as is always done for those of an archive.
 
     Raises:
         UserError: it was not fetched, or what lies here now is not what was.
@@ -41,26 +37,22 @@ def fetched(remote: Remote, quick: bool = False) -> Fetched:
     if not remote.record.is_file():
         raise UserError(f"{remote.path}: is not fetched yet (snakemake fetch_all --cores 1)")
     record = Fetched.read(remote.record)
-    problem = f"{remote.record}: is not a record of a fetched file"
-    if record:
-        problem = _folder_problem(remote, record) if remote.extract else _file_problem(remote, record, quick)
-        if not problem:
-            return record
-    raise UserError(f"{problem}; {_run_again(remote)}")
+    problem = _problem(remote, record, quick) if record else f"{remote.record}: is not a record of a fetched file"
+    if record is None or problem:
+        raise UserError(f"{problem}; {_run_again(remote)}")
+    return record
 
 
-def _file_problem(remote: Remote, record: Fetched, quick: bool) -> str:
+def _problem(remote: Remote, record: Fetched, quick: bool) -> str:
+    """How what lies here is not what was fetched; else nothing."""
+    if remote.extract:
+        if not remote.manifest.is_file() or sha256_of(remote.manifest) != record.manifest:
+            return f"{remote.manifest}: is gone or was changed since {remote.file} was unpacked"
+        difference = _first_difference(remote)
+        return f"{remote.folder}: {difference}: it is not what was unpacked from {remote.file}" if difference else ""
     same_size = remote.path.is_file() and remote.path.stat().st_size == record.size
     same = same_size and (quick or sha256_of(remote.path) == record.sha256)
     return "" if same else f"{remote.path}: is gone or was changed since it was fetched"
-
-
-def _folder_problem(remote: Remote, record: Fetched) -> str:
-    manifest = remote.manifest
-    if not manifest.is_file() or sha256_of(manifest) != record.manifest:
-        return f"{manifest}: is gone or was changed since {remote.file} was unpacked"
-    difference = _first_difference(remote)
-    return f"{remote.folder}: {difference}: it is not what was unpacked from {remote.file}" if difference else ""
 
 
 def _run_again(remote: Remote) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from medbench.core.errors import UserError, naming
-from medbench.data.dataset import SPLITS, Origins, Split, SplitName
+from medbench.data.dataset import SPLITS, Split, SplitName
 from medbench.data.digest import Look, look_of, origins
 from medbench.data.folders import Item, Listing, require_most_read
 from medbench.data.images import (
@@ -85,14 +85,12 @@ def read_listing(
     with naming(listing.where):
         names, notes = _split_names(section, items, labels, groups, seed)
         notes += reader.apply_window(names == "train")
-    pixels, of_all = reader.stacked(), reader.origins()
-    splits: dict[SplitName, Split] = {}
-    for name in SPLITS:
-        rows = np.flatnonzero(names == name)
-        splits[name] = Split(pixels[rows], labels[rows], groups[rows], of_all.rows(rows))
+    looks = [image.look for image in reader.images if image.look]
+    of_all = origins([item.name + item.part for item in items], [image.size for image in reader.images], looks)
+    whole = Split(reader.stacked(), labels, groups, of_all)
     known = {item.group is not None for item in items}
     return Source(
-        splits,
+        {name: whole.rows(np.flatnonzero(names == name)) for name in SPLITS},
         listing.classes,
         listing.where,
         {
@@ -199,12 +197,6 @@ class _Reader:
         for row, image in enumerate(self.images):
             stacked[row], image.pixels = image.pixels, None
         return stacked
-
-    def origins(self) -> Origins:
-        names = [image.item.name + image.item.part for image in self.images]
-        return origins(
-            names, [image.size for image in self.images], [image.look for image in self.images if image.look]
-        )
 
     def notes(self) -> list[str]:
         notes = [f"{remark}: {count} images" for remark, count in sorted(self.remarks.items())]

@@ -78,8 +78,7 @@ def _read(
     with naming(path):
         windowing, images = _windowed(_images(arrays), window)
         labels = {name: _labels(name, arrays[f"{name}_labels"], len(images[name])) for name in SPLITS}
-        _check_range(labels, classes)
-        names = classes or _numbered(labels)
+        names = _class_names(labels, classes)
         groups = _groups(arrays, labels)
     height, width = images["train"].shape[1:3]
     notes = [windowing.note] if windowing else []
@@ -152,8 +151,8 @@ def _labels(name: SplitName, labels: np.ndarray, n: int) -> np.ndarray:
     return labels.reshape(-1).astype(np.int64)
 
 
-def _check_range(of_all: Arrays, classes: list[str]) -> None:
-    """With named classes, labels are 0 to K - 1; without names, at least not negative."""
+def _class_names(of_all: Arrays, classes: list[str]) -> list[str]:
+    """Named classes, for labels 0 to K - 1; else "0" to "K - 1", where each is used: no stray large label makes a K."""
     for name, labels in of_all.items():
         low, high = labels.min(), labels.max()
         if not classes and low < 0:
@@ -163,19 +162,15 @@ def _check_range(of_all: Arrays, classes: list[str]) -> None:
                 f"{name}_labels holds labels {low} to {high}, expected 0 to {len(classes) - 1} for the"
                 f" {len(classes)} classes {', '.join(classes)}"
             )
-
-
-def _numbered(labels: Arrays) -> list[str]:
-    """Class names "0" to "K - 1" from labels that use each of these: one stray large label must not make a huge K."""
-    present = np.unique(np.concatenate(list(labels.values())))
+    present = np.unique(np.concatenate(list(of_all.values())))
     expected = np.arange(len(present))
-    if not np.array_equal(present, expected):
+    if not (classes or np.array_equal(present, expected)):
         gap = expected[present != expected][0]
         raise UserError(
             f"labels go up to {present[-1]} but none is {gap}: class {gap} is empty; number the classes from 0"
             " without gaps, or name them in classes"
         )
-    return [str(label) for label in expected]
+    return classes or [str(label) for label in expected]
 
 
 def _groups(arrays: Mapping[str, np.ndarray], labels: Arrays) -> Arrays:

@@ -126,10 +126,7 @@ class Facts(Section):
     def differences(self, present: Mapping[tuple[SplitName, str], int], differs: str | None, accept: bool) -> list[str]:
         """How what is here is not what was published, in sentences; none where it is.
 
-        Args:
-            present: images per split and class, as in `counts`. Without these the file's own hash is the only proof.
-            differs: how the file is not the published one, by its record.
-            accept: whether the config says `accept: changed`.
+        `present` are images per split and class, `differs` is from the file's record: the only proof without counts.
 
         Raises:
             UserError: it differs and that was not accepted: a table of expected against present counts.

@@ -18,12 +18,7 @@ UNREADABLE = SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, Va
 
 
 def load_state(path: Path, sha256: str, what: str) -> dict[str, Tensor]:
-    """The state dict in a `.safetensors` or a `.pth` file.
-
-    Args:
-        path: the file.
-        sha256: of the whole file, 64 hexadecimal digits.
-        what: whose weights these are, for messages.
+    """The state dict in a `.safetensors` or a `.pth` file; `what` tells in messages whose weights these are.
 
     Raises:
         UserError: no such file, another hash, anything but a plain dict of tensors, or a place where others can write
