@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from medbench.core.errors import UserError
 from medbench.data.archive import extract
@@ -50,9 +51,8 @@ def fetch(remote: Remote, accept_changed: bool, network: Network) -> Fetched:
             address=_first_address(remote, address, sha256),
             proved_by=proof,
             differs=f"{remote.file} {problem}" if problem else None,
+            **(_unpacked(remote, sha256) if remote.extract else {}),
         )
-        if remote.extract:
-            record = record.model_copy(update=_unpacked(remote, sha256))
         record.write(remote.record)
     return record
 
@@ -76,7 +76,7 @@ def _first_address(remote: Remote, address: str, sha256: str) -> str:
     return provenance.address if provenance and provenance.sha256 == sha256 else PLACED
 
 
-def _unpacked(remote: Remote, sha256: str) -> dict[str, int | str]:
+def _unpacked(remote: Remote, sha256: str) -> dict[str, Any]:
     """Unpacks the archive, unless that was done before and nothing has changed since."""
     if not is_whole(remote, sha256):
         with replacing(remote.folder) as folder:

@@ -122,25 +122,22 @@ def list_folder(root: Path, beside: Collection[str] = (), belongs: Belongs = is_
     if not root.is_dir():
         raise UserError(f"{root}: no such folder (expected one folder per class, e.g. {root / 'normal' / '*.png'})")
     items: list[Item] = []
-    classes: set[str] = set()
     unread: dict[Path, str] = {}
     masks: list[Path] = []
     tops = _split_folders(root, beside)
-    for folder in {folder for _, folder in tops} | {root}:
-        files, _ = images_in(folder, belongs)
-        unread |= {path: reason or "lies in no class folder" for path, reason in files.items()}
-    for split, folder in tops:
-        for class_folder in _class_folders(folder):
-            files, masks_here = images_in(class_folder, belongs)
-            names = [path.relative_to(root).as_posix() for path, reason in files.items() if not reason]
-            items += [Item(name, class_folder.name, split) for name in names]
-            classes.add(class_folder.name)
-            masks += masks_here
-            unread |= {path: reason for path, reason in files.items() if reason}
+    classes = [(split, folder) for split, top in tops for folder in _class_folders(top)]
+    for folder in {root, *(top for _, top in tops)}:
+        unread |= {path: reason or "lies in no class folder" for path, reason in images_in(folder, belongs)[0].items()}
+    for split, folder in classes:
+        files, masks_here = images_in(folder, belongs)
+        names = [path.relative_to(root).as_posix() for path, reason in files.items() if not reason]
+        items += [Item(name, folder.name, split) for name in names]
+        unread |= {path: reason for path, reason in files.items() if reason}
+        masks += masks_here
     return Listing(
         root,
         items,
-        sorted(classes),
+        sorted({folder.name for _, folder in classes}),
         where=str(root),
         unread=[f"{path.relative_to(root).as_posix()}: {reason}" for path, reason in sorted(unread.items())],
         notes=counted(root, masks, "masks beside their images are not read"),
