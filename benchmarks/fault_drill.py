@@ -7,13 +7,13 @@ tables byte for byte. Times of files stay as they were, as when a disk goes bad.
 
 import argparse
 import os
-import random
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from medbench.run.files import sha256_of
@@ -74,7 +74,7 @@ class Drill:
     def tables(self) -> dict[str, str]:
         return {path.name: sha256_of(path) for path in sorted((self.run / "tables").glob("*/*.*"))}
 
-    def fault(self, file: Path, rng: random.Random) -> dict[str, object]:
+    def fault(self, file: Path, rng: np.random.RandomState) -> dict[str, object]:
         """Of one file: who found it, and whether the run came back."""
         before, units = self.tables(), self.units()
         record = next(record for record, path in units.items() if record_of(file) == record or path in file.parents)
@@ -82,7 +82,7 @@ class Drill:
         flip(file, rng)
         found = self.verify()
         finding = found.stdout.splitlines()[0]
-        refused = self.refused_by(rng.choice(readers)) if readers else "(no job reads it)"
+        refused = self.refused_by(readers[rng.randint(len(readers))]) if readers else "(no job reads it)"
         subprocess.run(shlex.split(finding.rpartition("; remove it: ")[2]), cwd=self.folder, check=True)
         healed = self.snakemake().returncode == 0 and self.verify().returncode == 0
         return {
@@ -108,9 +108,9 @@ def sources(path: Path) -> set[Path]:
     return {record_of(Path(os.path.normpath(path.parent / name))) for name in read_record(path).made_from}
 
 
-def flip(file: Path, rng: random.Random) -> None:
+def flip(file: Path, rng: np.random.RandomState) -> None:
     status, content = file.stat(), bytearray(file.read_bytes())
-    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    content[rng.randint(len(content))] ^= 1 << rng.randint(8)
     file.write_bytes(content)
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
@@ -121,14 +121,14 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    drill, rng = Drill(options.folder.resolve()), random.Random(options.seed)
+    drill, rng = Drill(options.folder.resolve()), np.random.RandomState(options.seed)
     made = drill.snakemake()
     if made.returncode:
         raise SystemExit(made.stderr[-3000:])
     names = [file.relative_to(drill.run) for file in drill.files()]
     rows = []
-    for name in rng.sample(names, options.faults):
-        rows.append(drill.fault(drill.run / name, rng))
+    for at in rng.choice(len(names), options.faults, replace=False):
+        rows.append(drill.fault(drill.run / names[at], rng))
         print(*rows[-1].values(), sep="  ", flush=True)
     table = pd.DataFrame(rows)
     print(f"\n{len(names)} files, {len(table)} faults\n{table.to_string()}")
