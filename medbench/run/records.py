@@ -31,6 +31,7 @@ from medbench.system.folder_lock import was_held
 SUMS = "SHA256SUMS"
 LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")  # two blanks, as sha256sum writes
 SEAL = "seal"
+SIDE_BY_SIDE = (".json", ".npz", ".safetensors")  # endings of files that one job writes under one name
 PACKAGES = ("torch", "torchvision", "diffusers", "torch-fidelity", "numpy", "scipy", "scikit-learn", "pandas")
 
 
@@ -65,9 +66,11 @@ class Damaged(UserError):
 
 
 def written_with(path: Path) -> list[Path]:
-    """What exists of a file or folder, its record, and what else has this record."""
+    """What exists of a file or folder, its record, and what else a job may have written under this name."""
     record = record_of(path)
-    return sorted(other for other in path.parent.glob("[!.]*") if record_of(other) == record)
+    named = [other for other in path.parent.glob("[!.]*") if record_of(other) == record]
+    beside = [other for other in named if other.suffix in SIDE_BY_SIDE or (other / SUMS).is_file()]
+    return sorted({*beside, *(each for each in (path, record) if each.exists())})
 
 
 def remove_command(paths: Sequence[Path]) -> str:
@@ -114,7 +117,7 @@ def recorded(
     for record in dict.fromkeys(map(record_of, outputs)):
         content = Record(
             stage=stage,
-            sha256={_listed(path): sha256_of(record.parent / _listed(path)) for path in _under(record, outputs)},
+            sha256={listed_as(path): sha256_of(record.parent / listed_as(path)) for path in _under(record, outputs)},
             made_from={os.path.relpath(path, record.parent): sha256 for path, sha256 in made_from.items()},
             section=json.loads(section.canonical()) if section else {},
             made_with=section.made_with() if section else "",
@@ -131,7 +134,8 @@ def _under(record: Path, outputs: Sequence[Path]) -> list[Path]:
     return [path for path in outputs if record_of(path) == record]
 
 
-def _listed(path: Path) -> str:
+def listed_as(path: Path) -> str:
+    """The name under which a record holds the hash of a file or folder."""
     return f"{path.name}/{SUMS}" if path.is_dir() else path.name
 
 
@@ -213,13 +217,13 @@ def require(path: Path, member: str | None = None) -> str:
     record = read_record(path)
     for problem in problems(path, record.sha256, member):
         raise problem
-    return record.sha256[_listed(path)]
+    return record.sha256[listed_as(path)]
 
 
 def stated(path: Path) -> str | None:
     """The hash that its record holds of a file or folder, which is not read; None: it has none."""
     try:
-        return read_record(path).sha256.get(_listed(path))
+        return read_record(path).sha256.get(listed_as(path))
     except UserError:
         return None
 
@@ -230,7 +234,7 @@ def problems(path: Path, sha256: Mapping[str, str], member: str | None = None) -
     Args:
         member: of a folder, the only file to be read beside its list.
     """
-    name = _listed(path)
+    name = listed_as(path)
     if path.is_dir() and not (path / SUMS).is_file():
         yield Damaged(path, f"it holds no {SUMS}")
     elif name not in sha256:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from medbench.core.errors import UserError
 from medbench.run.files import is_litter, sha256_of
 from medbench.run.layout import PRODUCTS, job_of, record_of
-from medbench.run.records import Damaged, Record, problems, read_record, remove_command
+from medbench.run.records import Damaged, Record, listed_as, problems, read_record, remove_command
 from medbench.system.folder_lock import is_held
 
 TOPS = tuple(dict.fromkeys(product.pattern.split("/")[0] for product in PRODUCTS))
@@ -130,8 +130,12 @@ def _of_product(run: Path, record: Path, paths: Sequence[Path]) -> Iterator[Find
             missing = [name for name in listed if not (record.parent / name.split("/")[0]).exists()]
             if missing:
                 yield _incomplete(run, paths[0], f"lacks {', '.join(missing)}, which is written with it")
-            else:
-                yield from (_finding(damage) for path in paths for damage in problems(path, listed))
+                return
+            for path in paths:
+                if listed_as(path) in listed:
+                    yield from map(_finding, problems(path, listed))
+                elif path.is_file():
+                    yield Finding(Verdict.UNCHECKED, path, f"{record.name} does not list it: a copy of yours?")
 
 
 def _incomplete(run: Path, path: Path, problem: str) -> Finding:

@@ -146,6 +146,15 @@ def test_what_somebody_else_has_put_there_costs_nothing_that_is_whole(whole_run)
     assert (notes.verdict, notes.remove) == (Verdict.DAMAGED, (whole_run / MODEL / "unet" / "notes.txt",))
 
 
+def test_a_note_under_the_name_of_a_product_is_never_removed(whole_run):
+    (whole_run / "datasets/ct.txt").write_text("mine")
+    (finding,) = verify(whole_run)
+    assert (finding.verdict, finding.path, finding.remove) == (Verdict.UNCHECKED, whole_run / "datasets/ct.txt", ())
+    flip(whole_run / "datasets/ct.record.json")
+    (damaged,) = verify(whole_run)
+    assert sorted(damaged.remove) == under(whole_run, DATASET)
+
+
 def test_what_a_job_may_be_writing_is_no_damage(whole_run):
     (whole_run / f"{ARM}.npz").unlink()
     with held(whole_run):
