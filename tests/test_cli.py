@@ -16,6 +16,7 @@ from medbench.config.stage_code import MODULES
 from medbench.core.errors import UserError
 from medbench.data.prepare import prepare
 from medbench.data.sections import PhantomDataset
+from tests.helpers.records import write_npz
 
 PREPARE = {"name": "mine", "seed": 0, "dataset": {"kind": "npz", "path": "nowhere.npz"}}
 
@@ -52,6 +53,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(medbench, tmp_path):
     ("config", "message"),
     [
         ("nowhere.json", "^--config: nowhere.json: No such file"),
+        ("", "^--config: : Is a directory"),
+        (f"name: {'x' * 300}", "^--config: name: x+: File name too long"),
         ("{not: [json", "^--config: is neither JSON nor YAML"),
         (json.dumps({**PREPARE, "colour": 1}), "^--config: unknown key 'colour'"),
     ],
@@ -59,6 +62,17 @@ def test_a_mistake_is_one_line_and_exit_code_2(medbench, tmp_path):
 def test_a_section_that_cannot_be_used_is_named(tmp_path, config, message):
     with pytest.raises(UserError, match=message):
         call("prepare", tmp_path / "out.npz", "--config", config)
+
+
+def test_a_file_from_outside_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    unfetched = {"name": "x", "seed": 0, "dataset": {"kind": "chest_ct", "image_size": 32}}
+    with pytest.raises(UserError, match=r"^datasets\.x: .*\.zip: is not fetched yet \(snakemake fetch_all"):
+        call("prepare", tmp_path / "out.npz", "--config", json.dumps(unfetched))
+    write_npz(tmp_path / "images.npz", {"images": np.zeros((4, 8, 8), np.uint8)})
+    stage = {"weights_sha256": "a" * 64, "dimensions": [64], "batch_size": 4, "seed": 0, "torch_threads": 1}
+    with pytest.raises(UserError, match=r"^nowhere\.pth: no such file"):
+        call("features", "images.npz", "out", "--weights", "nowhere.pth", "--config", json.dumps(stage))
 
 
 def test_prepare_writes_the_dataset_and_its_card(medbench, tmp_path):

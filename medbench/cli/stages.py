@@ -1,5 +1,6 @@
 """The verbs of the stages, which Snakemake calls: each checks what it reads, and records what it wrote."""
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -277,7 +278,8 @@ def _with_card(dataset: Path) -> list[Path]:
 
 def _section_file(config: str) -> list[Path]:
     """Where a page's section is a file that a run wrote."""
-    return [path for path in [Path(config)] if not config.lstrip().startswith("{") and record_of(path).exists()]
+    # Of a text that can be no path, os.path says that there is none, where Path raises.
+    return [path for path in [Path(config)] if os.path.isfile(config) and record_of(path).exists()]
 
 
 def _section(model: type[ModelT], config: str) -> ModelT:

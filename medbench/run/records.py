@@ -111,7 +111,8 @@ def recorded(
         UserError: an input that is missing or damaged, or has no record.
     """
     started, made_from = _now(), {path: require(path) for path in inputs if path is not None}
-    made_from |= {path: sha256_of_folder(path) if path.is_dir() else sha256_of(path) for path in given if path}
+    there = [path for path in given if path and path.exists()]  # of any other the block says how to get it
+    made_from |= {path: sha256_of_folder(path, _read_hash) if path.is_dir() else _read_hash(path) for path in there}
     made_from |= {path: sha256 for path in named if (sha256 := stated(path))}
     yield
     for record in dict.fromkeys(map(record_of, outputs)):
@@ -239,7 +240,7 @@ def problems(path: Path, sha256: Mapping[str, str], member: str | None = None) -
         yield Damaged(path, f"it holds no {SUMS}")
     elif name not in sha256:
         yield Damaged(path, "its record does not list it", [path])
-    elif sha256_of(path.parent / name) != sha256[name]:
+    elif _read_hash(path.parent / name) != sha256[name]:
         yield Damaged(path.parent / name, "its content is not what its record says", written_with(path))
     elif path.is_dir():
         yield from _problems_in(path, member)
@@ -252,11 +253,20 @@ def _problems_in(folder: Path, member: str | None) -> Iterator[Damaged]:
         file = folder / name
         if not file.is_file():
             yield Damaged(file, f"{SUMS} beside it lists it, and it is not there", written_with(folder))
-        elif member in (None, name) and sha256_of(file) != sha256:
+        elif member in (None, name) and _read_hash(file) != sha256:
             yield Damaged(file, f"its content is not what {SUMS} says", written_with(folder))
     for name in _names(folder):
-        if name not in sums and member is None:  # not of this job, which need not be done again for it
+        if name not in sums and member in (None, name):  # not of this job, which need not be done again for it
             yield Damaged(folder / name, f"{SUMS} does not list it", [folder / name])
+
+
+def _read_hash(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except FileNotFoundError:  # removed meanwhile, by a job at work
+        raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def read_sums(folder: Path) -> dict[str, str]:

@@ -123,19 +123,24 @@ def _of_product(run: Path, record: Path, paths: Sequence[Path]) -> Iterator[Find
             yield _incomplete(run, paths[0], f"has no record, {record.name}, beside it")
         elif paths:
             try:
-                listed = read_record(paths[0]).sha256
+                yield from _by_record(run, record, paths)
             except Damaged as damage:
                 yield _finding(damage)
-                return
-            missing = [name for name in listed if not (record.parent / name.split("/")[0]).exists()]
-            if missing:
-                yield _incomplete(run, paths[0], f"lacks {', '.join(missing)}, which is written with it")
-                return
-            for path in paths:
-                if listed_as(path) in listed:
-                    yield from map(_finding, problems(path, listed))
-                elif path.is_file():
-                    yield Finding(Verdict.UNCHECKED, path, f"{record.name} does not list it: a copy of yours?")
+            except UserError as error:
+                yield Finding(Verdict.UNCHECKED, paths[0], str(error).removeprefix(f"{paths[0]}: "))
+
+
+def _by_record(run: Path, record: Path, paths: Sequence[Path]) -> Iterator[Finding]:
+    listed = read_record(paths[0]).sha256
+    missing = [name for name in listed if not (record.parent / name.split("/")[0]).exists()]
+    if missing:
+        yield _incomplete(run, paths[0], f"lacks {', '.join(missing)}, which is written with it")
+        return
+    for path in paths:
+        if listed_as(path) in listed:
+            yield from map(_finding, problems(path, listed))
+        elif path.is_file():
+            yield Finding(Verdict.UNCHECKED, path, f"{record.name} does not list it: a copy of yours?")
 
 
 def _incomplete(run: Path, path: Path, problem: str) -> Finding:

@@ -1,5 +1,6 @@
 """A record covers every byte of what it stands beside, and of itself; a job that was killed heals by the same call."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -82,6 +83,30 @@ def test_what_lies_where_no_run_is_may_be_anybodys(tmp_path):
         require(tmp_path / "mine.json")
 
 
+def test_what_it_was_made_from_is_what_lay_there_when_it_began(run):
+    """Of what others check, the hash that its record holds; of what is not there, nothing."""
+    outputs, given, page = [run / "page.json"], [run / "weights.bin", run / "nothing.bin"], run / "tables"
+    before = sha256_of(run / "weights.bin")
+    with recorded("page", outputs, given=given, named=[run / "raw/ct.npz", page]):
+        write_text(run / "weights.bin", "others")
+        write_json(run / "page.json", {})
+    made_from = {"weights.bin": before, "raw/ct.npz": sha256_of(run / "raw/ct.npz")}
+    assert read_record(run / "page.json").made_from == made_from
+
+
+def test_what_cannot_be_read_is_one_line(run, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("medbench.run.records.sha256_of", refuse)
+    with pytest.raises(UserError, match=r"raw/ct\.npz: cannot be read: Permission denied$") as error:
+        require(run / "raw/ct.npz")
+    assert not isinstance(error.value, Damaged)
+    refused = pytest.raises(UserError, match=r"weights\.bin: cannot be read: Permission denied$")
+    with refused, recorded("train", [], given=[run / "weights.bin"]):
+        pytest.fail("it began")
+
+
 def test_a_job_does_not_start_on_what_is_damaged(run):
     (run / "raw/ct.npz").write_bytes(b"cut")
     begun = []
@@ -158,11 +183,19 @@ def test_sha256sum_reads_the_list(folder):
     subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=folder, check=True)
 
 
-def test_what_is_missing_or_too_much_is_named(folder):
+def test_of_one_member_that_is_read_every_byte_counts_and_of_others_none(folder):
+    (folder / "vae/weights.bin").write_text("wEights")
     require(folder, "README.md")
+    with pytest.raises(Damaged, match=rf"content is not what SHA256SUMS says\); remove it: rm -r {folder} "):
+        require(folder, "vae/weights.bin")
+
+
+def test_what_is_missing_or_too_much_is_named(folder):
     write_text(folder / "mine.txt", "")
-    with pytest.raises(UserError, match=rf"SHA256SUMS does not list it\); remove it: rm -r {folder}/mine\.txt$"):
-        require(folder)
+    require(folder, "README.md")
+    for member in (None, "mine.txt"):
+        with pytest.raises(UserError, match=rf"SHA256SUMS does not list it\); remove it: rm -r {folder}/mine\.txt$"):
+            require(folder, member)
     (folder / "README.md").unlink()
     with pytest.raises(UserError, match=r"README\.md: is damaged \(.*it is not there"):
         require(folder, "README.md")

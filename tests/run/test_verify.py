@@ -1,5 +1,6 @@
 """Each kind of damage is found, named, and removed by the command that is shown."""
 
+import errno
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ import pytest
 from medbench.core.errors import UserError
 from medbench.data.dataset import Dataset
 from medbench.run import formats
-from medbench.run.files import write_text
+from medbench.run.files import sha256_of, write_text
 from medbench.run.formats import read_npz
 from medbench.run.records import write_sealed
 from medbench.run.verify import Verdict, print_verified, products_in, verify
@@ -254,6 +255,19 @@ def test_a_file_of_somebody_else_where_folders_are_expected_is_left_alone(whole_
     (finding,) = verify(whole_run)
     assert (finding.verdict, finding.path, finding.remove) == (Verdict.UNCHECKED, whole_run / path, ())
     assert "a copy of yours?" in finding.problem
+
+
+def test_what_cannot_be_read_is_said_beside_what_is_damaged(whole_run, monkeypatch):
+    def hash_of(path):
+        if path.name == "seed0.npz":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return sha256_of(path)
+
+    empty(whole_run / "report.html")
+    monkeypatch.setattr("medbench.run.records.sha256_of", hash_of)
+    *unread, damaged = [finding.line() for finding in verify(whole_run) if "not there" not in finding.problem]
+    assert f"cannot be checked: {whole_run / CLASSIC}.npz: cannot be read: Permission denied" in unread
+    assert damaged.startswith(f"damaged: {whole_run}/report.html: ")
 
 
 def test_a_damaged_checkpoint_is_found(whole_run):
