@@ -23,6 +23,8 @@ class MedIENetPipeline(DiffusionPipeline):
     Args:
         vae: the first stage; its scaling_factor is the latent scale.
         classes: names, in the order of the labels.
+        image_size: height and width in pixels.
+        channels: 1 or 3.
         guidance_scale, steps: what a call takes where it says nothing; defaults of the kind, not of any run.
     """
 
@@ -51,7 +53,11 @@ class MedIENetPipeline(DiffusionPipeline):
     def __call__(
         self, label: str | int, n: int = 1, seed: int = 0, guidance_scale: float | None = None, steps: int | None = None
     ) -> ImagePipelineOutput:
-        """n images of a class, given by its name or number; image i comes from (seed, i)."""
+        """n images of a class, given by its name or number; image i comes from (seed, i).
+
+        Raises:
+            UserError: no such class.
+        """
         config: Any = self.config
         divisor = int(2 ** (len(self.unet.config.widths) - 1))
         codec = LatentCodec(self.vae, config.channels, tuple(config.image_size), divisor).to(self.device)

@@ -17,10 +17,12 @@ def betas(schedule: str, timesteps: int) -> np.ndarray:
             return (start**0.5 + (end**0.5 - start**0.5) * ramp) ** 2
         case "sigmoid":
             return (end - start) / (1 + np.exp(6 - 12 * ramp)) + start
-    # diffusers' squaredcos_cap_v2 caps the last β at 0.999; the walk-through caps at 0.9999.
-    s, x = 0.008, np.linspace(0, 1, timesteps + 1)
-    alphas_cumprod = np.cos((x + s) / (1 + s) * np.pi / 2) ** 2
-    return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clip(1e-4, 0.9999)
+        case "cosine":
+            # diffusers' squaredcos_cap_v2 caps the last β at 0.999; the walk-through caps at 0.9999.
+            s, x = 0.008, np.linspace(0, 1, timesteps + 1)
+            alphas_cumprod = np.cos((x + s) / (1 + s) * np.pi / 2) ** 2
+            return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clip(1e-4, 0.9999)
+    raise ValueError(f"schedule {schedule!r} is not one of linear, cosine, quadratic, sigmoid")
 
 
 def last_signal(schedule: str, timesteps: int) -> float:

@@ -37,6 +37,11 @@ def test_cosine_is_capped_where_the_walkthrough_caps_it():
     assert cosine[100].item() == pytest.approx(1 - f[1] / f[0], rel=1e-5)
 
 
+def test_another_schedule_is_none_of_these():
+    with pytest.raises(ValueError, match="schedule 'squaredcos' is not one of linear, cosine, quadratic, sigmoid"):
+        beta_tensor("squaredcos", 300)
+
+
 def test_published_schedule_leaves_a_twentieth_of_the_signal():
     assert torch.cumprod(1 - beta_tensor("linear", 300), 0)[-1].item() == pytest.approx(0.048, abs=0.0005)
 
