@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from medbench import augmenters, data
 from medbench.augmenters.diffusion_sections import CDDPM
 from medbench.config.stage_code import MODULES, code_of
 from medbench.core import fingerprint
@@ -97,6 +98,7 @@ def test_styles_and_templates_draw_pages_and_compute_nothing_again(edit, name):
         ("system/gpu_lock.py", "import", "import json\nimport"),
         ("augmenters/diffusion_sections.py", 'label = "MedIENet"', 'label = "MedIE-Net"'),
         ("augmenters/sections.py", "Held(200)", "Held(201)"),
+        ("augmenters/model_card.md.j2", "Not a medical device", "No medical device"),
         ("run/logs.py", "BEAT = 30.0", "BEAT = 20.0"),
         ("run/logs.py", "done in", "ended in"),
         ("run/records.py", "PACKAGES = (", 'PACKAGES = ("pip", '),
@@ -158,6 +160,22 @@ def test_what_a_section_computes_is_data_of_the_stage(edit, copy):
     section, edited = CDDPM(kind="cddpm").model_dump(), json.loads(run.stdout)
     assert (section["sample_steps"], edited["sample_steps"]) == (50, 40)
     assert None not in (section["sample_steps"], section["clip_sample"])
+
+
+def test_every_module_that_computes_counts_for_a_stage(monkeypatch):
+    """But for these, which check, fetch or describe; what is known of published sets is data of `prepare`."""
+    counted, read = set(), fingerprint._read
+    monkeypatch.setattr(fingerprint, "_read", lambda name, *how: counted.add(name) or read(name, *how))
+    clear()
+    for stage in MODULES:
+        kinds = {"prepare": [*data.KINDS], "train": [*augmenters.KINDS], "sample": [*augmenters.KINDS]}
+        for kind in kinds.get(stage, [None]):
+            code_of(stage, kind)
+    folders = ("core", "data", "augmenters", "training", "utility", "fidelity", "audit")
+    paths = [path for folder in folders for path in (ROOT / "medbench" / folder).rglob("*.py")]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths if path.stem != "__init__"}
+    others = {"core.errors", "core.fingerprint", "augmenters.checked_calls", "augmenters.model_card"}
+    assert modules - counted == {f"medbench.{name}" for name in {*others, "data.known.facts"}}
 
 
 def test_each_stage_has_a_fingerprint_of_its_own():

@@ -21,7 +21,7 @@ from medbench.run.files import (
     sha256_of_folder,
     write_text,
 )
-from medbench.run.formats import read_npz, write_npz
+from medbench.run.formats import read_npz, write_json, write_npz
 from tests.helpers.files import read_only
 
 
@@ -32,6 +32,13 @@ def test_same_arrays_same_bytes(tmp_path):
         os.utime(tmp_path / name, (0, 0))
     assert sha256_of(tmp_path / "a.npz") == sha256_of(tmp_path / "b.npz")
     np.testing.assert_array_equal(np.load(tmp_path / "a.npz")["images"], arrays["images"])
+
+
+def test_a_number_that_is_not_finite_is_never_written(tmp_path):
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            write_json(tmp_path / "a.json", {"rows": [{"value": value}]})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_behind_links_count_once_and_litter_does_not(tmp_path):

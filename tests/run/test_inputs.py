@@ -1,14 +1,22 @@
-"""Every verb reads what other stages wrote against its record, before it computes anything."""
+"""Every verb reads what other stages wrote against its record, and records what its own outputs were made from."""
 
 import json
 import shlex
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from medbench.cli import main
 from medbench.config import plan
+from medbench.config.stage_code import code_of
 from medbench.config.study import Config
+from medbench.data.sections import PrepareStage
+from medbench.run.files import write_text
+from medbench.run.formats import read_json
+from medbench.run.records import read_record, write_sums
+from medbench.system.folder_lock import is_mine
 from tests.helpers.files import flip
 from tests.helpers.run_folder import CONFIG
 
@@ -75,3 +83,74 @@ def test_an_input_without_a_record_is_refused(whole_run, refusal, call):
     for path in whole_run.rglob("*.record.json"):
         path.unlink()
     assert "is not beside it: its job was stopped, or a copy lacks it" in refusal(call)
+
+
+CHEST_CT = PrepareStage(name="ct", seed=0, dataset={"kind": "chest_ct", "image_size": 32})
+FETCHED = str(CHEST_CT.dataset.remote.record)
+OUTSIDE = ["given.bin", "weights.bin", FETCHED]
+KINDS = {"prepare": "chest_ct", "train": "medienet", "sample": "medienet"}  # of which the code counts too
+EXPECTED = "sections/field.json: what it expects"
+MADE = {  # call -> what computes in it, its section, and what its outputs are made from
+    "prepare o.npz": ("data.prepare.prepare", CHEST_CT, [FETCHED]),
+    f"train {DATASET[0]} o {SEEDED} --first-stage models/ct/ae/seed0 --given given.bin --inception weights.bin": (
+        "augmenters.train.train",
+        plan.train_section(STUDY, "medienet"),
+        [*DATASET, "models/ct/ae/seed0", "given.bin", "weights.bin"],
+    ),
+    f"sample {MODEL} o.npz {SEEDED}": ("augmenters.sample.sample", plan.sample_section(STUDY, "medienet"), [MODEL]),
+    f"features {SAMPLES} o.safetensors --weights weights.bin": (
+        "fidelity.features.features",
+        plan.features_section(STUDY, generated=True),
+        [SAMPLES, "weights.bin"],
+    ),
+    f"utility {DATASET[0]} o.json --checkpoints checkpoints/x --samples {SAMPLES} --weights weights.bin": (
+        "utility.utility.utility",
+        plan.utility_section(STUDY, "ct", "steps", "real+classic@1"),
+        [*DATASET, SAMPLES, "weights.bin"],
+    ),
+    "tables . o --config sections/field.json": (
+        "report.tables.write.write_tables",
+        None,
+        ["sections/field.json", EXPECTED],
+    ),
+    "report . o.html --config sections/report.json": (
+        "report.page.write.write_page",
+        None,
+        ["sections/report.json", EXPECTED, "tables/field", "figures/field"],
+    ),
+}
+
+
+@pytest.mark.parametrize("call", MADE)
+def test_what_an_output_was_made_from_and_with_is_recorded(whole_run, monkeypatch, call):
+    """On the threads of its section; where a verb can resume, the folder of its checkpoints is its own meanwhile."""
+    monkeypatch.chdir(whole_run)
+    function, section, sources = MADE[call]
+    words = shlex.split(call)
+    output = next(Path(word) for word in words if word.partition(".")[0] == "o")
+    beside = {"prepare": [Path("o.json")], "utility": [Path("o.npz")]}.get(words[0], [])
+    for path in OUTSIDE:
+        write_text(Path(path), path)
+
+    def compute(*arguments: object, **options: object) -> SimpleNamespace:
+        assert is_mine(Path("checkpoints/x")) == ("--checkpoints" in words)
+        for path in (output, *beside):
+            write_text(path if path.suffix else path / "a.csv", "1")
+        if not output.suffix:
+            write_sums(output)
+        return SimpleNamespace(save=lambda path: None)
+
+    threads: list[int] = []
+    monkeypatch.setattr("medbench.cli.stages.use_threads", threads.append)
+    monkeypatch.setattr(f"medbench.{function}", compute)
+    config = ["--config", json.dumps(section.model_dump(mode="json"))] if section else []
+    monkeypatch.setattr(sys, "argv", ["medbench", *words, *config])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert threads == [getattr(section, "torch_threads", 1)]
+    record = read_record(output)
+    expected = [*read_json(Path("sections/field.json"))["expected"]] if EXPECTED in sources else []
+    assert set(record.made_from) == {*sources, *expected} - {EXPECTED}
+    assert (record.stage, record.code) == (words[0], code_of(words[0], KINDS.get(words[0])))
+    assert record.section == (json.loads(section.canonical()) if section else {})
