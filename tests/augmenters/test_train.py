@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from diffusers import DDIMScheduler
 
-from medbench import cli
 from medbench.augmenters import train as stage_module
 from medbench.augmenters.annotated_ddpm import AnnotatedDDPMAugmenter
 from medbench.augmenters.base import ImageSpec
@@ -23,6 +22,7 @@ from medbench.augmenters.diffusion_sections import AnnotatedDDPM
 from medbench.augmenters.sample import sample
 from medbench.augmenters.stage_sections import SampleStage, TrainStage
 from medbench.augmenters.train import Inputs, train
+from medbench.cli import stages
 from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
 from medbench.data.dataset import Dataset, class_counts
@@ -137,7 +137,7 @@ def test_a_checkpoint_of_other_code_is_refused(tmp_path, dataset, call, monkeypa
     short = stage(steps=2).model_dump(mode="json")
     monkeypatch.setattr(stage_module, "remove_folder", lambda folder: None)  # leaves the checkpoint, as a kill would
     assert call("train", dataset, tmp_path / "model", stage=short) == 0
-    monkeypatch.setattr(cli, "code_of", lambda *stage: "edited")
+    monkeypatch.setattr(stages, "code_of", lambda *stage: "edited")
     assert call("train", dataset, tmp_path / "model", stage=short) == 2
     last = capfd.readouterr().err.splitlines()[-1]
     assert re.search(r'made with code "[0-9a-f]{16}", not "edited"; restore that', last)
