@@ -82,8 +82,9 @@ def verify(run: Path) -> list[Finding]:
         paths = [path for path in beside if path != record]
         found = list(_of_product(run, record, paths))
         findings += found
-        if paths and not found:
-            whole[record] = read_record(paths[0])
+        if not any(path in finding.remove for finding in found for path in paths):
+            with contextlib.suppress(UserError, IndexError):  # without a record, or without what it tells of
+                whole[record] = read_record(paths[0])
     findings += [finding for record in whole for finding in _against_sources(record, whole, of_record)]
     return [*findings, *_checkpoints(run), *_leftovers(run)]
 

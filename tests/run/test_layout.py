@@ -34,6 +34,13 @@ def test_every_output_of_a_job_leads_to_it_alone():
             assert job_of(path).path == product.pattern.format(**values)
 
 
+def test_no_two_jobs_share_a_log_or_checkpoints():
+    for paths in ([product.log for product in PRODUCTS], [product.checkpoints for product in PRODUCTS]):
+        assert len(set(paths)) == len(PRODUCTS)
+        for product, path in zip(PRODUCTS, paths, strict=True):
+            assert re.findall(r"\{\w+\}", path) == re.findall(r"\{\w+\}", product.pattern)
+
+
 def test_what_no_job_writes_is_refused():
     for path in ("datasets/ct_backup.txt", "models/ct/gen", "utility/ct/steps/real+gen/seed0.json"):
         with pytest.raises(ValueError, match=f"^{re.escape(path)}: no job of a run writes it"):

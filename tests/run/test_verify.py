@@ -214,6 +214,22 @@ def test_where_samples_changed_what_came_of_them_goes(whole_run):
     assert sorted(findings[f"{arm}.json"].remove) == under(whole_run, product(arm, ".json", ".npz"))
 
 
+@pytest.mark.parametrize("note", [f"{FEATURES}.txt", f"{CLASSIC}.txt"])
+def test_a_note_under_the_name_of_a_product_hides_nothing(whole_run, note):
+    (whole_run / note).write_text("mine")
+    write_npz(whole_run / f"{CLASSIC}.npz", read_npz(whole_run / f"{CLASSIC}.npz") | {"labels": np.ones(8, int)})
+    assert f"{FEATURES}.safetensors" in {
+        finding.path.relative_to(whole_run).as_posix() for finding in verify(whole_run)
+    }
+
+
+def test_a_note_in_a_model_hides_nothing(whole_run):
+    formats.write_json(whole_run / "models/ct/ae/seed0/vae/config.json", {"channels": 8})
+    write_sums(whole_run / "models/ct/ae/seed0")
+    (whole_run / MODEL / "notes.txt").write_text("mine")
+    assert {whole_run / MODEL, whole_run / MODEL / "notes.txt"} <= {finding.path for finding in verify(whole_run)}
+
+
 def test_another_first_stage_is_found(whole_run):
     formats.write_json(whole_run / "models/ct/ae/seed0/vae/config.json", {"channels": 8})
     write_sums(whole_run / "models/ct/ae/seed0")
