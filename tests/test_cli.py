@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from medbench.config.stage_code import MODULES
 from medbench.core.errors import UserError
 from medbench.data.prepare import prepare
 from medbench.data.sections import PhantomDataset
+from tests.helpers.files import ROOT
 from tests.helpers.records import write_npz
 
 PREPARE = {"name": "mine", "seed": 0, "dataset": {"kind": "npz", "path": "nowhere.npz"}}
@@ -105,6 +107,18 @@ def test_a_read_only_results_folder_is_one_line_and_exit_code_2(tmp_path, monkey
     assert message.startswith(f"medbench: {target}: cannot be written: Permission denied")
     assert message.count("\n") == 1
     assert list(target.parent.iterdir()) == []
+
+
+def test_what_is_installed_has_all_files_that_are_no_code():
+    """Without what is known of published archives, not even --help would answer."""
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    listed = {path for package, names in data.items() for name in names for path in _files(package).glob(name)}
+    others = {path for path in _files("medbench").rglob("*") if path.is_file() and not path.suffix.startswith(".py")}
+    assert listed == others
+
+
+def _files(package: str) -> Path:
+    return ROOT.joinpath(*package.split("."))
 
 
 def test_known_datasets_are_listed_and_shown(tmp_path, monkeypatch):

@@ -71,9 +71,10 @@ def train_network(
 ) -> History:
     """Trains task.networks in place for schedule.steps optimiser steps, going on from the store's newest checkpoint.
 
-    Every draw of step s comes from (seed, s) alone, so a resumed run equals an uninterrupted one bit by bit. With
-    `ema_decay` the first network is probed with its averaged weights, and ends with them. The last step is kept as a
-    checkpoint until the caller has written what it led to.
+    Every draw of step s comes from (seed, s) alone, so a resumed run equals an uninterrupted one bit by bit (on CPU at
+    an equal number of threads; on GPU with deterministic algorithms). With `ema_decay` the first network is probed with
+    its averaged weights, and ends with them. The last step is kept as a checkpoint until the caller has written what it
+    led to.
 
     Several processes (medbench.training.team) end with the same networks; the first writes the checkpoints. Their sums
     are in another order than one process's, and dropout, which draws from the global generator, draws other masks.

@@ -77,9 +77,9 @@ class Batch:
 class Task:
     """What is learned: networks, the loss of each, and a probe that means the same for every loss.
 
-    The first network is the product; any other is its adversary, descends its own loss in the same step, and is not
-    averaged. A loss of None leaves its network as it is. A signal may break off a probe or a check anywhere; it is then
-    made again after the resume, from what `state` gives at that moment.
+    `networks` and `losses` have the same keys. The first network is the product; any other is its adversary, descends
+    its own loss in the same step, and is not averaged. A loss of None leaves its network as it is. A signal may break
+    off a probe or a check anywhere; it is then made again after the resume, from what `state` gives at that moment.
     """
 
     networks: dict[str, Any]  # of nn.Module; the loop puts the prepared ones in their place
