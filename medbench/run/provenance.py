@@ -5,7 +5,6 @@ stage as its tool, and a hash on every file. What lies outside the run is named 
 """
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 from medbench.core import __version__
 from medbench.core.errors import UserError
+from medbench.run.files import replacing, write_text
 from medbench.run.formats import read_json
 from medbench.run.layout import REPORT, record_of
 from medbench.run.records import SUMS, Record, read_record
@@ -40,12 +40,14 @@ def write_crate(run: Path) -> Path:
         the file.
 
     Raises:
-        UserError: no such run, no finished job in it, a damaged record, or `rocrate` is not installed.
+        UserError: no such run, no finished job in it, a damaged record, a folder that cannot be written, no checkout,
+            or `rocrate` is not installed.
     """
     try:
         from rocrate.rocrate import ROCrate
     except ImportError as error:
         raise UserError("provenance: rocrate is not installed (pip install 'medbench[provenance]')") from error
+    run = Path(os.path.relpath(os.path.realpath(run))) if ".." in run.parts else run
     named = {record_of(path): path for path in reversed(products_in(run)) if path != record_of(path)}
     found = {record: read_record(path) for record, path in named.items() if record.exists()}
     records = dict(sorted(found.items(), key=lambda item: item[1].started))
@@ -58,7 +60,8 @@ def write_crate(run: Path) -> Path:
     for path, record in records.items():
         _add_action(crate, run, path, record)
     _add_run(crate, run, records)
-    crate.metadata.write(run)
+    with replacing(run / CRATE) as temporary:
+        crate.metadata.write(temporary.parent)
     return run / CRATE
 
 
@@ -73,9 +76,9 @@ def _references(names: Iterable[str]) -> list[Reference]:
 def _add_workflow(crate: "ROCrate", run: Path, stages: list[str]) -> None:
     """The rules, whose steps and tools are the stages."""
     for path in [CHECKOUT / "Snakefile", *sorted((CHECKOUT / "workflow/rules").glob("*.smk"))]:
-        copy = run / "workflow" / path.relative_to(CHECKOUT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+        if not path.is_file():
+            raise UserError(f"{path}: is not there, as medbench is no checkout; call `python -m medbench` in one")
+        write_text(run / "workflow" / path.relative_to(CHECKOUT), path.read_text(encoding="utf-8"))
     name = "workflow/Snakefile"
     types = ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"]
     properties = {"@type": types, "name": "medbench", "version": __version__}
@@ -131,7 +134,8 @@ def _source(crate: "ROCrate", run: Path, record: Path, name: str, sha256: str) -
     if path.is_relative_to(run):
         return _reference(_name(run, path))
     if not crate.dereference(f"#{sha256}"):
-        crate.add_jsonld({"@id": f"#{sha256}", "@type": "CreativeWork", "name": path.name, "sha256": sha256})
+        title = os.fsencode(path.name).decode(errors="replace")  # a name may be no UTF-8
+        crate.add_jsonld({"@id": f"#{sha256}", "@type": "CreativeWork", "name": title, "sha256": sha256})
     return _reference(f"#{sha256}")
 
 
@@ -143,7 +147,7 @@ def _add_run(crate: "ROCrate", run: Path, records: Mapping[Path, Record]) -> Non
     sections = [path for path in records if records[path].stage == "section"]
     snakemake = {"@id": "#snakemake", "@type": "SoftwareApplication", "name": "Snakemake"}
     crate.add_jsonld(snakemake | {"url": "https://snakemake.github.io", "softwareVersion": version("snakemake")})
-    whole: dict[str, Any] = {"@id": "#run", "@type": "CreateAction", "name": f"run {run.name}", **times}
+    whole: dict[str, Any] = {"@id": "#run", "@type": "CreateAction", "name": f"run {run.resolve().name}", **times}
     whole |= {"description": "All jobs whose records are there"}
     whole |= {"instrument": _reference("workflow/Snakefile")}
     whole |= {"object": _references(f"sections/{name}" for path in sections for name in records[path].sha256)}
@@ -158,7 +162,8 @@ def _add_run(crate: "ROCrate", run: Path, records: Mapping[Path, Record]) -> Non
     engine |= {"instrument": _reference("#snakemake"), "result": _reference("#run")}
     crate.add_jsonld(engine | {"object": _references(f"#control-{stage}" for stage in stages)})
     root = crate.root_dataset
-    root["name"], root["description"] = f"medbench run {run.name}", "Datasets, generated images, scores and report"
+    root["name"] = f"medbench run {run.resolve().name}"
+    root["description"] = "Datasets, generated images, scores and report"
     root["datePublished"] = ended
     crate.add_jsonld({"@id": "#licence", "@type": "CreativeWork", "name": _licences(run)})
     root["license"] = _reference("#licence")
