@@ -66,11 +66,25 @@ class Damaged(UserError):
 
 
 def written_with(path: Path) -> list[Path]:
-    """What exists of a file or folder, its record, and what else a job may have written under this name."""
+    """What exists of a file or folder, its record, and what else its job may have written under this name."""
     record = record_of(path)
     named = [other for other in path.parent.glob("[!.]*") if record_of(other) == record]
-    beside = [other for other in named if other.suffix in SIDE_BY_SIDE or (other / SUMS).is_file()]
+    listed = listed_in(record)
+    beside = [
+        other
+        for other in named
+        if (other.name in listed if listed else other.suffix in SIDE_BY_SIDE or (other / SUMS).is_file())
+    ]
     return sorted({*beside, *(each for each in (path, record) if each.exists())})
+
+
+def listed_in(record: Path) -> set[str]:
+    """Names of the files and folders that a record tells of; none where it is not there or damaged."""
+    try:
+        sha256 = _unsealed(record.read_text(encoding="utf-8")).get("sha256", {})
+    except (OSError, ValueError):
+        return set()
+    return {name.partition("/")[0] for name in sha256}
 
 
 def remove_command(paths: Sequence[Path]) -> str:
@@ -108,8 +122,10 @@ def recorded(
         named: what other jobs wrote, of which the block itself checks what it reads.
 
     Raises:
-        UserError: an input that is missing or damaged, or has no record.
+        UserError: an input that is missing or damaged, or has no record; an output that would take the record of
+            another file.
     """
+    _require_own_records(outputs)
     started, made_from = _now(), {path: require(path) for path in inputs if path is not None}
     there = [path for path in given if path and path.exists()]  # of any other the block says how to get it
     made_from |= {path: sha256_of_folder(path, _read_hash) if path.is_dir() else _read_hash(path) for path in there}
@@ -129,6 +145,20 @@ def recorded(
             ended=_now(),
         )
         write_sealed(record, content.model_dump())
+
+
+def _require_own_records(outputs: Sequence[Path]) -> None:
+    """`x.npz` and `x.safetensors` of two calls would share one, and no call may write a file twice."""
+    for path in outputs:
+        if outputs.count(path) > 1:
+            raise UserError(f"{path}: would be written twice by this call; choose another name for one of the two")
+    for record in dict.fromkeys(map(record_of, outputs)):
+        names = {path.name for path in _under(record, outputs)}
+        others = [record.with_name(name) for name in sorted(listed_in(record) - names)]
+        for other in filter(Path.exists, others):
+            raise UserError(
+                f"{record}: is the record of {other}, which another call wrote; choose another name to write"
+            )
 
 
 def _under(record: Path, outputs: Sequence[Path]) -> list[Path]:
@@ -176,15 +206,21 @@ def read_sealed(path: Path) -> dict[str, Any]:
         UserError: no such file, or it was changed since.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-        del content[SEAL]
-        if _sealed_text(content) != text:
-            raise ValueError
+        return _unsealed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise Damaged(path, "its content is not what its own sha256 says") from error
+
+
+def _unsealed(text: str) -> dict[str, Any]:
+    """
+    Raises:
+        ValueError: it was changed since it was sealed.
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict) or content.pop(SEAL, None) is None or _sealed_text(content) != text:
+        raise ValueError
     return content
 
 

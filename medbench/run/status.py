@@ -98,9 +98,9 @@ class _States:
         begun = self._begun(job_of(path))
         if begun:
             return begun
-        if (self.run / path).exists():
-            return State.OUTDATED
-        return State.DONE if ready and self._is_dispensable(path) else State.WAITING
+        if ready and self._is_dispensable(path):
+            return State.DONE
+        return State.OUTDATED if (self.run / path).exists() else State.WAITING
 
     def _begun(self, job: Job) -> State | None:
         log, silent = self.log(job.log)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from medbench.core.errors import UserError
 from medbench.run.files import is_litter, sha256_of
 from medbench.run.layout import PRODUCTS, job_of, record_of
-from medbench.run.records import Damaged, Record, listed_as, problems, read_record, remove_command
+from medbench.run.records import Damaged, Record, listed_in, problems, read_record, remove_command
 from medbench.system.folder_lock import is_held
 
 TOPS = tuple(dict.fromkeys(product.pattern.split("/")[0] for product in PRODUCTS))
@@ -73,19 +73,19 @@ def verify(run: Path) -> list[Finding]:
     Raises:
         UserError: no such run.
     """
+    # Where `..` follows a name, paths in records, which are resolved, would not be those that are found.
+    run = Path(os.path.relpath(os.path.realpath(run))) if ".." in run.parts else run
     of_record: dict[Path, list[Path]] = {}
     for path in products_in(run):
         of_record.setdefault(record_of(path), []).append(path)
     findings: list[Finding] = []
     whole: dict[Path, Record] = {}
     for record, beside in tqdm(of_record.items(), "read", unit="product", disable=None):
-        paths = [path for path in beside if path != record]
-        found = list(_of_product(run, record, paths))
+        content, found = _checked(run, record, [path for path in beside if path != record])
         findings += found
-        if not any(path in finding.remove for finding in found for path in paths):
-            with contextlib.suppress(UserError, IndexError):  # without a record, or without what it tells of
-                whole[record] = read_record(paths[0])
-    findings += [finding for record in whole for finding in _against_sources(record, whole, of_record)]
+        if content and not any(path in finding.remove for finding in found for path in beside):
+            whole[record] = content
+    findings += [finding for record in whole for finding in _against_sources(run, record, whole, of_record)]
     return [*findings, *_checkpoints(run), *_leftovers(run)]
 
 
@@ -105,11 +105,13 @@ def products_in(run: Path) -> list[Path]:
 
 
 def _units(path: Path, depth: int) -> Iterator[Path]:
-    if path.is_file() or depth == 1:
+    if not path.is_dir() or depth == 1:
         yield path
         return
     try:
         inside = sorted(path.iterdir())
+    except FileNotFoundError:  # a job at work removed it meanwhile
+        return
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from error
     for each in inside:
@@ -117,38 +119,43 @@ def _units(path: Path, depth: int) -> Iterator[Path]:
             yield from _units(each, depth - 1)
 
 
-def _of_product(run: Path, record: Path, paths: Sequence[Path]) -> Iterator[Finding]:
-    """Of what lies beside a record under its name; where that is nothing, somebody removed it, and may."""
-    with contextlib.suppress(FileNotFoundError):  # a job at work removed it meanwhile
-        if paths and not record.exists():
-            yield _incomplete(run, paths[0], f"has no record, {record.name}, beside it")
-        elif paths:
-            try:
-                yield from _by_record(run, record, paths)
-            except Damaged as damage:
-                yield _finding(damage)
-            except UserError as error:
-                yield Finding(Verdict.UNCHECKED, paths[0], str(error).removeprefix(f"{paths[0]}: "))
+def _checked(run: Path, record: Path, paths: Sequence[Path]) -> tuple[Record | None, list[Finding]]:
+    """A record, and what is wrong beside it under its name; where nothing is, somebody removed it, and may."""
+    listed = listed_in(record)
+    told = listed or not record.exists()  # a damaged record does not tell what is not of its job
+    foreign = [path for path in paths if told and path.name not in listed and not _has_log(run, path)]
+    problem = "is in no record, and no log tells of its job: a copy of yours?"
+    findings = [Finding(Verdict.UNCHECKED, path, problem) for path in foreign]
+    written = [path for path in paths if path not in foreign]
+    if not written:
+        return None, findings
+    try:
+        content = read_record(record) if record.exists() else None
+        return content, findings + list(_of_product(run, record, written, content))
+    except Damaged as damage:
+        return None, [*findings, _finding(damage)]
+    except (UserError, FileNotFoundError) as error:  # not to be read, or a job at work removed it meanwhile
+        there = record.exists() and all(map(Path.exists, written))
+        return None, findings + (
+            [Finding(Verdict.UNCHECKED, written[0], str(error).removeprefix(f"{written[0]}: "))] if there else []
+        )
 
 
-def _by_record(run: Path, record: Path, paths: Sequence[Path]) -> Iterator[Finding]:
-    listed = read_record(paths[0]).sha256
-    missing = [name for name in listed if not (record.parent / name.split("/")[0]).exists()]
+def _of_product(run: Path, record: Path, paths: Sequence[Path], content: Record | None) -> Iterator[Finding]:
+    if content is None:
+        there = list(filter(os.path.lexists, paths))  # a job at work may have removed it meanwhile
+        yield from (_incomplete(run, path, f"has no record, {record.name}, beside it") for path in there[:1])
+        return
+    missing = [name for name in content.sha256 if not (record.parent / name.split("/")[0]).exists()]
     if missing:
         yield _incomplete(run, paths[0], f"lacks {', '.join(missing)}, which is written with it")
-        return
-    for path in paths:
-        if listed_as(path) in listed:
-            yield from map(_finding, problems(path, listed))
-        elif path.is_file():
-            yield Finding(Verdict.UNCHECKED, path, f"{record.name} does not list it: a copy of yours?")
+    else:
+        yield from (_finding(damage) for path in paths for damage in problems(path, content.sha256))
 
 
 def _incomplete(run: Path, path: Path, problem: str) -> Finding:
     if is_held(run):  # by Snakemake
         return Finding(Verdict.UNCHECKED, path, f"{problem}: a job is at work, it seems")
-    if not _has_log(run, path):
-        return Finding(Verdict.UNCHECKED, path, f"{problem}, and no log tells of its job: a copy of yours?")
     return _finding(Damaged(path, problem))
 
 
@@ -163,15 +170,20 @@ def _finding(damage: Damaged) -> Finding:
     return Finding(Verdict.DAMAGED, damage.path, damage.problem, damage.remove)
 
 
-def _against_sources(record: Path, whole: Mapping[Path, Record], existing: Collection[Path]) -> Iterator[Finding]:
-    """Whether what a file or folder was made from is what is there now, by the records of both."""
+def _against_sources(
+    run: Path, record: Path, whole: Mapping[Path, Record], existing: Collection[Path]
+) -> Iterator[Finding]:
+    """Whether what a file or folder was made from is what is there now, by the records of both.
+
+    What lies outside the run has no record there.
+    """
     for path, sha256 in whole[record].made_from.items():
         source = Path(os.path.normpath(record.parent / path))
         other = whole.get(record_of(source))
         product = record.parent / next(iter(whole[record].sha256)).split("/")[0]
         if other is not None and sha256 not in other.sha256.values():
             yield _finding(Damaged(product, f"was made from another {source} than is there now"))
-        elif other is None and record_of(source) not in existing:  # of one that is damaged there is a finding
+        elif source.is_relative_to(run) and record_of(source) not in existing:  # of a damaged one there is a finding
             yield Finding(Verdict.UNCHECKED, product, f"{source}, which it was made from, is not there")
 
 

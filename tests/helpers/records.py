@@ -24,7 +24,7 @@ def record(
     beside, before = record_of(path), {}
     if beside.exists():
         before = records.read_record(path).model_dump(include={"made_with", "made_from"})
-    outputs = [other for other in records.written_with(path) if other != beside]
+    outputs = [other for other in sorted(path.parent.glob("[!.]*")) if record_of(other) == beside != other]
     with records.recorded(stage, outputs, inputs=made_from, given=given):
         pass
     content = records.read_record(path).model_dump()

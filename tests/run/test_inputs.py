@@ -27,7 +27,7 @@ SPLITS = f"--train {REAL[0]} --test {REAL[1]}"
 SAMPLES, FEATURES = "samples/ct/classic/seed0.npz", "features/ct/classic/seed0.safetensors"
 SEEDED = "--seed 0 --checkpoints checkpoints/x"
 VERBS = {  # call -> the section of its stage, and what it reads
-    f"audit {RAW[0]} o.npz --found o.json": (plan.audit_section(STUDY, "ct"), RAW),
+    f"audit {RAW[0]} o.npz --found o.found.json": (plan.audit_section(STUDY, "ct"), RAW),
     f"audit-page {RAW[0]} audit/ct.json o.html": (None, [*RAW, "audit/ct.json"]),
     f"train {DATASET[0]} o {SEEDED} --first-stage models/ct/ae/seed0": (
         plan.train_section(STUDY, "medienet"),

@@ -202,3 +202,28 @@ def test_what_is_missing_or_too_much_is_named(folder):
     (folder / SUMS).unlink()
     with pytest.raises(UserError, match=r"model: is damaged \(it holds no SHA256SUMS\)"):
         require(folder)
+
+
+def test_what_somebody_put_beside_a_file_is_not_removed_with_it(run):
+    for name in ("raw/ct.txt", "raw/ct/image.png"):
+        write_text(run / name, "mine")
+    with (run / "raw/ct.npz").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(Damaged) as error:
+        require(run / "raw/ct.npz")
+    assert [path.name for path in error.value.remove] == ["ct.json", "ct.npz", "ct.record.json"]
+
+
+def test_a_call_does_not_take_the_record_of_another_file(run):
+    """A user who works by hand would call features of ct.npz by the same name."""
+    begun = []
+    with (
+        pytest.raises(UserError, match=r"ct\.record\.json: is the record of .*ct\.json, which another call wrote"),
+        recorded("features", [run / "raw/ct.safetensors"]),
+    ):
+        begun.append(1)
+    assert begun == []
+    with pytest.raises(UserError, match="written twice"), recorded("audit", [run / "x.json", run / "x.json"]):
+        pass
+    with recorded("prepare", [run / "raw/ct.npz", run / "raw/ct.json"]):
+        pass

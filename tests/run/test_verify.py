@@ -19,7 +19,7 @@ from medbench.run.records import write_sealed
 from medbench.run.verify import Verdict, print_verified, products_in, verify
 from medbench.system.folder_lock import held
 from tests.helpers.files import flip
-from tests.helpers.records import save, write_npz, write_sums
+from tests.helpers.records import record, save, write_npz, write_sums
 
 MODEL, CLASSIC = "models/ct/medienet/seed0", "samples/ct/classic/seed0"
 FEATURES, FID = "features/ct/classic/seed0", "fidelity/ct/classic/seed0"
@@ -329,3 +329,30 @@ def test_a_folder_that_is_no_run_is_one_line_and_exit_code_2(medbench, tmp_path)
         done = medbench(verb, tmp_path / "nowhere")
         assert done.returncode == 2, done.stdout
         assert done.stderr.startswith("medbench: ") and done.stderr.count("\n") == 1
+
+
+def test_what_somebody_put_beside_a_file_is_neither_damaged_nor_hides_damage(whole_run):
+    write_text(whole_run / "datasets/ct.csv", "mine")
+    (finding,) = verify(whole_run)
+    assert (finding.verdict, finding.remove) == (Verdict.UNCHECKED, ())
+    (whole_run / "datasets/ct.record.json").unlink()
+    damaged = [finding for finding in verify(whole_run) if finding.verdict is Verdict.DAMAGED]
+    assert [sorted(finding.remove) for finding in damaged] == [
+        under(whole_run, ["datasets/ct.json", "datasets/ct.npz"])
+    ]
+
+
+def test_what_lies_outside_a_run_has_no_record_in_it(whole_run, tmp_path):
+    write_text(tmp_path / "weights.pth", "weights")
+    record(whole_run / "features/ct/train.safetensors", given=[tmp_path / "weights.pth"])
+    assert [finding for finding in verify(whole_run) if "weights" in finding.problem] == []
+
+
+def test_a_run_may_be_named_by_a_path_that_goes_up(whole_run):
+    assert verify(whole_run / ".." / whole_run.name) == []
+
+
+def test_a_link_to_nowhere_does_not_end_the_check(whole_run):
+    (whole_run / "datasets/x.npz").symlink_to("nowhere")
+    (finding,) = verify(whole_run)
+    assert finding.path == whole_run / "datasets/x.npz"

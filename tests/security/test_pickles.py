@@ -85,8 +85,8 @@ COMMANDS = {  # a file -> the verb that reads it, and its section
     "samples.npz": ("features samples.npz f.safetensors", FEATURES | {"weights_sha256": None}),
     "mine.npz": ("prepare out.npz", dataset(kind="npz", path="mine.npz")),
     "photos/white/1.png": ("prepare out.npz", dataset(kind="folder", path="photos", image_size=8)),
-    "x.raw.npz": ("audit x.raw.npz x.npz --found x.json", dataset(kind="phantom", subject="ct")),
-    "f.safetensors": ("neighbours x.npz --found x.json --train f.safetensors --test f.safetensors", NEIGHBOURS),
+    "x.raw.npz": ("audit x.raw.npz x.npz --found found.json", dataset(kind="phantom", subject="ct")),
+    "f.safetensors": ("neighbours x.npz --found found.json --train f.safetensors --test f.safetensors", NEIGHBOURS),
 }
 
 
