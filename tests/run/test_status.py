@@ -180,6 +180,8 @@ def test_half_of_what_a_job_writes_is_not_done(whole_run):
     assert not_done(whole_run)[f"{ARM}.json"] is State.OUTDATED
     remove_products(whole_run, f"{MODEL}.record.json")
     assert not_done(whole_run)[MODEL] is State.OUTDATED
+    remove_products(whole_run, "audit/ct.record.json")  # of the findings, which the dataset's job writes too
+    assert not_done(whole_run)["datasets/ct.npz"] is State.OUTDATED
 
 
 def test_a_damaged_record_is_named(whole_run):
