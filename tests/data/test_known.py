@@ -117,6 +117,12 @@ def test_jpeg_data_under_png_names_and_every_mode_are_read(few):
     assert ct_card().counts["train"] == list(few["train"].values())
 
 
+def test_two_classes_of_several_are_another_task_than_was_published(few):
+    unpacked(CT, ct_names(few))
+    names = {cls: "normal" if cls == "normal" else "tumour" for cls in CHEST_CT.classes}
+    assert (ct_card().task, ct_card(classes=names).task) == ("multi-class", "binary-class")
+
+
 # Chest X-ray ----------------------------------------------------------------------------------------------------
 
 
