@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from medbench.run.files import sha256_of
-from medbench.run.layout import record_of
+from medbench.run.layout import STAGES, record_of
 from medbench.run.records import read_record, written_with
 from medbench.run.verify import products_in
 
@@ -79,10 +79,11 @@ class Drill:
         before, units = self.tables(), self.units()
         record = next(record for record, path in units.items() if record_of(file) == record or path in file.parents)
         readers = [path for path in units.values() if record in sources(path)]
+        readers.sort(key=lambda path: STAGES.index(read_record(path).stage))  # the first reads it as a whole
         flip(file, rng)
         found = self.verify()
         finding = found.stdout.splitlines()[0]
-        refused = self.refused_by(readers[rng.randint(len(readers))]) if readers else "(no job reads it)"
+        refused = self.refused_by(readers[0]) if readers else "(no job reads it)"
         subprocess.run(shlex.split(finding.rpartition("; remove it: ")[2]), cwd=self.folder, check=True)
         healed = self.snakemake().returncode == 0 and self.verify().returncode == 0
         return {

@@ -17,6 +17,7 @@ from medbench.core.errors import UserError
 from medbench.core.sections import Stage
 from medbench.data.sections import FetchStage, PrepareStage
 from medbench.fidelity.sections import FeaturesStage, FidelityStage
+from medbench.run import layout
 from medbench.run.layout import record_of
 from medbench.run.records import recorded, require
 from medbench.system.folder_lock import held
@@ -210,7 +211,8 @@ def utility(
 def tables(run: Run, output: OutputFolder, config: Config, partial: Partial = False) -> None:
     """Write a study's tables: csv, md, tex."""
     stage = _section(ReportStage, config)
-    with _recorded("tables", None, [output], _section_file(config), named=[run / path for path in stage.expected]):
+    named = _read_by_pages(run, [stage], without=(layout.SAMPLES, layout.FEATURES))
+    with _recorded("tables", None, [output], _section_file(config), named=named):
         from medbench.report.results import StudyResults
         from medbench.report.tables.write import write_tables
 
@@ -220,7 +222,7 @@ def tables(run: Run, output: OutputFolder, config: Config, partial: Partial = Fa
 def figures(run: Run, output: OutputFolder, config: Config, partial: Partial = False) -> None:
     """Draw a study's figures: png, svg."""
     stage = _section(ReportStage, config)
-    with _recorded("figures", None, [output], _section_file(config), named=[run / path for path in stage.expected]):
+    with _recorded("figures", None, [output], _section_file(config), named=_read_by_pages(run, [stage])):
         from medbench.report.figures.write import write_figures
         from medbench.report.results import StudyResults
 
@@ -230,13 +232,10 @@ def figures(run: Run, output: OutputFolder, config: Config, partial: Partial = F
 def report(run: Run, output: Page, config: Config, partial: Partial = False) -> None:
     """Write the report of a run: one self-contained page."""
     stage = _section(PageStage, config)
-    expected = [run / path for study in stage.studies for path in study.expected]
-    pages = [
-        (output.parent if partial else run) / kind / study.study
-        for study in stage.studies
-        for kind in ("tables", "figures")
-    ]
-    with _recorded("report", None, [output], _section_file(config), named=[*expected, *pages]):
+    pages = [(output.parent if partial else run) / layout.FIGURES.path(study.study) for study in stage.studies]
+    neighbours = [run / layout.NEIGHBOURS.path(name) for name in stage.neighbours]
+    named = [*_read_by_pages(run, stage.studies), *neighbours, *pages]
+    with _recorded("report", None, [output], _section_file(config), named=named):
         from medbench.report.page.write import write_page
 
         write_page(run, stage, output, partial)
@@ -270,6 +269,15 @@ def _recorded(
     kind: str | None = None,
 ) -> AbstractContextManager[None]:
     return recorded(verb, outputs, section, code_of(verb, kind), inputs, given, named)
+
+
+def _read_by_pages(
+    run: Path, studies: Sequence[ReportStage], without: Sequence[layout.Product] = (layout.FEATURES,)
+) -> list[Path]:
+    """What pages open of a run: they check it themselves, each file as it is read."""
+    expected = [path for study in studies for path in study.expected if layout.job_of(path).product not in without]
+    findings = [layout.FINDINGS.format(dataset=name) for study in studies for name in study.datasets]
+    return [run / path for path in [*expected, *findings]]
 
 
 def _with_card(dataset: Path) -> list[Path]:
