@@ -89,7 +89,8 @@ CHEST_CT = PrepareStage(name="ct", seed=0, dataset={"kind": "chest_ct", "image_s
 FETCHED = str(CHEST_CT.dataset.remote.record)
 OUTSIDE = ["given.bin", "weights.bin", FETCHED]
 KINDS = {"prepare": "chest_ct", "train": "medienet", "sample": "medienet"}  # of which the code counts too
-EXPECTED = "sections/field.json: what it expects"
+# What a page opens, of all that its study consists of: tables no images, and neither any features.
+OPENED = [f"{folder}/" for folder in ("datasets", "models", "fidelity", "utility")]
 MADE = {  # call -> what computes in it, its section, and what its outputs are made from
     "prepare o.npz": ("data.prepare.prepare", CHEST_CT, [FETCHED]),
     f"train {DATASET[0]} o {SEEDED} --first-stage models/ct/ae/seed0 --given given.bin --inception weights.bin": (
@@ -111,12 +112,12 @@ MADE = {  # call -> what computes in it, its section, and what its outputs are m
     "tables . o --config sections/field.json": (
         "report.tables.write.write_tables",
         None,
-        ["sections/field.json", EXPECTED],
+        ["sections/field.json", "audit/ct.json", *OPENED],
     ),
     "report . o.html --config sections/report.json": (
         "report.page.write.write_page",
         None,
-        ["sections/report.json", EXPECTED, "tables/field", "figures/field"],
+        ["sections/report.json", "audit/ct.json", *OPENED, "samples/", "audit/ct.neighbours.json", "figures/field"],
     ),
 }
 
@@ -150,7 +151,8 @@ def test_what_an_output_was_made_from_and_with_is_recorded(whole_run, monkeypatc
     assert not ended.value.code
     assert threads == [getattr(section, "torch_threads", 1)]
     record = read_record(output)
-    expected = [*read_json(Path("sections/field.json"))["expected"]] if EXPECTED in sources else []
-    assert set(record.made_from) == {*sources, *expected} - {EXPECTED}
+    folders = tuple(source for source in sources if source.endswith("/"))
+    expected = [path for path in read_json(Path("sections/field.json"))["expected"] if path.startswith(folders)]
+    assert set(record.made_from) == {*sources, *expected} - {*folders}
     assert (record.stage, record.code) == (words[0], code_of(words[0], KINDS.get(words[0])))
     assert record.section == (json.loads(section.canonical()) if section else {})
