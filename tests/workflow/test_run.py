@@ -113,6 +113,15 @@ def test_everything_is_there_and_says_that_its_weights_are_random(finished):
     assert not list((results / "checkpoints").rglob("*.pt"))
 
 
+def test_a_file_that_lost_its_record_is_made_again_once_a_job_reads_it(project):
+    """Another version's run, too, goes on by itself; what nothing reads again stays as it is."""
+    datasets = project.folder / "results/tiny/datasets"
+    (datasets / "phantom_xray.raw.record.json").unlink()
+    assert project.would_run() == set()
+    (datasets / "phantom_xray.record.json").unlink()
+    assert {"prepare", "audit", "train"} <= project.would_run()
+
+
 def test_no_process_opens_a_port(finished):
     noted = [file.read_text() for file in (finished.folder / "watched").iterdir()]
     verbs = {words[words.index("medbench") + 1] for words in map(str.split, noted) if "medbench" in words}

@@ -4,7 +4,11 @@
 rule train:
     input:
         dataset=path(layout.DATASET),
+        record=record(layout.DATASET.pattern),
         first_stage=made(layout.MODEL, plan.first_stage, "dataset", "augmenter", "seed"),
+        first_stage_record=made_record(
+            layout.MODEL, plan.first_stage, "dataset", "augmenter", "seed"
+        ),
         given=fetched(inputs.augmenter_file, "dataset", "augmenter"),
         inception=fetched(inputs.checking_file, "augmenter"),
     output:
@@ -36,6 +40,9 @@ rule train:
 rule sample:
     input:
         model=made(layout.MODEL, plan.sampled_model, "dataset", "augmenter", "seed"),
+        record=made_record(
+            layout.MODEL, plan.sampled_model, "dataset", "augmenter", "seed"
+        ),
     output:
         samples=path(layout.SAMPLES),
         beside=beside(layout.SAMPLES),

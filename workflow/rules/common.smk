@@ -113,6 +113,11 @@ def beside(product):
     return [in_run(pattern) for pattern in (*product.companions, *product.records)]
 
 
+def record(pattern, **fixed):
+    """What a job that reads a file or folder needs beside it: without one the file is made again."""
+    return in_run(str(layout.record_of(Path(pattern))), **fixed)
+
+
 def log_of(product):
     return in_run(product.log)
 
@@ -187,6 +192,14 @@ def made(product, function, *names):
     values = of(function, *names)
     return lambda wildcards: [
         f"results/{wildcards.run}/{product.path(*value)}" for value in values(wildcards)
+    ]
+
+
+def made_record(product, function, *names):
+    """Input function: the record of it."""
+    products = made(product, function, *names)
+    return lambda wildcards: [
+        str(layout.record_of(Path(path))) for path in products(wildcards)
     ]
 
 

@@ -51,6 +51,7 @@ rule prepare:
 rule audit:
     input:
         npz=path(layout.RAW),
+        record=record(layout.RAW.pattern),
     output:
         npz=path(layout.DATASET),
         beside=beside(layout.DATASET),
@@ -75,6 +76,7 @@ rule audit_page:
     input:
         npz=path(layout.RAW),
         found=in_run(layout.FINDINGS),
+        records=[record(layout.RAW.pattern), record(layout.FINDINGS)],
     output:
         page=report(path(layout.AUDIT_PAGE), category="Audit"),
         beside=beside(layout.AUDIT_PAGE),

@@ -4,6 +4,7 @@
 rule features_real:
     input:
         images=path(layout.DATASET),
+        record=record(layout.DATASET.pattern),
         weights=fetched(inputs.inception_file),
     output:
         features=path(layout.REAL_FEATURES),
@@ -30,6 +31,7 @@ rule features_real:
 use rule features_real as features_generated with:
     input:
         images=path(layout.SAMPLES),
+        record=record(layout.SAMPLES.pattern),
         weights=fetched(inputs.inception_file),
     output:
         features=path(layout.FEATURES),
@@ -49,6 +51,12 @@ rule fidelity:
         train=path(layout.REAL_FEATURES, split="train"),
         test=path(layout.REAL_FEATURES, split="test"),
         generated=path(layout.FEATURES),
+        records=[
+            record(layout.DATASET.pattern),
+            record(layout.REAL_FEATURES.pattern, split="train"),
+            record(layout.REAL_FEATURES.pattern, split="test"),
+            record(layout.FEATURES.pattern),
+        ],
     output:
         scores=path(layout.FIDELITY),
         beside=beside(layout.FIDELITY),
@@ -75,6 +83,11 @@ rule neighbours:
         dataset=path(layout.DATASET),
         train=path(layout.REAL_FEATURES, split="train"),
         test=path(layout.REAL_FEATURES, split="test"),
+        records=[
+            record(layout.DATASET.pattern),
+            record(layout.REAL_FEATURES.pattern, split="train"),
+            record(layout.REAL_FEATURES.pattern, split="test"),
+        ],
     output:
         found=path(layout.NEIGHBOURS),
         beside=beside(layout.NEIGHBOURS),
@@ -99,6 +112,7 @@ rule neighbours_page:
     input:
         dataset=path(layout.DATASET),
         found=path(layout.NEIGHBOURS),
+        records=[record(layout.DATASET.pattern), record(layout.NEIGHBOURS.pattern)],
     output:
         page=report(path(layout.NEIGHBOURS_PAGE), category="Audit"),
         beside=beside(layout.NEIGHBOURS_PAGE),

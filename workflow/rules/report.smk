@@ -23,6 +23,7 @@ rule section:
 rule tables:
     input:
         section=path(layout.SECTION, page="{study}"),
+        record=record(layout.SECTION.pattern, page="{study}"),
         files=lambda wildcards: files_of_study(wildcards.study),
     output:
         folder=report(
@@ -50,6 +51,7 @@ rule tables:
 rule figures:
     input:
         section=path(layout.SECTION, page="{study}"),
+        record=record(layout.SECTION.pattern, page="{study}"),
         files=lambda wildcards: files_of_study(wildcards.study),
     output:
         folder=report(
@@ -78,6 +80,7 @@ rule report:
     input:
         pages_of_run(),
         section=path(layout.SECTION, page="report"),
+        record=record(layout.SECTION.pattern, page="report"),
     output:
         page=report(path(layout.REPORT), category="Report"),
         beside=beside(layout.REPORT),

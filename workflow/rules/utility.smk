@@ -4,7 +4,11 @@
 rule utility:
     input:
         dataset=path(layout.DATASET),
+        record=record(layout.DATASET.pattern),
         samples=made(layout.SAMPLES, plan.arm_samples, "dataset", "arm", "origin"),
+        samples_record=made_record(
+            layout.SAMPLES, plan.arm_samples, "dataset", "arm", "origin"
+        ),
         weights=fetched(inputs.classifier_file),
     output:
         scores=path(layout.UTILITY),
