@@ -1,5 +1,6 @@
 """A study as small as it can be with every stage that works for long, and Snakemake at work on it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medbench.run.files import sha256_of
+from medbench.run.layout import record_of
 from tests.helpers.files import copy_project
 
 RUN = Path("results/small")
@@ -60,14 +62,20 @@ class SmallStudy:
             return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=file, stderr=file, **options)
 
     def hashes(self, *folders: str) -> dict[str, str]:
-        """Path -> hash of every file of the run, or below folders of it, without logs and hidden files."""
+        """Path -> hash of every file of the run, or below folders of it: no logs, hidden files, nor times of records."""
         files = (path for folder in folders or ("",) for path in sorted((self.run / folder).rglob("*")))
         names = {path.relative_to(self.run).as_posix(): path for path in files if path.is_file()}
         return {
-            name: sha256_of(path)
+            name: sha256_of(path) if path != record_of(path) else str(without_times(path))
             for name, path in names.items()
             if not name.startswith("logs/") and not path.name.startswith(".")
         }
+
+
+def without_times(record: Path) -> dict[str, object]:
+    """What a record says, and another run of the same must say too."""
+    content = json.loads(record.read_text(encoding="utf-8"))
+    return {key: value for key, value in content.items() if key not in ("started", "ended", "seal")}
 
 
 def wait_until(
