@@ -37,7 +37,7 @@ Run = Annotated[Path, typer.Argument(help="Run folder, results/<name>.")]
 
 @app.command()
 def verify(run: Run) -> str:
-    """Check everything in a run folder: recorded hashes, whether files can be read, what interrupted writes left."""
+    """Check every file of a run folder against its record; name what interrupted writes left."""
     from medbench.run.verify import print_verified
 
     return print_verified(run)

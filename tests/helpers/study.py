@@ -62,7 +62,7 @@ class SmallStudy:
             return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=file, stderr=file, **options)
 
     def hashes(self, *folders: str) -> dict[str, str]:
-        """Path -> hash of every file of the run, or below folders of it: no logs, hidden files, nor times of records."""
+        """Path -> hash of every file of the run, or below folders of it: no logs, hidden files, times of records."""
         files = (path for folder in folders or ("",) for path in sorted((self.run / folder).rglob("*")))
         names = {path.relative_to(self.run).as_posix(): path for path in files if path.is_file()}
         return {
