@@ -286,12 +286,9 @@ def _with_card(dataset: Path) -> list[Path]:
 
 def _section_file(config: str) -> list[Path]:
     """Where a page's section is a file that a run wrote."""
-    # Of a text that can be no path, os.path says that there is none, where Path raises.
-    return [
-        path
-        for path in [Path(config)]
-        if path.suffix == ".json" and os.path.isfile(config) and record_of(path).exists()
-    ]
+    path = Path(config)  # of a text that can be no path, os.path says that there is none, where Path raises
+    is_ours = path.suffix == ".json" and os.path.isfile(config) and record_of(path).exists()
+    return [path] if is_ours else []
 
 
 def _section(model: type[ModelT], config: str) -> ModelT:
