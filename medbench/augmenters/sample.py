@@ -16,8 +16,7 @@ from medbench.core.errors import UserError
 from medbench.core.labels import proportional_labels
 from medbench.core.rng import seed_for
 from medbench.run.files import remove_folder, sha256_of
-from medbench.run.formats import read_json, write_npz
-from medbench.run.records import SUMS
+from medbench.run.formats import SUMS, read_json, write_npz
 from medbench.system.runtime import start
 
 

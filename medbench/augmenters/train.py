@@ -15,8 +15,7 @@ from medbench.core.errors import UserError
 from medbench.core.rng import seed_for
 from medbench.data.dataset import Card, Dataset
 from medbench.run.files import remove_folder, replacing, sha256_of, sha256_of_folder
-from medbench.run.formats import read_json, write_json
-from medbench.run.records import write_sums
+from medbench.run.formats import read_json, write_json, write_sums
 from medbench.system.launcher import is_follower
 from medbench.system.runtime import start
 from medbench.training.team import join, leave

@@ -1,6 +1,7 @@
-"""JSON and npz files: the same bytes for the same content, and nothing pickled."""
+"""JSON, npz and SHA256SUMS: the same bytes for the same content, and nothing pickled."""
 
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -11,9 +12,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medbench.core.errors import UserError
-from medbench.run.files import replacing, write_text
+from medbench.run.files import files_below, replacing, sha256_of, write_text
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold: no clock in our bytes
+SUMS = "SHA256SUMS"
+LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")  # two blanks, as sha256sum writes
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -86,3 +89,18 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         if "pickle" in str(error).lower() or "object arrays" in str(error).lower():
             raise UserError(f"{path}: holds pickled objects, which are never loaded; save plain arrays") from error
         raise UserError(f"{path}: is not a readable npz file ({error})") from error
+
+
+def write_sums(folder: Path) -> None:
+    """Lists what is in a folder, subfolders included, once everything else in it is written."""
+    write_text(folder / SUMS, "".join(f"{sha256_of(folder / name)}  {name}\n" for name in names_in(folder)))
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """Path in the folder -> hash."""
+    return {name: sha256 for sha256, name in LINE.findall((folder / SUMS).read_text(encoding="utf-8"))}
+
+
+def names_in(folder: Path) -> list[str]:
+    """Of all files but the list, litter and hidden ones: Snakemake keeps a time in one."""
+    return [name for name, _ in files_below(folder) if "/." not in f"/{name}" and name != SUMS]

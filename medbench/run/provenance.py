@@ -14,9 +14,9 @@ from urllib.parse import quote
 from medbench.core import __version__
 from medbench.core.errors import UserError
 from medbench.run.files import replacing, write_text
-from medbench.run.formats import read_json
+from medbench.run.formats import SUMS, read_json
 from medbench.run.layout import REPORT, record_of
-from medbench.run.records import SUMS, Record, read_record
+from medbench.run.records import Record, read_record
 from medbench.run.verify import products_in
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,13 +22,11 @@ from pydantic import ValidationError
 from medbench.core import __version__
 from medbench.core.errors import UserError
 from medbench.core.sections import Stage
-from medbench.run.files import files_below, sha256_of, sha256_of_folder, write_text
-from medbench.run.formats import Part
+from medbench.run.files import sha256_of, sha256_of_folder, write_text
+from medbench.run.formats import SUMS, Part, names_in, read_sums
 from medbench.run.layout import record_of
 from medbench.system.folder_lock import was_held
 
-SUMS = "SHA256SUMS"
-LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")  # two blanks, as sha256sum writes
 SEAL = "seal"
 SIDE_BY_SIDE = (".json", ".npz", ".safetensors")  # endings of files that one job writes under one name
 PACKAGES = ("torch", "torchvision", "diffusers", "torch-fidelity", "numpy", "scipy", "scikit-learn", "pandas")
@@ -179,11 +176,6 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES}
 
 
-def write_sums(folder: Path) -> None:
-    """Lists what is in a folder, subfolders included, once everything else in it is written."""
-    write_text(folder / SUMS, "".join(f"{sha256_of(folder / name)}  {name}\n" for name in _names(folder)))
-
-
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     """JSON that ends in a hash of what stands before it."""
     write_text(path, _sealed_text(content))
@@ -291,7 +283,7 @@ def _problems_in(folder: Path, member: str | None) -> Iterator[Damaged]:
             yield Damaged(file, f"{SUMS} beside it lists it, and it is not there", written_with(folder))
         elif member in (None, name) and _read_hash(file) != sha256:
             yield Damaged(file, f"its content is not what {SUMS} says", written_with(folder))
-    for name in _names(folder):
+    for name in names_in(folder):
         if name not in sums and member in (None, name):  # not of this job, which need not be done again for it
             yield Damaged(folder / name, f"{SUMS} does not list it", [folder / name])
 
@@ -303,13 +295,3 @@ def _read_hash(path: Path) -> str:
         raise
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def read_sums(folder: Path) -> dict[str, str]:
-    """Path in the folder -> hash."""
-    return {name: sha256 for sha256, name in LINE.findall((folder / SUMS).read_text(encoding="utf-8"))}
-
-
-def _names(folder: Path) -> list[str]:
-    """Of all files but the list, litter and hidden ones: Snakemake keeps a time in one."""
-    return [name for name, _ in files_below(folder) if "/." not in f"/{name}" and name != SUMS]

@@ -57,7 +57,7 @@ def write_features(
 
 def write_sums(folder: Path, made_with: str | None = None) -> None:
     """The list of a finished folder, and its record."""
-    records.write_sums(folder)
+    formats.write_sums(folder)
     record(folder, made_with)
 
 

@@ -14,10 +14,10 @@ from medbench.data.dataset import Dataset
 from medbench.data.feature_vectors import write_features
 from medbench.run import formats
 from medbench.run.files import write_text
+from medbench.run.formats import write_sums
 from medbench.run.layout import DATASET, RECORD, Job, job_of
 from medbench.run.logs import Usage
 from medbench.run.planned import read_plan
-from medbench.run.records import write_sums
 from medbench.system.folder_lock import LOCK, claim
 from tests.helpers.builders import score, write_fidelity, write_utility
 from tests.helpers.records import record, write_json

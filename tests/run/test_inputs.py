@@ -14,8 +14,8 @@ from medbench.config.stage_code import code_of
 from medbench.config.study import Config
 from medbench.data.sections import PrepareStage
 from medbench.run.files import write_text
-from medbench.run.formats import read_json
-from medbench.run.records import read_record, write_sums
+from medbench.run.formats import read_json, write_sums
+from medbench.run.records import read_record
 from medbench.system.folder_lock import is_mine
 from tests.helpers.files import flip
 from tests.helpers.run_folder import CONFIG

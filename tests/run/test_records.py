@@ -12,8 +12,8 @@ import pytest
 from medbench.core.errors import UserError
 from medbench.core.sections import Stage
 from medbench.run.files import sha256_of, write_text
-from medbench.run.formats import write_json, write_npz
-from medbench.run.records import SUMS, Damaged, read_record, read_sealed, recorded, require, write_sealed, write_sums
+from medbench.run.formats import SUMS, write_json, write_npz, write_sums
+from medbench.run.records import Damaged, read_record, read_sealed, recorded, require, write_sealed
 from medbench.system.folder_lock import LOCK, claim
 
 VALUE = {"name": "größe", "seal of": [1, {"seal": "0" * 64}], "zero": 0.0, "last": {"nested": {}}}

@@ -16,7 +16,7 @@ from medbench.report.figures.sampling import sampling_grid
 from medbench.report.gaps import require_same_config
 from medbench.report.results import StudyResults
 from medbench.run.files import replacing
-from medbench.run.records import write_sums
+from medbench.run.formats import write_sums
 
 
 def write_figures(results: StudyResults, folder: Path) -> None:

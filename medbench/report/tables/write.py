@@ -11,7 +11,7 @@ from medbench.report.tables.leakage_table import write_leakage_tables
 from medbench.report.tables.sampling_table import write_sampling_tables
 from medbench.report.tables.utility_table import write_utility_tables
 from medbench.run.files import replacing
-from medbench.run.records import write_sums
+from medbench.run.formats import write_sums
 
 
 def write_tables(results: StudyResults, folder: Path) -> None:
