@@ -89,7 +89,7 @@ def _require_fit(dataset: Dataset, generated: Generated) -> None:
         )
     if labels.ndim != 1:
         shape = spelled_shape(labels.shape)
-        raise UserError(f"{path}: labels are an array of {shape}; expected one label an image ({len(images)})")
+        raise UserError(f"{path}: labels are an array of {shape}; expected one label per image ({len(images)})")
     present = np.unique(labels)
     if len(present) and present[0] == -1:
         raise UserError(f"{path}: holds images without labels; give the augmenter conditioning: label or class")
